@@ -1,0 +1,123 @@
+//! Routes and services that fit together: everything of a plan but the weights.
+
+use std::collections::HashSet;
+
+use crate::{
+    name::{RouteName, ServiceName, VersionName},
+    route::Route,
+    service::Service,
+};
+
+/// Why routes and services do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    /// Two services of one name.
+    #[error("service \"{0}\" stands twice")]
+    ServiceTwice(ServiceName),
+    /// Two routes of one name.
+    #[error("route \"{0}\" stands twice")]
+    RouteTwice(RouteName),
+    /// Two routes that match the same requests.
+    #[error("routes \"{0}\" and \"{1}\" match the same requests")]
+    SameMatch(RouteName, RouteName),
+    /// A route that leads nowhere.
+    #[error("route \"{route}\" leads to service \"{service}\", which is not there")]
+    NoService {
+        /// The route.
+        route: RouteName,
+        /// The service that it names.
+        service: ServiceName,
+    },
+    /// A service without versions, or a version twice, or without endpoints.
+    #[error("service \"{0}\" needs versions with distinct names and at least one endpoint each")]
+    Versions(ServiceName),
+    /// A role or weight for a version that is not there.
+    #[error("service \"{service}\" names version \"{version}\", which it does not have")]
+    NoVersion {
+        /// The service.
+        service: ServiceName,
+        /// The version that it names.
+        version: VersionName,
+    },
+    /// One version is both stable and canary.
+    #[error("service \"{0}\" has one version as both stable and canary")]
+    SameRoles(ServiceName),
+}
+
+/// Checked routes and services. Routes are sorted by priority; services by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Catalogue {
+    routes: Vec<Route>,
+    services: Vec<Service>,
+}
+
+impl Catalogue {
+    /// Checks that everything that is named exists, once, and sorts the routes by priority.
+    pub fn try_new(mut routes: Vec<Route>, mut services: Vec<Service>) -> Result<Self, CatalogueError> {
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(pair) = services.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(CatalogueError::ServiceTwice(pair[0].name.clone()));
+        }
+        services.iter().try_for_each(check_service)?;
+        routes.sort_by_key(Route::priority);
+        let mut names = HashSet::new();
+        for (i, route) in routes.iter().enumerate() {
+            if !names.insert(&route.name) {
+                return Err(CatalogueError::RouteTwice(route.name.clone()));
+            }
+            let same = |other: &&Route| other.host == route.host && other.path_prefix == route.path_prefix;
+            if let Some(other) = routes[..i].iter().find(same) {
+                return Err(CatalogueError::SameMatch(other.name.clone(), route.name.clone()));
+            }
+            if services.binary_search_by(|service| service.name.cmp(&route.service)).is_err() {
+                return Err(CatalogueError::NoService {
+                    route: route.name.clone(),
+                    service: route.service.clone(),
+                });
+            }
+        }
+        Ok(Self { routes, services })
+    }
+
+    /// Routes in the order in which they are tried.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Services, sorted by name.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// Where a service stands in [`Self::services`].
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.services.binary_search_by(|service| service.name.as_str().cmp(name)).ok()
+    }
+
+    /// The service of that name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.position(name).map(|at| &self.services[at])
+    }
+}
+
+fn check_service(service: &Service) -> Result<(), CatalogueError> {
+    let mut names = HashSet::new();
+    let distinct = service.versions.iter().all(|v| !v.endpoints.is_empty() && names.insert(&v.name));
+    if !distinct || names.is_empty() {
+        return Err(CatalogueError::Versions(service.name.clone()));
+    }
+    let named =
+        service.split.iter().map(|(version, _)| version).chain([&service.stable]).chain(&service.canary);
+    for version in named {
+        if !names.contains(version) {
+            return Err(CatalogueError::NoVersion {
+                service: service.name.clone(),
+                version: version.clone(),
+            });
+        }
+    }
+    if service.canary.as_ref() == Some(&service.stable) {
+        return Err(CatalogueError::SameRoles(service.name.clone()));
+    }
+    Ok(())
+}

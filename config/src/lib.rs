@@ -1,0 +1,35 @@
+//! The vocabulary of Serin: every word that two crates share is defined here, once.
+//!
+//! A value that exists is valid. Weights sum to 100 % where they are built, a route leads to a service that
+//! is there, a name fits its bounds; so nothing behind this crate checks again, and the hot path can index
+//! instead of asking. The way in is [`file::load`]: text → a tree with positions ([`tree`]) → raw twins of the
+//! file ([`raw`]) → one conversion ([`check`]) that collects every [`problem::Problem`] → [`Config`].
+//!
+//! The crate is pure: no runtime, no I/O, no clock. Text, environment and secrets are handed in.
+
+pub mod address;
+pub mod catalogue;
+pub mod limits;
+pub mod listener;
+pub mod name;
+pub mod outcome;
+pub mod percent;
+pub mod plan;
+pub mod policy;
+pub mod route;
+pub mod secret;
+pub mod service;
+pub mod settings;
+pub mod weight;
+pub mod wire;
+
+pub use address::Address;
+pub use catalogue::Catalogue;
+pub use listener::Listener;
+pub use name::{ListenerName, RouteName, ServiceName, VersionName};
+pub use outcome::Outcome;
+pub use plan::{Generation, Plan};
+pub use route::Route;
+pub use service::{Service, Sticky, Timeouts, Version};
+pub use settings::Config;
+pub use weight::{Split, Weight};

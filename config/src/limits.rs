@@ -1,0 +1,135 @@
+//! Every bound of the program, by name. What an operator may change stands in [`Limits`] with its default;
+//! the rest are constants. Sources of the defaults: RFC 9110/9112/9113 and the published edge advice of
+//! Envoy, HAProxy and nginx, where they agree.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The longest name of a listener, route, service or version: a DNS label's length.
+pub const NAME_LENGTH_MAX: usize = 63;
+/// The largest configuration file.
+pub const CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The deepest nesting in a configuration file.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+/// The most nodes in a configuration file, aliases expanded.
+pub const CONFIG_NODES_MAX: usize = 500_000;
+/// The most problems that one check prints.
+pub const PROBLEMS_MAX: usize = 100;
+/// The most steps in a rollout.
+pub const STEPS_MAX: usize = 50;
+
+/// Time for an endpoint to accept a connection.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+/// Time from the request sent to response headers.
+pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
+/// Time between two pieces of a body.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// The longest timeout that can be configured.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Windows that wait for the control plane; when it is behind, the oldest proxy-side behaviour is to drop
+/// the newest window and count it, never to wait.
+pub const WINDOWS_QUEUED_MAX: usize = 64;
+/// Commands that wait for the planner.
+pub const COMMANDS_QUEUED_MAX: usize = 256;
+/// How long one command may wait for the planner's answer.
+pub const COMMAND_WAIT: Duration = Duration::from_secs(10);
+/// The largest body that the control API and the admin listener read.
+pub const API_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Requests that the control API, and the admin listener, serve at once.
+pub const API_CONCURRENCY_MAX: usize = 64;
+/// How long the control API, and the admin listener, may take for one request.
+pub const API_TIMEOUT: Duration = Duration::from_secs(30);
+/// Journal entries that are kept; the oldest go first.
+pub const JOURNAL_ENTRIES_MAX: u64 = 10_000;
+/// Ended rollouts that are kept for each service.
+pub const ROLLOUTS_KEPT_MAX: usize = 20;
+/// How often running evidence is written to the store.
+pub const EVIDENCE_CHECKPOINT: Duration = Duration::from_secs(5);
+/// How long a changed file must be quiet before it is read: editors write in several steps.
+pub const RELOAD_SETTLE: Duration = Duration::from_millis(50);
+
+/// Header fields in one request or response.
+pub const HEADER_FIELDS_MAX: usize = 100;
+/// The largest head of an HTTP/1.1 message, and the read buffer of a connection.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Flow-control window of one HTTP/2 stream.
+pub const H2_STREAM_WINDOW: u32 = 64 * 1024;
+/// Flow-control window of one HTTP/2 connection.
+pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes buffered for sending on one HTTP/2 stream.
+pub const H2_SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a peer may reset before we have accepted them (CVE-2023-44487).
+pub const H2_PENDING_RESETS_MAX: usize = 20;
+/// Streams that we may have reset ourselves (CVE-2025-8671).
+pub const H2_LOCAL_RESETS_MAX: usize = 128;
+/// A request sent over an idle connection that the endpoint had just closed may go out again this often.
+pub const STALE_CONNECTION_RETRIES_MAX: u32 = 2;
+/// Members of a `tracestate` that are passed on (W3C Trace Context, 3.3.1).
+pub const TRACESTATE_MEMBERS_MAX: usize = 32;
+/// The largest value in a latency histogram, in microseconds; longer ones are counted there.
+pub const LATENCY_MAX_US: u64 = 60_000_000;
+/// Pending connections in the kernel for each listener.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// The most workers.
+pub const WORKERS_MAX: usize = 256;
+
+/// Bounds that an operator may change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Serving threads; each has its own runtime, listener, pools and recorders. Default: the cores that
+    /// the process may use.
+    pub workers: Option<usize>,
+    /// Client connections at once, all workers together; beyond it they are refused at once. 10 000.
+    pub max_connections: usize,
+    /// Requests in flight to one version, all workers together; beyond it 503 `overload_local`. 1 000.
+    pub max_requests_per_version: usize,
+    /// Streams at once on one HTTP/2 connection. 100.
+    pub max_streams: u32,
+    /// From the connection to a complete request head. 10 s.
+    #[serde(with = "millis")]
+    pub client_header_timeout: Duration,
+    /// A client connection without a request is closed after this. 75 s.
+    #[serde(with = "millis")]
+    pub client_keep_alive: Duration,
+    /// A client that reads or sends nothing within a body is dropped after this. 30 s.
+    #[serde(with = "millis")]
+    pub client_stall_timeout: Duration,
+    /// An unused connection to an endpoint is closed after this. 30 s.
+    #[serde(with = "millis")]
+    pub endpoint_keep_alive: Duration,
+    /// Unused connections kept for each endpoint and worker. 256.
+    pub idle_connections_per_endpoint: usize,
+    /// From SIGTERM to the end, whatever is still in flight. 30 s.
+    #[serde(with = "millis")]
+    pub drain_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            max_connections: 10_000,
+            max_requests_per_version: 1_000,
+            max_streams: 100,
+            client_header_timeout: Duration::from_secs(10),
+            client_keep_alive: Duration::from_secs(75),
+            client_stall_timeout: Duration::from_secs(30),
+            endpoint_keep_alive: Duration::from_secs(30),
+            idle_connections_per_endpoint: 256,
+            drain_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Serialize, Serializer};
+
+    #[expect(clippy::cast_possible_truncation, reason = "timeouts are at most a day")]
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        (time.as_millis() as u64).serialize(to)
+    }
+}

@@ -1,0 +1,99 @@
+//! A service: named versions, the split between them, and how they are called.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    address::Address,
+    name::{ServiceName, VersionName},
+    policy::RolloutPolicy,
+    weight::Split,
+};
+
+/// What keeps a user on one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sticky {
+    /// The value of this cookie; a request without it is split at random.
+    Cookie(String),
+    /// The value of this header (lower-case); a request without it is split at random.
+    Header(String),
+    /// The client's address.
+    ClientAddress,
+    /// Nothing: each request is split at random.
+    Random,
+}
+
+impl fmt::Display for Sticky {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::ClientAddress => f.write_str("client address"),
+            Self::Random => f.write_str("random"),
+        }
+    }
+}
+
+/// How long a request may wait for an endpoint. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Timeouts {
+    /// For the connection to be accepted.
+    pub connect: Duration,
+    /// From the request sent to the response's headers.
+    pub header: Option<Duration>,
+    /// Between two pieces of a body.
+    pub idle: Option<Duration>,
+    /// For the whole exchange; absent by default, since it would cut streams.
+    pub total: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        use crate::limits as l;
+        Self {
+            connect: l::CONNECT_TIMEOUT_DEFAULT,
+            header: Some(l::HEADER_TIMEOUT_DEFAULT),
+            idle: Some(l::IDLE_TIMEOUT_DEFAULT),
+            total: None,
+        }
+    }
+}
+
+/// One release of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Version {
+    /// Its name, unique within the service.
+    pub name: VersionName,
+    /// Where it runs; at least one.
+    pub endpoints: Vec<Address>,
+}
+
+/// What a route leads to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Its releases; at least one, names unique.
+    pub versions: Vec<Version>,
+    /// The version that is trusted.
+    pub stable: VersionName,
+    /// The version under test, if there is one.
+    pub canary: Option<VersionName>,
+    /// The split that the file asks for; the control plane moves on from there.
+    pub split: Split,
+    /// What keeps a user on one version.
+    pub sticky: Sticky,
+    /// How long an endpoint may take.
+    pub timeouts: Timeouts,
+    /// How a rollout of the canary proceeds.
+    pub rollout: RolloutPolicy,
+}
+
+impl Service {
+    /// The version of that name.
+    pub fn version(&self, name: &VersionName) -> Option<&Version> {
+        self.versions.iter().find(|version| &version.name == name)
+    }
+}

@@ -1,0 +1,50 @@
+//! The whole file, typed.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{address::Address, catalogue::Catalogue, limits::Limits, listener::Listener, secret::Secret};
+
+/// Everything that one configuration file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where traffic comes in; at least one.
+    pub listeners: Vec<Listener>,
+    /// Routes and services.
+    pub catalogue: Arc<Catalogue>,
+    /// Metrics, health and the current plan.
+    pub admin: Admin,
+    /// The embedded control plane.
+    pub control: Control,
+    /// What is told about the traffic.
+    pub telemetry: Telemetry,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// The admin listener: reads only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Loopback by default.
+    pub address: Address,
+}
+
+/// The embedded control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Where its API listens; loopback by default.
+    pub address: Address,
+    /// Where its state is kept.
+    pub state: PathBuf,
+    /// If present, every request to the API must carry it as a bearer token.
+    pub token: Option<Secret>,
+}
+
+/// What is told about the traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The name of this proxy in windows and metrics.
+    pub instance: String,
+    /// Adds `x-serin-version` and `x-serin-generation` to requests and responses. Off by default: clients
+    /// would learn who is on the canary.
+    pub debug_headers: bool,
+}

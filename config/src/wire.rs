@@ -1,0 +1,170 @@
+//! What travels between proxies and the control plane: windows up, plans down. In one process the same
+//! types travel through channels.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    name::{RouteName, ServiceName, VersionName},
+    outcome::OutcomeCounts,
+    plan::Generation,
+};
+
+/// Buckets in each doubling of a [`LatencyCounts`]: the scale 5 of OpenTelemetry's exponential histograms,
+/// 2.2 % wide. A tolerance is then a shift by whole buckets.
+pub const BUCKETS_PER_OCTAVE: u32 = 32;
+/// The number of buckets: 1 µs up to 60 s, the last holds everything longer.
+pub const BUCKETS: usize = 26 * BUCKETS_PER_OCTAVE as usize;
+
+/// The bucket of a latency in microseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the result is clamped to BUCKETS"
+)]
+pub fn bucket_of(micros: u64) -> u16 {
+    let at = ((micros.max(1) as f64).log2() * f64::from(BUCKETS_PER_OCTAVE)).floor();
+    at.min((BUCKETS - 1) as f64) as u16
+}
+
+/// The lower edge of a bucket in microseconds.
+pub fn bucket_edge(bucket: u16) -> f64 {
+    (f64::from(bucket) / f64::from(BUCKETS_PER_OCTAVE)).exp2()
+}
+
+/// A sparse histogram of latencies: (bucket, count), buckets rising, counts above zero.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LatencyCounts(pub Vec<(u16, u32)>);
+
+impl LatencyCounts {
+    /// All that were counted.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, n)| u64::from(*n)).sum()
+    }
+
+    /// How many lie wholly above `micros`: in buckets whose lower edge is at or above it.
+    pub fn above(&self, micros: f64) -> u64 {
+        self.0.iter().filter(|(bucket, _)| bucket_edge(*bucket) >= micros).map(|(_, n)| u64::from(*n)).sum()
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        let mut merged = Vec::with_capacity(self.0.len() + other.0.len());
+        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        loop {
+            match (mine.peek(), theirs.peek()) {
+                (Some(a), Some(b)) if a.0 == b.0 => {
+                    merged.push((a.0, a.1.saturating_add(b.1)));
+                    mine.next();
+                    theirs.next();
+                }
+                (Some(a), Some(b)) if a.0 < b.0 => merged.extend(mine.next()),
+                (_, Some(_)) => merged.extend(theirs.next()),
+                (Some(_), None) => merged.extend(mine.next()),
+                (None, None) => break,
+            }
+        }
+        self.0 = merged;
+    }
+
+    /// The upper edge, in microseconds, of the bucket that holds the quantile `q` (0 to 1); none if empty.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rank between 1 and the total"
+    )]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let rank = ((self.total() as f64 * q).ceil() as u64).max(1);
+        let mut seen = 0;
+        self.0.iter().find_map(|(bucket, n)| {
+            seen += u64::from(*n);
+            (seen >= rank).then(|| bucket_edge(bucket + 1))
+        })
+    }
+}
+
+/// One second of counts from one proxy. Idempotent by (`proxy`, `epoch`, `sequence`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowReport {
+    /// Which proxy counted.
+    pub proxy: String,
+    /// Which life of that proxy: its start time in milliseconds since 1970.
+    pub epoch: u64,
+    /// Which window of that life, from 1, without gaps.
+    pub sequence: u64,
+    /// When the window ended, in milliseconds since 1970.
+    pub ended_ms: u64,
+    /// The plan in force at its end.
+    pub generation: Generation,
+    /// What was counted; cells without an attempt are left out.
+    pub cells: Vec<WindowCell>,
+}
+
+/// One window of one (service, version, route).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowCell {
+    /// The service.
+    pub service: ServiceName,
+    /// The version that made the attempts.
+    pub version: VersionName,
+    /// The route that led there.
+    pub route: RouteName,
+    /// How the attempts ended.
+    pub outcomes: OutcomeCounts,
+    /// Time to response headers of the attempts that did not fail.
+    pub headers: LatencyCounts,
+}
+
+/// How the last reload of the configuration went; shown by the admin listener and as metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ReloadStatus {
+    /// Reloads that were taken.
+    pub succeeded: u64,
+    /// Reloads that were refused; nothing was changed by them.
+    pub failed: u64,
+    /// When the last one was taken, in milliseconds since 1970; zero before the first.
+    pub last_success_ms: u64,
+    /// Why the last one was refused, a line for each problem; empty if it was taken.
+    pub problems: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counts(values: &[u64]) -> LatencyCounts {
+        let mut all = LatencyCounts::default();
+        for value in values {
+            all.merge(&LatencyCounts(vec![(bucket_of(*value), 1)]));
+        }
+        all
+    }
+
+    #[test]
+    fn a_quantile_is_the_upper_edge_of_the_bucket_that_holds_it() {
+        let all = counts(&(1..=1000).map(|ms| ms * 1000).collect::<Vec<_>>());
+        let p99 = all.quantile(0.99).unwrap();
+        assert!((990_000.0..=990_000.0 * 1.023).contains(&p99), "{p99}");
+        assert_eq!(LatencyCounts::default().quantile(0.5), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_latency_lies_between_the_edges_of_its_bucket(micros in 1_u64..60_000_000) {
+            let bucket = bucket_of(micros);
+            prop_assert!(bucket_edge(bucket) <= micros as f64 * (1.0 + 1e-12));
+            prop_assert!(micros as f64 <= bucket_edge(bucket + 1) * (1.0 + 1e-12));
+        }
+
+        #[test]
+        fn merging_adds_counts_in_any_order(a in proptest::collection::vec(1_u64..1_000_000, 0..40), b in proptest::collection::vec(1_u64..1_000_000, 0..40)) {
+            let (mut ab, mut ba) = (counts(&a), counts(&b));
+            ab.merge(&counts(&b));
+            ba.merge(&counts(&a));
+            prop_assert_eq!(&ab, &ba);
+            prop_assert_eq!(ab.total(), (a.len() + b.len()) as u64);
+        }
+    }
+}

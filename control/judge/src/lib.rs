@@ -1,0 +1,1 @@
+//! Sequential statistics: windows in, evidence and verdicts out.

@@ -1,0 +1,1 @@
+//! The control plane's shell: API, planner, store, push, collect.

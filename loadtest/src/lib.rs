@@ -1,0 +1,1 @@
+//! Load generator, gates, comparison with other proxies.

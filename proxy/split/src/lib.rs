@@ -1,0 +1,1 @@
+//! Data-plane decisions: match, bucket, pick, classify, tally.
