@@ -47,6 +47,8 @@ pub const JOURNAL_ENTRIES_MAX: u64 = 10_000;
 pub const ROLLOUTS_KEPT_MAX: usize = 20;
 /// How often running evidence is written to the store.
 pub const EVIDENCE_CHECKPOINT: Duration = Duration::from_secs(5);
+/// Windows of each guard that the judge remembers one by one: for people, and to notice silence.
+pub const RECENT_WINDOWS: usize = 60;
 /// How long a changed file must be quiet before it is read: editors write in several steps.
 pub const RELOAD_SETTLE: Duration = Duration::from_millis(50);
 

@@ -1,1 +1,45 @@
 //! Sequential statistics: windows in, evidence and verdicts out.
+//!
+//! The judge answers one question each second: does what was counted so far prove that the canary is worse, prove
+//! that it is good enough, or neither? A test that is computed once may not be looked at twice; a rollout is
+//! looked at every second. So nothing here is a p-value. Each guard is an *e-process*: a number that starts at
+//! one, is multiplied each second by a factor whose expectation is at most one while the canary is healthy, and
+//! hence passes 1/α with a chance of at most α however often it is looked at (Ville's inequality). Sums and
+//! mixtures of e-processes are e-processes, which is all the algebra that is needed:
+//!
+//! - [`Window`] is what one second contributes: integers only, which add up over proxies;
+//! - the error comparison sets the canary against the stable version within the same seconds, never against
+//!   history, so that an outage which both share convicts nobody;
+//! - limits set the canary against a fixed share of bad requests;
+//! - the proof of non-inferiority is an e-process the other way round: passing needs evidence, not its absence;
+//! - [`Evidence`] runs all of them and can be stored and resumed to the last bit; [`Evidence::verdict`] turns it
+//!   into a [`Verdict`], which is data, and [`explain`] turns that into sentences.
+//!
+//! One promise, `false_alarm`, covers all guards of the whole rollout: they share it by fixed weights, and steps
+//! never reset it. The crate is pure: no I/O, no clock, no random numbers; time is the count of windows.
+
+mod block;
+mod budget;
+mod error_rate;
+mod evidence;
+mod exact;
+mod explain;
+mod limit;
+mod limit_guard;
+mod mixture;
+mod non_inferiority;
+mod numerics;
+mod phrase;
+mod ratio;
+mod recent;
+mod verdict;
+mod window;
+
+pub use block::{Pair, Trials};
+pub use budget::Guard;
+pub use evidence::Evidence;
+pub use explain::explain;
+pub use verdict::{
+    ArmReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, State, StepReport, Verdict,
+};
+pub use window::{Arm, Window};

@@ -1,0 +1,89 @@
+//! How many times as often does the canary fail? An estimate with an interval, for people.
+//!
+//! For a ratio g of error rates the canary's share of all errors in a block is g·n_c / (g·n_c + n_b); the likelihood of
+//! the counts, summed over blocks on a fixed grid of g, is compared with its own average over the grid. What the
+//! average beats by more than 1/a is excluded. The interval holds at every moment at once, for a ratio that is
+//! constant; a rollback never rests on it alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{block::Pair, exact, numerics::ln_mean_exp};
+
+/// Points of the grid: 2^−8 to 2^8 in eighths of a doubling.
+const POINTS: usize = 129;
+const POINTS_PER_OCTAVE: f64 = 8.0;
+/// The chance that the interval ever misses.
+const MISS: f64 = 0.05;
+
+fn log2_ratio(point: f64) -> f64 {
+    (point - (POINTS / 2) as f64) / POINTS_PER_OCTAVE
+}
+
+/// The likelihood of every ratio on the grid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ratio {
+    #[serde(with = "exact::many")]
+    ln_likelihood: Vec<f64>,
+}
+
+impl Ratio {
+    pub(crate) fn new() -> Self {
+        Self { ln_likelihood: vec![0.0; POINTS] }
+    }
+
+    pub(crate) fn observe(&mut self, block: &Pair) {
+        let errors = block.canary.bad as f64;
+        let all = errors + block.stable.bad as f64;
+        if all == 0.0 {
+            return;
+        }
+        let (canary, stable) = (block.canary.requests as f64, block.stable.requests as f64);
+        for (point, ln) in self.ln_likelihood.iter_mut().enumerate() {
+            let log2 = log2_ratio(point as f64);
+            // Relative to ratio one: a constant that the interval does not see, and that keeps the sums small.
+            let weight = (log2.exp2() * canary + stable) / (canary + stable);
+            *ln += errors * log2 * std::f64::consts::LN_2 - all * weight.ln();
+        }
+    }
+
+    /// The interval: its lower end (0 if there is none) and its upper end (none if there is none).
+    pub(crate) fn interval(&self) -> (f64, Option<f64>) {
+        let ln = &self.ln_likelihood;
+        let least = ln_mean_exp(ln) + MISS.ln();
+        let kept = |at: &usize| ln[*at] >= least;
+        let first = (0..POINTS).find(kept).unwrap_or(0);
+        let last = (0..POINTS).rev().find(kept).unwrap_or(POINTS - 1);
+        // Between a point that is kept and its neighbour that is not, the end lies where the line crosses.
+        let crossing = |inside: usize, outside: usize| {
+            let part = (ln[inside] - least) / (ln[inside] - ln[outside]);
+            log2_ratio(inside as f64 + part * (outside as f64 - inside as f64)).exp2()
+        };
+        let lower = if first == 0 { 0.0 } else { crossing(first, first - 1) };
+        let upper = (last + 1 < POINTS).then(|| crossing(last, last + 1));
+        (lower, upper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Trials;
+
+    #[test]
+    fn without_errors_every_ratio_is_possible() {
+        assert_eq!(Ratio::new().interval(), (0.0, None));
+    }
+
+    #[test]
+    fn the_interval_closes_around_the_ratio() {
+        let mut ratio = Ratio::new();
+        let block =
+            Pair { canary: Trials { requests: 1000, bad: 30 }, stable: Trials { requests: 9000, bad: 90 } };
+        (0..20).for_each(|_| ratio.observe(&block));
+        let (lower, upper) = ratio.interval();
+        assert!(
+            2.4 < lower && lower < 3.0 && 3.0 < upper.unwrap() && upper.unwrap() < 3.7,
+            "{lower} {upper:?}"
+        );
+    }
+}
