@@ -1,6 +1,6 @@
 //! Routes and services that fit together: everything of a plan but the weights.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     name::{RouteName, ServiceName, VersionName},
@@ -60,14 +60,13 @@ impl Catalogue {
         }
         services.iter().try_for_each(check_service)?;
         routes.sort_by_key(Route::priority);
-        let mut names = HashSet::new();
-        for (i, route) in routes.iter().enumerate() {
+        let (mut names, mut matches) = (HashSet::new(), HashMap::new());
+        for route in &routes {
             if !names.insert(&route.name) {
                 return Err(CatalogueError::RouteTwice(route.name.clone()));
             }
-            let same = |other: &&Route| other.host == route.host && other.path_prefix == route.path_prefix;
-            if let Some(other) = routes[..i].iter().find(same) {
-                return Err(CatalogueError::SameMatch(other.name.clone(), route.name.clone()));
+            if let Some(other) = matches.insert((&route.host, &route.path_prefix), &route.name) {
+                return Err(CatalogueError::SameMatch(other.clone(), route.name.clone()));
             }
             if services.binary_search_by(|service| service.name.cmp(&route.service)).is_err() {
                 return Err(CatalogueError::NoService {

@@ -9,6 +9,9 @@
 
 pub mod address;
 pub mod catalogue;
+pub mod check;
+pub mod duration;
+pub mod file;
 pub mod limits;
 pub mod listener;
 pub mod name;
@@ -16,19 +19,26 @@ pub mod outcome;
 pub mod percent;
 pub mod plan;
 pub mod policy;
+pub mod problem;
+pub mod raw;
 pub mod route;
+pub mod schema;
 pub mod secret;
 pub mod service;
 pub mod settings;
+pub mod summary;
+pub mod tree;
 pub mod weight;
 pub mod wire;
 
 pub use address::Address;
 pub use catalogue::Catalogue;
+pub use file::{Secrets, load};
 pub use listener::Listener;
 pub use name::{ListenerName, RouteName, ServiceName, VersionName};
 pub use outcome::Outcome;
 pub use plan::{Generation, Plan};
+pub use problem::{Problem, Problems};
 pub use route::Route;
 pub use service::{Service, Sticky, Timeouts, Version};
 pub use settings::Config;

@@ -18,6 +18,14 @@ pub const CONFIG_NODES_MAX: usize = 500_000;
 pub const PROBLEMS_MAX: usize = 100;
 /// The most steps in a rollout.
 pub const STEPS_MAX: usize = 50;
+/// The longest that a step of a rollout may last.
+pub const STEP_DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The most requests that a step may ask for.
+pub const STEP_REQUESTS_MAX: u64 = 1_000_000_000;
+/// The most listeners.
+pub const LISTENERS_MAX: usize = 64;
+/// The most versions of one service.
+pub const VERSIONS_MAX: usize = 64;
 
 /// Time for an endpoint to accept a connection.
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
@@ -49,6 +57,18 @@ pub const ROLLOUTS_KEPT_MAX: usize = 20;
 pub const EVIDENCE_CHECKPOINT: Duration = Duration::from_secs(5);
 /// Windows of each guard that the judge remembers one by one: for people, and to notice silence.
 pub const RECENT_WINDOWS: usize = 60;
+/// The longest reason that a command may carry, in characters.
+pub const REASON_CHARS_MAX: usize = 500;
+/// Seconds of counts that the control plane keeps for each service, to be shown.
+pub const RECENT_SECONDS_MAX: usize = 120;
+/// The newest of those seconds, whose latencies are kept whole so that they can be added up.
+pub const RECENT_LATENCY_SECONDS_MAX: usize = 10;
+/// Proxies whose windows are told apart; the one that was silent longest is forgotten first.
+pub const PROXIES_MAX: usize = 1024;
+/// Journal entries in one answer of the control API.
+pub const API_ENTRIES_MAX: usize = 1_000;
+/// How often a decision that could not be stored is tried again.
+pub const STORE_RETRY: Duration = Duration::from_secs(1);
 /// How long a changed file must be quiet before it is read: editors write in several steps.
 pub const RELOAD_SETTLE: Duration = Duration::from_millis(50);
 
@@ -76,6 +96,12 @@ pub const LATENCY_MAX_US: u64 = 60_000_000;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// The most workers.
 pub const WORKERS_MAX: usize = 256;
+/// The most that can be configured of client connections, and of requests in flight to one version.
+pub const CONCURRENCY_MAX: usize = 1_000_000;
+/// The most streams on one HTTP/2 connection that can be configured.
+pub const STREAMS_MAX: u32 = 10_000;
+/// The most unused connections to one endpoint that can be configured.
+pub const IDLE_CONNECTIONS_MAX: usize = 65_536;
 
 /// Bounds that an operator may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

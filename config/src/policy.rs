@@ -6,6 +6,20 @@ use serde::Serialize;
 
 use crate::weight::Weight;
 
+/// The weights of the default steps, in parts per million: evidence is cheapest in users at small shares,
+/// so most of the steps are there.
+pub const STEP_WEIGHTS_DEFAULT: [u32; 6] = [10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000];
+/// Requests of the canary that a step judges, unless it says otherwise.
+pub const STEP_MIN_REQUESTS_DEFAULT: u64 = 500;
+/// How long a step lasts at least, unless it says otherwise.
+pub const STEP_MIN_DURATION_DEFAULT: Duration = Duration::from_secs(10);
+/// How long a step waits for evidence, unless it says otherwise.
+pub const STEP_MAX_DURATION_DEFAULT: Duration = Duration::from_secs(3600);
+/// The default of [`RolloutPolicy::false_alarm`].
+pub const FALSE_ALARM_DEFAULT: f64 = 1e-4;
+/// The default of [`RolloutPolicy::false_pass`].
+pub const FALSE_PASS_DEFAULT: f64 = 0.05;
+
 /// The way from the canary's first share to all of the traffic.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RolloutPolicy {
@@ -21,6 +35,18 @@ pub struct RolloutPolicy {
     pub false_pass: f64,
 }
 
+impl Default for RolloutPolicy {
+    fn default() -> Self {
+        Self {
+            steps: STEP_WEIGHTS_DEFAULT.into_iter().filter_map(Weight::from_ppm).map(Step::at).collect(),
+            on_timeout: OnTimeout::Hold,
+            guards: Guards::default(),
+            false_alarm: FALSE_ALARM_DEFAULT,
+            false_pass: FALSE_PASS_DEFAULT,
+        }
+    }
+}
+
 /// One weight, and what must be seen at it before the next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
@@ -32,6 +58,18 @@ pub struct Step {
     pub min_duration: Duration,
     /// After this, [`RolloutPolicy::on_timeout`] says what is done.
     pub max_duration: Duration,
+}
+
+impl Step {
+    /// A step at `weight` with the default conditions.
+    pub const fn at(weight: Weight) -> Self {
+        Self {
+            weight,
+            min_requests: STEP_MIN_REQUESTS_DEFAULT,
+            min_duration: STEP_MIN_DURATION_DEFAULT,
+            max_duration: STEP_MAX_DURATION_DEFAULT,
+        }
+    }
 }
 
 /// What is done when a step ran out of time without a verdict.
@@ -57,6 +95,12 @@ pub struct Guards {
     pub max_p99: Option<Duration>,
 }
 
+impl Default for Guards {
+    fn default() -> Self {
+        Self { errors: Some(ErrorComparison::default()), max_error_rate: None, max_p99: None }
+    }
+}
+
 /// The tolerances of the comparison of error rates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ErrorComparison {
@@ -68,4 +112,28 @@ pub struct ErrorComparison {
     pub pass_ratio: f64,
     /// See `pass_ratio`.
     pub pass_margin: Weight,
+}
+
+impl Default for ErrorComparison {
+    /// An error rate up to a fifth and 0.005 percentage points higher is taken for noise: without that
+    /// tolerance, the differences between healthy endpoints alone would roll canaries back.
+    fn default() -> Self {
+        let ppm = |ppm| Weight::from_ppm(ppm).unwrap_or(Weight::ZERO);
+        Self { ratio: 1.2, margin: ppm(50), pass_ratio: 1.5, pass_margin: ppm(500) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_steps_rise_to_the_whole_and_the_default_margins_are_not_zero() {
+        let steps = RolloutPolicy::default().steps;
+        assert_eq!(steps.len(), STEP_WEIGHTS_DEFAULT.len());
+        assert!(steps.is_sorted_by(|a, b| a.weight < b.weight));
+        assert_eq!(steps.last().unwrap().weight, Weight::WHOLE);
+        assert_eq!(ErrorComparison::default().margin.to_string(), "0.005%");
+        assert_eq!(ErrorComparison::default().pass_margin.to_string(), "0.05%");
+    }
 }

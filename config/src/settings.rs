@@ -1,8 +1,21 @@
 //! The whole file, typed.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use crate::{address::Address, catalogue::Catalogue, limits::Limits, listener::Listener, secret::Secret};
+use crate::{address::Address, catalogue::Catalogue, limits::Limits, listener::Listener, secret::Secret, weight::Weight};
+
+/// The admin listener's address, unless the file says otherwise.
+pub const ADMIN_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
+/// The control plane's address, unless the file says otherwise.
+pub const CONTROL_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9902);
+/// The control plane's state file, in the directory of the configuration, unless the file says otherwise.
+pub const STATE_DEFAULT: &str = "serin-state.redb";
+/// The name of a proxy, unless the file says otherwise.
+pub const INSTANCE_DEFAULT: &str = "serin";
 
 /// Everything that one configuration file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +57,9 @@ pub struct Control {
 pub struct Telemetry {
     /// The name of this proxy in windows and metrics.
     pub instance: String,
+    /// The share of the traces that begin here which are marked as sampled. Default 1 %. What comes with a
+    /// trace context keeps its own mark.
+    pub trace_sampling: Weight,
     /// Adds `x-serin-version` and `x-serin-generation` to requests and responses. Off by default: clients
     /// would learn who is on the canary.
     pub debug_headers: bool,

@@ -1,0 +1,140 @@
+//! What operators talk to: the admin listener, the control plane, and how this proxy names itself.
+
+use std::{net::SocketAddr, path::Path as FilePath};
+
+use super::{Surroundings, section};
+use crate::{
+    address::Address,
+    name::ServiceName,
+    problem::{Place, Problems, Reported, shown, shown_path},
+    raw::{
+        self,
+        decode::{Field, Leaf, Spanned},
+        leaf::SecretSource,
+    },
+    secret::Secret,
+    settings::{
+        ADMIN_ADDRESS_DEFAULT, Admin, CONTROL_ADDRESS_DEFAULT, Control, INSTANCE_DEFAULT, STATE_DEFAULT,
+        Telemetry,
+    },
+};
+
+/// The admin listener.
+pub(super) fn check_admin(field: Field<raw::Admin>, problems: &mut Problems) -> Result<Admin, Reported> {
+    let raw = section(field)?;
+    let danger = raw.danger_beyond_loopback;
+    Ok(Admin { address: local(raw.address, danger, ADMIN_ADDRESS_DEFAULT, problems)? })
+}
+
+/// The control plane.
+pub(super) fn check_control(
+    field: Field<raw::Control>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Control, Reported> {
+    let raw = section(field)?;
+    let address = local(raw.address, raw.danger_beyond_loopback, CONTROL_ADDRESS_DEFAULT, problems);
+    let state = match raw.state.optional() {
+        Ok(Some(given)) if given.value.is_empty() => {
+            let right = format!("write the path of a file, such as {STATE_DEFAULT}");
+            Err(problems.add(&given.place, "the path of the state is empty", right))
+        }
+        Ok(given) => {
+            Ok(around.base_dir.join(given.map_or_else(|| STATE_DEFAULT.into(), |state| state.value)))
+        }
+        Err(reported) => Err(reported),
+    };
+    let token = match raw.token.optional() {
+        Ok(Some(source)) => token(&source, around, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    Ok(Control { address: address?, state: state?, token: token? })
+}
+
+/// How this proxy names itself.
+pub(super) fn check_telemetry(
+    field: Field<raw::Telemetry>,
+    problems: &mut Problems,
+) -> Result<Telemetry, Reported> {
+    let raw = section(field)?;
+    let instance = match raw.instance.optional() {
+        // It is a metric label and a key in the store, so the rules for names hold for it.
+        Ok(Some(Spanned { place, value })) => match <ServiceName as Leaf>::read(&value) {
+            Ok(_) => Ok(value),
+            Err(fault) => Err(problems.add(&place, fault.wrong, fault.right)),
+        },
+        Ok(None) => Ok(INSTANCE_DEFAULT.into()),
+        Err(reported) => Err(reported),
+    };
+    let debug_headers = raw.debug_headers.or(false);
+    Ok(Telemetry { instance: instance?, debug_headers: debug_headers? })
+}
+
+/// An address that only this machine reaches, unless the danger is asked for by name.
+fn local(
+    field: Field<Address>,
+    danger: Field<bool>,
+    default: SocketAddr,
+    problems: &mut Problems,
+) -> Result<Address, Reported> {
+    let danger = danger.or(false);
+    let Some(given) = field.optional()? else { return danger.map(|_| Address::Tcp(default)) };
+    if danger? || given.value.is_local() {
+        return Ok(given.value);
+    }
+    let right = "write an address in 127.0.0.0/8, [::1] or unix:/path, or set danger_beyond_loopback: true";
+    Err(problems.add(&given.place, format!("{} can be reached from other machines", given.value), right))
+}
+
+/// A bearer token; no message shows it.
+fn token(
+    source: &Spanned<SecretSource>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Secret, Reported> {
+    let place = &source.place;
+    let (text, whence) = match &source.value {
+        SecretSource::Env(name) => (env(name, place, around, problems)?, shown(name)),
+        SecretSource::File(path) => {
+            let path = around.base_dir.join(path);
+            (file(&path, place, around, problems)?, shown_path(&path))
+        }
+    };
+    if text.is_empty() {
+        return Err(problems.add(place, format!("{whence} is empty"), "put the token there"));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        let wrong = format!("{whence} does not hold a bearer token");
+        return Err(problems.add(place, wrong, "use visible ASCII characters without spaces, on one line"));
+    }
+    Ok(Secret::new(text))
+}
+
+fn env(
+    name: &str,
+    place: &Place,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<String, Reported> {
+    around.secrets.env(name).ok_or_else(|| {
+        let wrong = format!("the environment variable {} is not set", shown(name));
+        problems.add(place, wrong, "set it for the process, or name one that is set")
+    })
+}
+
+/// The text of a file; the line end that editors add is not part of the secret.
+fn file(
+    path: &FilePath,
+    place: &Place,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<String, Reported> {
+    match around.secrets.file(path) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).into()),
+        Err(why) => {
+            let wrong = format!("{} can't be read: {}", shown_path(path), shown(&why));
+            Err(problems.add(place, wrong, "name a file that this process may read"))
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Listeners: their names and whom they trust.
+
+use super::{all, naming::Naming};
+use crate::{
+    limits::LISTENERS_MAX,
+    listener::Listener,
+    name::ListenerName,
+    problem::{Place, Problems, Reported},
+    raw::{
+        self,
+        decode::{Field, List, Spanned},
+    },
+};
+
+const RIGHT: &str = "write where traffic comes in, such as \"listeners: [{ address: 127.0.0.1:8080 }]\"";
+
+/// All listeners; at least one.
+pub(super) fn check_all(
+    field: Field<List<raw::Listener>>,
+    top: &Place,
+    problems: &mut Problems,
+) -> Result<Vec<Listener>, Reported> {
+    let Spanned { place, value: List(items) } = field.required("listeners", top, problems, RIGHT)?;
+    if items.is_empty() {
+        return Err(problems.add(&place, "there is no listener", RIGHT));
+    }
+    if items.len() > LISTENERS_MAX {
+        let wrong = format!("there are {} listeners", items.len());
+        return Err(problems.add(&place, wrong, format!("write at most {LISTENERS_MAX}")));
+    }
+    let given = items.iter().filter_map(|item| item.as_ref().ok()?.value.name.given());
+    let mut naming = Naming::new(given, "listener", problems);
+    let each = items.into_iter().enumerate().map(|(i, item)| {
+        let item = item?;
+        let name = naming.name(&item.value.name, None, i + 1);
+        check(item, name, problems)
+    });
+    all(each.collect())
+}
+
+fn check(
+    Spanned { place, value: raw }: Spanned<raw::Listener>,
+    name: Result<String, Reported>,
+    problems: &mut Problems,
+) -> Result<Listener, Reported> {
+    let name = name.and_then(|name| super::made(ListenerName::try_new(&name), &place, problems));
+    let right = "write \"address: 127.0.0.1:8080\", or another IP:PORT or unix:/path";
+    let address = raw.address.required("address", &place, problems, right);
+    let trusted = raw.trusted_proxies.or(List(Vec::new())).and_then(|List(items)| all(items));
+    let trusted_proxies = trusted?.into_iter().map(|network| network.value).collect();
+    Ok(Listener { name: name?, address: address?.value, trusted_proxies })
+}

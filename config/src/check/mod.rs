@@ -1,0 +1,81 @@
+//! Raw → typed: the one conversion. Whatever does not fit together is reported at the place where it would be
+//! mended, and the conversion goes on with the rest, so that one run names all mistakes.
+//!
+//! Each part is checked by a function that returns `Err(Reported)` only after it has said why. Parts are all
+//! run before the first `?` joins them; a `?` in their midst would hide what comes after it.
+
+mod address;
+mod control;
+mod limits;
+mod listener;
+mod naming;
+mod range;
+mod rollout;
+mod route;
+mod service;
+mod sticky;
+mod version;
+
+use std::{path::Path as FilePath, sync::Arc};
+
+use crate::{
+    catalogue::Catalogue,
+    file::Secrets,
+    name::NameError,
+    problem::{Place, Problems, Reported, shown},
+    raw::{self, decode::Field},
+    settings::Config,
+};
+
+/// What lies around the file.
+pub struct Surroundings<'a> {
+    /// The file's directory.
+    pub base_dir: &'a FilePath,
+    /// Where secrets come from.
+    pub secrets: &'a dyn Secrets,
+}
+
+/// Converts a whole file; all problems are reported.
+pub fn check(
+    file: raw::File,
+    top: &Place,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Config, Reported> {
+    address::check_distinct(&file, problems);
+    let names = service::names(&file.services);
+    let routes = route::check_all(file.routes, &names, top, problems);
+    let listeners = listener::check_all(file.listeners, top, problems);
+    let services = service::check_all(file.services, top, problems);
+    let admin = control::check_admin(file.admin, problems);
+    let control = control::check_control(file.control, around, problems);
+    let telemetry = control::check_telemetry(file.telemetry, problems);
+    let limits = limits::check(file.limits, problems);
+    let catalogue = Catalogue::try_new(routes?, services?)
+        .map_err(|error| problems.add(top, error.to_string(), "make the routes and services fit together"))?;
+    Ok(Config {
+        listeners: listeners?,
+        catalogue: Arc::new(catalogue),
+        admin: admin?,
+        control: control?,
+        telemetry: telemetry?,
+        limits: limits?,
+    })
+}
+
+/// A section of the file; without it, each of its fields has its default.
+fn section<T: Default>(field: Field<T>) -> Result<T, Reported> {
+    field.or(T::default())
+}
+
+/// All values if all could be made; the first report otherwise.
+fn all<T>(each: Vec<Result<T, Reported>>) -> Result<Vec<T>, Reported> {
+    each.into_iter().collect()
+}
+
+/// A name that was found, not read; the report is the last resort for a form that nobody foresaw.
+fn made<N>(name: Result<N, NameError>, place: &Place, problems: &mut Problems) -> Result<N, Reported> {
+    name.map_err(|error| {
+        problems.add(place, format!("\"{}\" is not a name", shown(&error.text)), "write \"name: …\"")
+    })
+}

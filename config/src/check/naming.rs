@@ -1,0 +1,56 @@
+//! Names in a list: those that the file gives are unique, the others are found.
+
+use std::collections::HashMap;
+
+use crate::{
+    problem::{Problems, Reported},
+    raw::decode::{Field, Spanned},
+};
+
+/// The names of one list's elements. Given names are claimed before any default is found, so a default
+/// never takes a name away from an element further down.
+pub(super) struct Naming {
+    kind: &'static str,
+    taken: HashMap<String, usize>,
+}
+
+impl Naming {
+    /// Claims the given names; one that stands twice is reported where it stands again.
+    pub(super) fn new<'a, N: ToString + 'a>(
+        given: impl Iterator<Item = &'a Spanned<N>>,
+        kind: &'static str,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut taken = HashMap::new();
+        for Spanned { place, value } in given {
+            let name = value.to_string();
+            if let Some(line) = taken.get(&name) {
+                let wrong = format!("the {kind} of line {line} is named \"{name}\" already");
+                problems.add(place, wrong, format!("give each {kind} a name of its own"));
+            } else {
+                taken.insert(name, place.at.line);
+            }
+        }
+        Self { kind, taken }
+    }
+
+    /// The name of the element at `number`, from 1: its own; or `preferred` if that is free; or
+    /// `<kind>-<number>`, counted up until it is free.
+    pub(super) fn name<N: ToString>(
+        &mut self,
+        own: &Field<N>,
+        preferred: Option<&str>,
+        number: usize,
+    ) -> Result<String, Reported> {
+        match own {
+            Field::Given(own) => return Ok(own.value.to_string()),
+            Field::Wrong(reported) => return Err(*reported),
+            Field::Absent => {}
+        }
+        let numbered = (number..).map(|n| format!("{}-{n}", self.kind));
+        let mut names = preferred.map(str::to_owned).into_iter().chain(numbered);
+        let free = names.find(|name| !self.taken.contains_key(name)).unwrap_or_default();
+        self.taken.insert(free.clone(), 0);
+        Ok(free)
+    }
+}

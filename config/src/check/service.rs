@@ -1,0 +1,179 @@
+//! A service: its versions, who is stable and who the canary, and the split between them.
+
+use std::collections::BTreeSet;
+
+use super::{all, rollout, section, sticky, version};
+use crate::{
+    name::{ServiceName, VersionName},
+    problem::{Place, Problems, Reported, Suggestion},
+    raw::{
+        self,
+        decode::{Field, Named, Spanned},
+    },
+    service::{Service, Version},
+    weight::{Split, SplitError, Weight},
+};
+
+const RIGHT: &str = "write what routes lead to, such as \
+    \"services: { shop: { versions: { v1: { endpoints: [127.0.0.1:9001] } } } }\"";
+
+/// The names that routes may lead to, whatever else is wrong with the services.
+pub(super) fn names(field: &Field<Named<ServiceName, raw::Service>>) -> Result<BTreeSet<String>, Reported> {
+    match field {
+        Field::Absent => Ok(BTreeSet::new()),
+        Field::Wrong(reported) => Err(*reported),
+        Field::Given(services) => Ok(services.value.0.iter().map(|entry| entry.text.clone()).collect()),
+    }
+}
+
+/// All services; at least one.
+pub(super) fn check_all(
+    field: Field<Named<ServiceName, raw::Service>>,
+    top: &Place,
+    problems: &mut Problems,
+) -> Result<Vec<Service>, Reported> {
+    let Spanned { place, value: Named(entries) } = field.required("services", top, problems, RIGHT)?;
+    if entries.is_empty() {
+        return Err(problems.add(&place, "there is no service", RIGHT));
+    }
+    let each = entries
+        .into_iter()
+        .map(|entry| check(entry.name.map(|name| name.value), entry.value?, &entry.place, problems));
+    all(each.collect())
+}
+
+fn check(
+    name: Result<ServiceName, Reported>,
+    Spanned { value: raw, .. }: Spanned<raw::Service>,
+    key: &Place,
+    problems: &mut Problems,
+) -> Result<Service, Reported> {
+    let known = version::names(&raw.versions);
+    let versions = version::check_all(raw.versions, key, problems);
+    let roles = known.map(|known| {
+        let stable = stable(raw.stable, &known, key, problems);
+        let canary = canary(raw.canary, stable.as_ref().ok(), &known, problems);
+        let weights = weights(raw.split, &known, problems);
+        Ok((stable?, canary?, weights?))
+    });
+    let sticky = sticky::check(raw.sticky, problems);
+    let timeouts = version::check_timeouts(raw.timeouts, problems);
+    let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, problems));
+    let versions = versions?;
+    // Versions that were all read have names.
+    let Some(roles) = roles else { return Err(problems.add(key, "its versions have no names", RIGHT)) };
+    let (stable, canary, weights) = roles?;
+    let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
+    let (name, sticky, timeouts, rollout) = (name?, sticky?, timeouts?, rollout?);
+    Ok(Service { name, versions, stable, canary, split, sticky, timeouts, rollout })
+}
+
+/// The version that the file names; else the only one, or the one named `stable`.
+fn stable(
+    field: Field<VersionName>,
+    known: &BTreeSet<VersionName>,
+    key: &Place,
+    problems: &mut Problems,
+) -> Result<VersionName, Reported> {
+    if let Some(given) = field.optional()? {
+        return existing(&given, known, problems);
+    }
+    let mut each = known.iter();
+    match (each.next(), each.next(), known.get("stable")) {
+        (Some(only), None, _) => Ok(only.clone()),
+        (_, _, Some(named)) => Ok(named.clone()),
+        (first, ..) => {
+            let example = first.map_or("NAME", VersionName::as_str);
+            let right = format!("write which version is trusted, such as \"stable: {example}\"");
+            Err(problems.add(key, "which of the versions is stable is not said", right))
+        }
+    }
+}
+
+/// The version that the file names; else the one named `canary`, unless that is the stable one.
+fn canary(
+    field: Field<VersionName>,
+    stable: Option<&VersionName>,
+    known: &BTreeSet<VersionName>,
+    problems: &mut Problems,
+) -> Result<Option<VersionName>, Reported> {
+    let Some(given) = field.optional()? else {
+        return Ok(known.get("canary").filter(|named| Some(*named) != stable).cloned());
+    };
+    let canary = existing(&given, known, problems)?;
+    if Some(&canary) == stable {
+        let wrong = format!("\"{canary}\" is both stable and canary");
+        let right = "name another version, or leave \"canary\" out while there is none";
+        return Err(problems.add(&given.place, wrong, right));
+    }
+    Ok(Some(canary))
+}
+
+fn existing(
+    given: &Spanned<VersionName>,
+    known: &BTreeSet<VersionName>,
+    problems: &mut Problems,
+) -> Result<VersionName, Reported> {
+    if known.contains(&given.value) {
+        return Ok(given.value.clone());
+    }
+    let text = given.value.as_str();
+    let right = Suggestion { text, kind: "versions", candidates: known.iter().map(VersionName::as_str) };
+    Err(problems.add(&given.place, format!("there is no version \"{text}\""), right))
+}
+
+/// The weights that the file gives, which sum to 100 %; `None` where it gives none.
+fn weights(
+    field: Field<Named<VersionName, Weight>>,
+    known: &BTreeSet<VersionName>,
+    problems: &mut Problems,
+) -> Result<Option<Vec<(VersionName, Weight)>>, Reported> {
+    let Some(Spanned { place, value: Named(entries) }) = field.optional()? else { return Ok(None) };
+    let each = entries.into_iter().map(|entry| {
+        let version = entry.name.and_then(|name| existing(&name, known, problems));
+        Ok((version?, entry.value?.value))
+    });
+    let weights = all(each.collect())?;
+    let sum: u64 = weights.iter().map(|(_, weight)| u64::from(weight.ppm())).sum();
+    if sum != u64::from(Weight::WHOLE.ppm()) {
+        let right = mended(&weights, sum);
+        return Err(problems.add(&place, SplitError::Sum(sum).to_string(), right));
+    }
+    Ok(Some(weights))
+}
+
+/// Which one weight would make the sum right: that of the largest.
+fn mended(weights: &[(VersionName, Weight)], sum: u64) -> String {
+    let whole = u64::from(Weight::WHOLE.ppm());
+    let largest = weights.iter().max_by_key(|(_, weight)| *weight);
+    let right = largest.and_then(|(version, weight)| {
+        let ppm = (u64::from(weight.ppm()) + whole).checked_sub(sum)?;
+        Some((version, Weight::from_ppm(u32::try_from(ppm).ok()?)?))
+    });
+    match right {
+        Some((version, weight)) => format!("\"{version}: {weight}\" would make it 100%"),
+        None => "write weights that sum to 100%; versions left out get 0%".into(),
+    }
+}
+
+/// The canary first, so that a higher weight only ever adds users to it; the stable version last.
+fn split(
+    versions: &[Version],
+    stable: &VersionName,
+    canary: Option<&VersionName>,
+    weights: Option<Vec<(VersionName, Weight)>>,
+    key: &Place,
+    problems: &mut Problems,
+) -> Result<Split, Reported> {
+    let given = weights.unwrap_or_else(|| vec![(stable.clone(), Weight::WHOLE)]);
+    let weight = |name: &VersionName| {
+        given.iter().find(|(version, _)| version == name).map_or(Weight::ZERO, |(_, weight)| *weight)
+    };
+    let mut ordered: Vec<_> = versions.iter().map(|v| (v.name.clone(), weight(&v.name))).collect();
+    ordered.sort_by(|(a, _), (b, _)| {
+        let rank = |name| (Some(name) != canary, name == stable, name.clone());
+        rank(a).cmp(&rank(b))
+    });
+    Split::try_new(ordered)
+        .map_err(|error| problems.add(key, error.to_string(), "write weights that sum to 100%"))
+}

@@ -1,0 +1,127 @@
+//! What would run, on one screen: the file as Serin understands it, defaults filled in.
+
+use std::fmt::{self, Write};
+
+use crate::{
+    duration::show,
+    policy::{Guards, OnTimeout, RolloutPolicy, Step},
+    route::Route,
+    service::{Service, Timeouts},
+    settings::Config,
+};
+
+/// The summary that `serin check` prints for a file that is right.
+pub fn summary(config: &Config) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write(config, &mut text);
+    text
+}
+
+fn write(config: &Config, to: &mut String) -> fmt::Result {
+    writeln!(to, "listeners")?;
+    for listener in &config.listeners {
+        write!(to, "  {:<20} {}", listener.name, listener.address)?;
+        if !listener.trusted_proxies.is_empty() {
+            write!(to, "  trusts {}", join(&listener.trusted_proxies, ", "))?;
+        }
+        writeln!(to)?;
+    }
+    writeln!(to, "routes, in the order in which they are tried")?;
+    for Route { name, host, path_prefix, service } in config.catalogue.routes() {
+        let host = host.as_deref().unwrap_or("*");
+        writeln!(to, "  {name:<20} {host}{path_prefix} → {service}")?;
+    }
+    for service in config.catalogue.services() {
+        let routed = config.catalogue.routes().iter().any(|route| route.service == service.name);
+        write_service(service, routed, to)?;
+    }
+    write_operation(config, to)
+}
+
+fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Result {
+    let unreached = if routed { "" } else { "  (no route leads here)" };
+    writeln!(to, "service {}{unreached}", service.name)?;
+    for version in &service.versions {
+        let role = match () {
+            () if version.name == service.stable => "stable",
+            () if service.canary.as_ref() == Some(&version.name) => "canary",
+            () => "",
+        };
+        writeln!(to, "  version   {:<14} {role:<7} {}", version.name, join(&version.endpoints, ", "))?;
+    }
+    writeln!(to, "  split     {}, by {}", service.split, service.sticky)?;
+    writeln!(to, "  timeouts  {}", timeouts(&service.timeouts))?;
+    if service.canary.is_some() {
+        write_rollout(&service.rollout, to)?;
+    }
+    Ok(())
+}
+
+fn timeouts(Timeouts { connect, header, idle, total }: &Timeouts) -> String {
+    let or_none = |time: &Option<_>| time.map_or_else(|| "none".into(), show);
+    let (header, idle, total) = (or_none(header), or_none(idle), or_none(total));
+    format!("connect {}, header {header}, idle {idle}, total {total}", show(*connect))
+}
+
+fn write_rollout(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
+    let default = Step::at(crate::weight::Weight::WHOLE);
+    let alike = |a: &Step, b: &Step| Step { weight: b.weight, ..a.clone() } == *b;
+    let first = policy.steps.first().unwrap_or(&default);
+    if policy.steps.iter().all(|step| alike(step, first)) {
+        let weights: Vec<_> = policy.steps.iter().map(|step| step.weight).collect();
+        writeln!(to, "  rollout   {}, each {}", join(&weights, " → "), conditions(first))?;
+    } else {
+        for (i, step) in policy.steps.iter().enumerate() {
+            let title = if i == 0 { "rollout" } else { "" };
+            writeln!(to, "  {title:<9} {}: {}", step.weight, conditions(step))?;
+        }
+    }
+    let then = match policy.on_timeout {
+        OnTimeout::Hold => "hold",
+        OnTimeout::Promote => "promote",
+        OnTimeout::Rollback => "roll back",
+    };
+    writeln!(to, "  time up   {then}")?;
+    let (alarm, pass) = (policy.false_alarm, policy.false_pass);
+    writeln!(to, "  guards    {}; false alarm {alarm}, false pass {pass}", guards(&policy.guards))
+}
+
+fn conditions(step: &Step) -> String {
+    let (min, max) = (show(step.min_duration), show(step.max_duration));
+    format!("{} requests, {min} to {max}", step.min_requests)
+}
+
+fn guards(Guards { errors, max_error_rate, max_p99 }: &Guards) -> String {
+    let compared = errors.map(|e| {
+        let (ratio, margin, pass_ratio, pass_margin) = (e.ratio, e.margin, e.pass_ratio, e.pass_margin);
+        format!("errors ≤ {ratio} × stable + {margin} (to pass: {pass_ratio} × + {pass_margin})")
+    });
+    let rate = max_error_rate.map(|rate| format!("errors < {rate}"));
+    let p99 = max_p99.map(|time| format!("p99 ≤ {}", show(time)));
+    let all: Vec<_> = [compared, rate, p99].into_iter().flatten().collect();
+    if all.is_empty() { "none".into() } else { all.join(", ") }
+}
+
+fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
+    let reach = |local: bool| if local { "" } else { ", reachable from other machines" };
+    let (admin, control) = (&config.admin.address, &config.control.address);
+    writeln!(to, "admin       {admin}{}", reach(admin.is_local()))?;
+    let token = if config.control.token.is_some() { "with a token" } else { "without a token" };
+    let state = config.control.state.display();
+    writeln!(to, "control     {control}{}, {token}, state in {state}", reach(control.is_local()))?;
+    let headers = if config.telemetry.debug_headers { ", debug headers" } else { "" };
+    writeln!(to, "telemetry   instance {}{headers}", config.telemetry.instance)?;
+    let limits = &config.limits;
+    let workers = limits.workers.map_or_else(|| "one for each core".into(), |n| n.to_string());
+    let (connections, requests) = (limits.max_connections, limits.max_requests_per_version);
+    let drain = show(limits.drain_deadline);
+    writeln!(
+        to,
+        "limits      workers {workers}, {connections} connections, {requests} requests per version, drain {drain}"
+    )
+}
+
+fn join<T: ToString>(items: &[T], between: &str) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(between)
+}
