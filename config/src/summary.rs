@@ -111,7 +111,8 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     let state = config.control.state.display();
     writeln!(to, "control     {control}{}, {token}, state in {state}", reach(control.is_local()))?;
     let headers = if config.telemetry.debug_headers { ", debug headers" } else { "" };
-    writeln!(to, "telemetry   instance {}{headers}", config.telemetry.instance)?;
+    let (instance, sampling) = (&config.telemetry.instance, config.telemetry.trace_sampling);
+    writeln!(to, "telemetry   instance {instance}, {sampling} of new traces sampled{headers}")?;
     let limits = &config.limits;
     let workers = limits.workers.map_or_else(|| "one for each core".into(), |n| n.to_string());
     let (connections, requests) = (limits.max_connections, limits.max_requests_per_version);

@@ -15,7 +15,7 @@ use crate::{
     secret::Secret,
     settings::{
         ADMIN_ADDRESS_DEFAULT, Admin, CONTROL_ADDRESS_DEFAULT, Control, INSTANCE_DEFAULT, STATE_DEFAULT,
-        Telemetry,
+        TRACE_SAMPLING_DEFAULT, Telemetry,
     },
 };
 
@@ -67,8 +67,9 @@ pub(super) fn check_telemetry(
         Ok(None) => Ok(INSTANCE_DEFAULT.into()),
         Err(reported) => Err(reported),
     };
+    let trace_sampling = raw.trace_sampling.or(TRACE_SAMPLING_DEFAULT);
     let debug_headers = raw.debug_headers.or(false);
-    Ok(Telemetry { instance: instance?, debug_headers: debug_headers? })
+    Ok(Telemetry { instance: instance?, trace_sampling: trace_sampling?, debug_headers: debug_headers? })
 }
 
 /// An address that only this machine reaches, unless the danger is asked for by name.

@@ -76,12 +76,12 @@ fn check_matches(routes: &[Element<Route>], problems: &mut Problems) {
     }
 }
 
-/// Lower-case; names and IP addresses, without a port.
+/// Lower-case; names and IP addresses, without a port or final dot, as hosts are compared.
 fn host(field: Field<String>, problems: &mut Problems) -> Result<Option<String>, Reported> {
     const LABEL_MAX: usize = 63; // RFC 1035, 2.3.4
     const HOST_MAX: usize = 253;
     let Some(Spanned { place, value }) = field.optional()? else { return Ok(None) };
-    let host = value.to_ascii_lowercase();
+    let host = value.strip_suffix('.').unwrap_or(&value).to_ascii_lowercase();
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let label = |label: &str| {
         (1..=LABEL_MAX).contains(&label.len())
@@ -121,5 +121,27 @@ fn path_prefix(field: Field<String>, problems: &mut Problems) -> Result<String, 
         return Err(problems.add(&place, wrong, right));
     }
     let trimmed = value.trim_end_matches('/');
+    // Requests are compared in normal form (RFC 3986, 6.2.2): another form would never match.
+    if trimmed.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
+        let wrong = format!("\"{text}\" has an empty segment, \".\" or \"..\"");
+        return Err(problems.add(&place, wrong, "write the path that they lead to"));
+    }
+    if let Some(escape) = needless_escape(trimmed) {
+        let wrong = format!("\"{text}\" has the escape {}", shown(escape));
+        let right =
+            "write letters, digits, '-', '.', '_' and '~' as they are, and others as % and two hex digits";
+        return Err(problems.add(&place, wrong, right));
+    }
     Ok(if trimmed.is_empty() { "/".into() } else { trimmed.into() })
+}
+
+/// An escape that is broken, or that stands for a character which needs none.
+fn needless_escape(path: &str) -> Option<&str> {
+    path.match_indices('%').find_map(|(at, _)| {
+        let Some(escape) = path.get(at..at + 3) else { return Some(&path[at..]) };
+        let hex = escape.bytes().skip(1).all(|b| b.is_ascii_hexdigit());
+        let byte = u8::from_str_radix(&escape[1..], 16).ok().filter(|_| hex);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        byte.is_none_or(plain).then_some(escape)
+    })
 }
