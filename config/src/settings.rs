@@ -19,7 +19,6 @@ pub const CONTROL_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4A
 pub const STATE_DEFAULT: &str = "serin-state.redb";
 /// The name of a proxy, unless the file says otherwise.
 pub const INSTANCE_DEFAULT: &str = "serin";
-
 /// The share of traces that are sampled, unless the file says otherwise.
 pub const TRACE_SAMPLING_DEFAULT: Weight = match Weight::from_ppm(10_000) {
     Some(share) => share,
@@ -73,9 +72,3 @@ pub struct Telemetry {
     /// would learn who is on the canary.
     pub debug_headers: bool,
 }
-
-/// The default of [`Telemetry::trace_sampling`]: 1 %, as Istio has it.
-pub const TRACE_SAMPLING_DEFAULT: Weight = match Weight::from_ppm(10_000) {
-    Some(weight) => weight,
-    None => Weight::ZERO,
-};

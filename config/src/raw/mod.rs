@@ -198,8 +198,6 @@ record! {
         /// The share of the traces that begin here which are marked as sampled; what comes with a trace
         /// context keeps its own mark. Default: 1%.
         @ trace_sampling: Weight,
-        /// The share of the traces that begin here which are marked as sampled. Default: 1%.
-        @ trace_sampling: Weight,
         /// true: adds x-serin-version and x-serin-generation to requests and responses. Default: false, since
         /// clients would learn who is on the canary.
         @ debug_headers: bool,
