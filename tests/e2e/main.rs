@@ -1,0 +1,26 @@
+//! End to end: the real binary, real sockets, real servers, real clients.
+//!
+//! One module a behaviour; each header says what is covered elsewhere. The [`harness`] starts processes on
+//! free ports and waits for conditions, never for time. What needs the machine to itself takes
+//! [`harness::alone`]; everything else runs beside its neighbours.
+//!
+//! The pure parts (routing, splitting, statistics, file checks) are tested in their own crates.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing, and measured numbers are part of its output"
+)]
+
+mod command_line;
+mod drain;
+mod endpoint_faults;
+mod harness;
+mod kill_and_recover;
+mod malformed;
+mod nginx_split;
+mod reload;
+mod rollback;
+mod store_full;
+mod weight_changes;

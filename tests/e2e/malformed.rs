@@ -1,0 +1,59 @@
+//! Requests that are not HTTP, or mean two things at once: 400 (or what RFC 9110 names for the case), the
+//! connection is closed, and no endpoint hears of them.
+//!
+//! What is forwarded of a good request (hop-by-hop headers, `x-forwarded-*`) is covered by `serin-split`.
+
+use serin_loadtest::{Stub, StubOptions};
+
+use crate::harness::{beside, config::two_versions, http::raw, serin::Serin};
+
+#[test]
+fn a_malformed_request_gets_400_and_reaches_no_endpoint() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let serin = Serin::start(two_versions(stub.address(), stub.address(), "90%", "10%"));
+    let cases: [(&str, &str); 13] = [
+        ("no HTTP at all", "hello\r\n\r\n"),
+        ("no version", "GET /\r\n\r\n"),
+        ("a space in the target", "GET /a b HTTP/1.1\r\nhost: a\r\n\r\n"),
+        ("no host", "GET / HTTP/1.1\r\n\r\n"),
+        ("two hosts", "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"),
+        ("a space before the colon", "GET / HTTP/1.1\r\nhost : a\r\n\r\n"),
+        ("a folded header", "GET / HTTP/1.1\r\nhost: a\r\nx: 1\r\n 2\r\n\r\n"),
+        ("a NUL in a value", "GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n"),
+        ("two lengths", "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab"),
+        (
+            "length and chunks",
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("a length that is no number", "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n"),
+        (
+            "a coding that is not last",
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        ),
+        ("a bad host", "GET / HTTP/1.1\r\nhost: a b\r\n\r\n"),
+    ];
+    for (what, bytes) in cases {
+        let answer = raw(serin.web, bytes.as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.0 400 "),
+            "{what}: {answer:?}"
+        );
+        assert_eq!(stub.requests(), 0, "{what} reached the endpoint");
+    }
+    assert_eq!(serin.get("/").status, 200, "good requests are served as before");
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused_and_reaches_no_endpoint() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let serin = Serin::start(two_versions(stub.address(), stub.address(), "90%", "10%"));
+    let many = (0..200).map(|i| format!("x-{i}: 1\r\n")).collect::<String>();
+    let long = format!("x: {}\r\n", "y".repeat(100_000));
+    for (what, headers) in [("200 fields", many), ("100 kB", long)] {
+        let answer = raw(serin.web, format!("GET / HTTP/1.1\r\nhost: a\r\n{headers}\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{what}: {answer:?}");
+    }
+    assert_eq!(stub.requests(), 0);
+}
