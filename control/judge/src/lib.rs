@@ -20,10 +20,13 @@
 
 mod block;
 mod budget;
+mod decide;
 mod error_rate;
 mod evidence;
 mod exact;
 mod explain;
+#[cfg(test)]
+mod golden;
 mod limit;
 mod limit_guard;
 mod mixture;
