@@ -26,12 +26,12 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// `37 of 812 requests (4.6 %)`; the second time in a sentence, `requests` is understood.
+/// `37 of 812 requests (4.6 %)`, with ` requests` as the noun; left empty where the sentence has named it before.
 pub(crate) fn share(trials: Trials, noun: &str) -> String {
     let (bad, all) = (grouped(trials.bad), grouped(trials.requests));
     match trials.rate() {
         Some(rate) => format!("{bad} of {all}{noun} ({})", percent(rate)),
-        None => "nothing: it had no requests".into(),
+        None => "none (it had no requests)".into(),
     }
 }
 
