@@ -1,1 +1,19 @@
 //! The data plane's shell: sockets, pools, forwarding, reporting.
+//!
+//! One single-threaded runtime for each core, each with its own listening sockets, pools of connections to
+//! endpoints, and tallies, so that a request never meets a shared lock ([`serve`]). Housekeeping (the admin
+//! listener, windows, metrics) runs on the caller's runtime ([`observe`], [`admin`]). The two meet in two
+//! places: the plan, which housekeeping swaps and workers read ([`plan`]), and the counts that workers hand
+//! over once a second.
+//!
+//! [`Proxy::start`] is the composition root.
+
+mod admin;
+mod app;
+mod clock;
+mod observe;
+mod plan;
+mod serve;
+
+pub use app::{Proxy, Setup, StartError};
+pub use plan::{OlderPlan, PlanCell};

@@ -1,0 +1,119 @@
+//! Headers that belong to one hop and must not travel on (RFC 9110, 7.6.1).
+
+use http::{
+    HeaderMap, HeaderName,
+    header::{
+        CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// What a `Connection` header may not name: taking these away would let a client strip what the endpoint
+/// decides by, or break the framing.
+fn is_protected(name: &str) -> bool {
+    const PROTECTED: [&str; 12] = [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "forwarded",
+        "traceparent",
+        "tracestate",
+        "x-real-ip",
+        "cache-control",
+        "content-type",
+    ];
+    PROTECTED.iter().any(|known| name.eq_ignore_ascii_case(known))
+        || name.get(..12).is_some_and(|head| head.eq_ignore_ascii_case("x-forwarded-"))
+}
+
+/// Takes away the headers of the client's hop.
+pub fn strip_request(headers: &mut HeaderMap) {
+    strip(headers);
+    // Serin answers `Expect: 100-continue` itself when it begins to read the body.
+    headers.remove(EXPECT);
+    headers.remove(HTTP2_SETTINGS);
+    headers.remove(PROXY_AUTHORIZATION);
+}
+
+/// Takes away the headers of the endpoint's hop.
+pub fn strip_response(headers: &mut HeaderMap) {
+    strip(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+}
+
+fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        strip_named(headers);
+    }
+    for name in [TRANSFER_ENCODING, KEEP_ALIVE, UPGRADE, TE, TRAILER, PROXY_CONNECTION] {
+        headers.remove(name);
+    }
+}
+
+/// Takes away what any of the `Connection` lines names, and the lines themselves.
+fn strip_named(headers: &mut HeaderMap) {
+    let mut named: Vec<HeaderName> = Vec::new();
+    for line in headers.get_all(CONNECTION) {
+        let tokens = line.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
+        let names = tokens.filter_map(|token| HeaderName::from_bytes(token).ok());
+        named.extend(names.filter(|name| !is_protected(name.as_str())));
+    }
+    for name in named {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn what_any_connection_line_names_goes() {
+        let mut map = headers(&[
+            ("connection", "close, X-One"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+            ("keep-alive", "timeout=5"),
+        ]);
+        strip_request(&mut map);
+        assert_eq!(map, headers(&[("x-three", "3")]));
+    }
+
+    #[test]
+    fn a_client_can_not_strip_what_the_endpoint_decides_by() {
+        let kept = [
+            ("host", "a"),
+            ("authorization", "secret"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("traceparent", "t"),
+        ];
+        let mut map = headers(&kept);
+        map.append(CONNECTION, "Host, Authorization, X-Forwarded-For, traceparent".parse().unwrap());
+        strip_request(&mut map);
+        assert_eq!(map, headers(&kept));
+    }
+
+    #[test]
+    fn an_endpoint_keeps_its_hop_to_itself() {
+        let mut map = headers(&[("transfer-encoding", "chunked"), ("upgrade", "h2c"), ("etag", "\"1\"")]);
+        strip_response(&mut map);
+        assert_eq!(map, headers(&[("etag", "\"1\"")]));
+    }
+}

@@ -1,0 +1,201 @@
+//! Which version a request goes to, and why.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, header::COOKIE};
+use serin_config::{Sticky, service::Service};
+
+use crate::{
+    bucket::{Bucket, Salt},
+    table::Table,
+};
+
+/// A version, and what chose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// The position in `service.versions`.
+    pub version: usize,
+    /// What chose it.
+    pub reason: Reason,
+}
+
+/// What chose a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// All traffic goes there.
+    Whole,
+    /// The user's key.
+    Key,
+    /// The random number: the service is not sticky, or the request has no key.
+    Random,
+}
+
+/// Picks by the service's sticky key, or by `random` (uniform over all 64 bits) where there is none.
+pub fn pick(
+    service: &Service,
+    table: &Table,
+    salt: Salt,
+    headers: &HeaderMap,
+    client: IpAddr,
+    random: u64,
+) -> Pick {
+    if let Some(version) = table.single() {
+        return Pick { version, reason: Reason::Whole };
+    }
+    let (bucket, reason) = match &service.sticky {
+        Sticky::Random => (None, Reason::Random),
+        Sticky::Cookie(name) => (cookie(headers, name).map(|value| Bucket::of_key(value, salt)), Reason::Key),
+        Sticky::Header(name) => {
+            (headers.get(name).map(|value| Bucket::of_key(value.as_bytes(), salt)), Reason::Key)
+        }
+        Sticky::ClientAddress => (Some(client_bucket(client, salt)), Reason::Key),
+    };
+    match bucket {
+        Some(bucket) => Pick { version: table.version(bucket), reason },
+        None => Pick { version: table.version(Bucket::of_random(random)), reason: Reason::Random },
+    }
+}
+
+fn client_bucket(client: IpAddr, salt: Salt) -> Bucket {
+    match client.to_canonical() {
+        IpAddr::V4(v4) => Bucket::of_key(&v4.octets(), salt),
+        // A household or host owns a /64 and moves within it (RFC 8981).
+        IpAddr::V6(v6) => Bucket::of_key(&v6.octets()[..8], salt),
+    }
+}
+
+/// The value of a cookie. HTTP/2 may spread cookies over several header fields (RFC 9113, 8.2.3).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers.get_all(COOKIE).iter().find_map(|field| {
+        field.as_bytes().split(|b| *b == b';').find_map(|pair| {
+            let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            let value = value.trim_ascii_end();
+            let quoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+            Some(quoted.unwrap_or(value)).filter(|value| !value.is_empty())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use serin_config::{
+        Address, ServiceName, Split, Timeouts, Version, VersionName, Weight,
+        policy::{Guards, OnTimeout, RolloutPolicy},
+    };
+
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+    fn service(sticky: Sticky) -> Service {
+        let version = |name: &str| Version {
+            name: VersionName::try_new(name).unwrap(),
+            endpoints: vec!["127.0.0.1:1".parse::<Address>().unwrap()],
+        };
+        let guards = Guards { errors: None, max_error_rate: None, max_p99: None };
+        Service {
+            name: ServiceName::try_new("shop").unwrap(),
+            versions: vec![version("stable"), version("canary")],
+            stable: VersionName::try_new("stable").unwrap(),
+            canary: Some(VersionName::try_new("canary").unwrap()),
+            split: Split::whole(VersionName::try_new("stable").unwrap()),
+            sticky,
+            timeouts: Timeouts::default(),
+            rollout: RolloutPolicy {
+                steps: vec![],
+                on_timeout: OnTimeout::Hold,
+                guards,
+                false_alarm: 1e-4,
+                false_pass: 0.05,
+            },
+        }
+    }
+
+    fn table(service: &Service, canary_ppm: u32) -> Table {
+        let canary = service.canary.clone().unwrap();
+        let weight = Weight::from_ppm(canary_ppm).unwrap();
+        Table::new(service, &Split::canary_and_stable(canary, weight, service.stable.clone()))
+    }
+
+    /// A seeded generator of test keys (SplitMix64).
+    fn mix(state: &mut u64) -> u64 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    #[test]
+    fn raising_the_weight_keeps_everybody_who_was_on_the_canary() {
+        let service = service(Sticky::Header("x-user".into()));
+        let (five, ten) = (table(&service, 50_000), table(&service, 100_000));
+        let salt = Salt::of_service("shop");
+        let (mut at_five, mut at_ten) = (0_u32, 0_u32);
+        for user in 0..1_000_000_u32 {
+            let bucket = Bucket::of_key(&user.to_be_bytes(), salt);
+            let (before, after) = (five.version(bucket), ten.version(bucket));
+            assert!(before == 0 || after == 1, "user {user} left the canary");
+            at_five += u32::from(before == 1);
+            at_ten += u32::from(after == 1);
+        }
+        // Standard deviations 218 and 300.
+        assert!(at_five.abs_diff(50_000) < 900 && at_ten.abs_diff(100_000) < 1_200, "{at_five} {at_ten}");
+    }
+
+    #[test]
+    fn random_picks_follow_the_weights() {
+        let service = service(Sticky::Random);
+        let table = table(&service, 100_000);
+        let mut state = 42;
+        let on_canary = (0..1_000_000)
+            .filter(|_| {
+                let random = mix(&mut state);
+                pick(&service, &table, Salt::of_service("shop"), &HeaderMap::new(), CLIENT, random).version
+                    == 1
+            })
+            .count();
+        assert!(on_canary.abs_diff(100_000) < 1_200, "{on_canary}");
+    }
+
+    #[test]
+    fn a_cookie_is_found_wherever_it_stands() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, "a=1; uidx=no".parse().unwrap());
+        headers.append(COOKIE, "b=2;  uid=\"ann\" ".parse().unwrap());
+        assert_eq!(cookie(&headers, "uid"), Some(&b"ann"[..]));
+        assert_eq!(cookie(&headers, "b"), Some(&b"2"[..]));
+        assert_eq!(cookie(&headers, "c"), None);
+    }
+
+    #[test]
+    fn a_request_without_its_key_is_split_at_random() {
+        let service = service(Sticky::Cookie("uid".into()));
+        let table = table(&service, 500_000);
+        let at = |random| pick(&service, &table, Salt::of_service("shop"), &HeaderMap::new(), CLIENT, random);
+        assert_eq!(at(0), Pick { version: 1, reason: Reason::Random });
+        assert_eq!(at(u64::MAX), Pick { version: 0, reason: Reason::Random });
+    }
+
+    #[test]
+    fn weight_zero_gets_nothing_and_the_whole_gets_everything() {
+        let service = service(Sticky::Random);
+        for (ppm, version) in [(0, 0), (1_000_000, 1)] {
+            let table = table(&service, ppm);
+            assert_eq!(table.single(), Some(version));
+            assert_eq!(table.version(Bucket::of_random(0)), version);
+            assert_eq!(table.version(Bucket::of_random(u64::MAX)), version);
+        }
+    }
+
+    #[test]
+    fn an_ipv6_client_keeps_its_version_within_its_network() {
+        let salt = Salt::of_service("shop");
+        let host = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 0, 0, 0, last));
+        assert_eq!(client_bucket(host(1), salt), client_bucket(host(2), salt));
+        let mapped = IpAddr::V6(Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped());
+        assert_eq!(client_bucket(mapped, salt), client_bucket(CLIENT, salt));
+    }
+}

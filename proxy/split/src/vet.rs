@@ -1,0 +1,160 @@
+//! Is this a request that may go on? What the HTTP library lets through is judged here, before routing.
+
+use http::{
+    HeaderMap, Method, StatusCode, Uri, Version,
+    header::{HOST, TRANSFER_ENCODING},
+};
+
+/// Why a request is refused. It is the client's fault, and no version is charged with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What was wrong, as the client gets to read it.
+    pub detail: &'static str,
+}
+
+const fn refusal(status: StatusCode, detail: &'static str) -> Refusal {
+    Refusal { status, detail }
+}
+
+/// Checks a request head and finds its authority: the host, perhaps with a port, that it asks for.
+pub fn vet<'a>(
+    method: &Method,
+    uri: &'a Uri,
+    version: Version,
+    headers: &'a HeaderMap,
+) -> Result<&'a str, Refusal> {
+    if matches!(*method, Method::CONNECT | Method::TRACE) || method.as_str() == "TRACK" {
+        return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here"));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let chunked = codings
+            .next()
+            .is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+        if !chunked || codings.next().is_some() {
+            return Err(refusal(
+                StatusCode::NOT_IMPLEMENTED,
+                "the only transfer coding that is understood is \"chunked\"",
+            ));
+        }
+    }
+    let path = uri.path();
+    let of_server = path == "*" && *method == Method::OPTIONS;
+    if !path.starts_with('/') && !of_server {
+        return Err(refusal(StatusCode::BAD_REQUEST, "the request target is not a path"));
+    }
+    authority(uri, version, headers)
+}
+
+/// RFC 9112, 3.2: exactly one Host in HTTP/1.1, and it must not contradict an authority in the target.
+/// RFC 9113, 8.3.1: the same for `:authority` and `host`.
+fn authority<'a>(uri: &'a Uri, version: Version, headers: &'a HeaderMap) -> Result<&'a str, Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match hosts.next().map(http::HeaderValue::to_str) {
+        None => None,
+        Some(Ok(host)) => Some(host),
+        Some(Err(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "the Host header is not a host")),
+    };
+    if hosts.next().is_some() {
+        return Err(refusal(StatusCode::BAD_REQUEST, "there is more than one Host header"));
+    }
+    let target = uri.authority().map(http::uri::Authority::as_str);
+    match (target, host) {
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => Err(refusal(
+            StatusCode::BAD_REQUEST,
+            "the Host header and the request target name different hosts",
+        )),
+        (Some(target), _) => checked(target),
+        (None, Some(host)) => checked(host),
+        (None, None) if version == Version::HTTP_11 || version == Version::HTTP_2 => {
+            Err(refusal(StatusCode::BAD_REQUEST, "there is no Host header"))
+        }
+        (None, None) => Ok(""),
+    }
+}
+
+fn checked(host: &str) -> Result<&str, Refusal> {
+    let allowed = |b: u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b'.' | b'-'
+                    | b'_'
+                    | b':'
+                    | b'['
+                    | b']'
+                    | b'~'
+                    | b'%'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+            )
+    };
+    if host.bytes().all(allowed) {
+        Ok(host)
+    } else {
+        Err(refusal(StatusCode::BAD_REQUEST, "the Host header is not a host"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(method: &Method, uri: &str, version: Version, lines: &[(&str, &str)]) -> Result<String, u16> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                name.parse::<http::HeaderName>().unwrap(),
+                http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        let uri = uri.parse().unwrap();
+        vet(method, &uri, version, &headers).map(Into::into).map_err(|refusal| refusal.status.as_u16())
+    }
+
+    #[test]
+    fn exactly_one_host_is_needed_and_it_must_agree() {
+        let get = |uri: &str, lines: &[(&str, &str)]| judge(&Method::GET, uri, Version::HTTP_11, lines);
+        assert_eq!(get("/", &[("host", "a.example:80")]), Ok("a.example:80".into()));
+        assert_eq!(get("/", &[]), Err(400));
+        assert_eq!(get("/", &[("host", "a"), ("host", "a")]), Err(400));
+        assert_eq!(get("/", &[("host", "a b")]), Err(400));
+        assert_eq!(get("/", &[("host", "a/b")]), Err(400));
+        assert_eq!(get("/", &[("host", "ä")]), Err(400));
+        assert_eq!(get("http://a.example/", &[("host", "b.example")]), Err(400));
+        assert_eq!(get("http://a.example/", &[("host", "A.example")]), Ok("a.example".into()));
+        assert_eq!(judge(&Method::GET, "/", Version::HTTP_10, &[]), Ok(String::new()));
+    }
+
+    #[test]
+    fn only_chunked_is_understood() {
+        let with = |coding: &str| {
+            judge(&Method::POST, "/", Version::HTTP_11, &[("host", "a"), ("transfer-encoding", coding)])
+        };
+        assert_eq!(with("Chunked"), Ok("a".into()));
+        assert_eq!(with("gzip, chunked"), Err(501));
+        assert_eq!(with("identity"), Err(501));
+    }
+
+    #[test]
+    fn methods_that_reach_past_the_endpoint_are_refused() {
+        assert_eq!(
+            judge(&Method::CONNECT, "a.example:443", Version::HTTP_11, &[("host", "a.example:443")]),
+            Err(405)
+        );
+        assert_eq!(judge(&Method::TRACE, "/", Version::HTTP_11, &[("host", "a")]), Err(405));
+        assert_eq!(judge(&Method::OPTIONS, "*", Version::HTTP_11, &[("host", "a")]), Ok("a".into()));
+        assert_eq!(judge(&Method::GET, "*", Version::HTTP_11, &[("host", "a")]), Err(400));
+    }
+}

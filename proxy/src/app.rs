@@ -1,0 +1,292 @@
+//! The composition root: everything is built once, in order, and taken down in the reverse.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use ipnet::IpNet;
+use serin_config::{
+    Address, Config, ListenerName,
+    limits::WORKERS_MAX,
+    wire::{ReloadStatus, WindowReport},
+};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
+
+use crate::{
+    admin::{self, View},
+    clock,
+    observe::{Collector, Counters, Handover, Windows, metrics},
+    plan::PlanCell,
+    serve::{
+        accept,
+        listen::{Bound, bind},
+        worker::{Parts, Worker},
+    },
+};
+
+/// How often unused connections to endpoints are looked at, in seconds.
+const SWEEP_EVERY: u64 = 5;
+
+/// What a proxy is made of.
+pub struct Setup<'a> {
+    /// Listeners, admin listener, limits, telemetry.
+    pub config: &'a Config,
+    /// The plan in force, now and later.
+    pub plans: Arc<PlanCell>,
+    /// Where windows go. When it is full they are dropped and counted.
+    pub windows: mpsc::Sender<WindowReport>,
+    /// Shown in `serin_build_info`.
+    pub version: &'static str,
+}
+
+/// Why the proxy can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("{what} can't listen on {address}: {}", reason(source, address))]
+    Bind {
+        /// Which listener.
+        what: String,
+        /// Where.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread or runtime can't be made.
+    #[error("a worker can't be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+fn reason(error: &io::Error, address: &Address) -> String {
+    match (error.kind(), address) {
+        (io::ErrorKind::AddrInUse, Address::Tcp(_)) => {
+            "the port is in use; stop the other process or choose another port".into()
+        }
+        (io::ErrorKind::AddrInUse, Address::Unix(_)) => {
+            "another process listens there; stop it or choose another path".into()
+        }
+        (io::ErrorKind::AddrNotAvailable, _) => {
+            "this machine has no such address; use one of its own, or 0.0.0.0".into()
+        }
+        (io::ErrorKind::PermissionDenied, Address::Tcp(_)) => {
+            "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE".into()
+        }
+        (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
+            "permission denied; the directory must be writable".into()
+        }
+        (io::ErrorKind::NotFound, Address::Unix(_)) => "its directory does not exist; create it first".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// What the workers shall do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serve,
+    DrainUntil(Instant),
+}
+
+/// A running data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    listeners: Vec<(ListenerName, Address)>,
+    admin: Address,
+    view: Arc<View>,
+    phase: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<usize>>,
+    drain_deadline: Duration,
+}
+
+impl Proxy {
+    /// Binds everything, then starts the workers; housekeeping runs on the current runtime.
+    pub fn start(setup: Setup<'_>) -> Result<Self, StartError> {
+        let Setup { config, plans, windows, version } = setup;
+        let workers = worker_count(config);
+        let mut listeners = Vec::new();
+        let mut sockets: Vec<Vec<(Bound, Vec<IpNet>)>> = (0..workers).map(|_| Vec::new()).collect();
+        for listener in &config.listeners {
+            let what = || format!("listener \"{}\"", listener.name);
+            let (address, bound) = try_bind(&what, &listener.address, workers)?;
+            listeners.push((listener.name.clone(), address));
+            for (worker, socket) in sockets.iter_mut().zip(bound) {
+                worker.push((socket, listener.trusted_proxies.clone()));
+            }
+        }
+        let (admin_address, admin_socket) =
+            try_bind(&|| "the admin listener".into(), &config.admin.address, 1)?;
+
+        let rare = metrics::recorder();
+        let counters = Arc::new(Counters::register());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let totals = Arc::default();
+        let view = Arc::new(View {
+            plans: plans.clone(),
+            totals: Arc::clone(&totals),
+            reload: Mutex::default(),
+            connections: connections.clone(),
+            ready: AtomicBool::new(true),
+            rare,
+            version,
+        });
+        // One handover of each worker may wait while the last is being taken.
+        let (handover, handovers) = mpsc::channel::<Handover>(workers * 2);
+        let collector = Collector {
+            workers,
+            totals,
+            plans: plans.clone(),
+            counters: counters.clone(),
+            windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms()),
+            up: windows,
+        };
+        tokio::spawn(collector.run(handovers));
+        for socket in admin_socket {
+            tokio::spawn(admin::run(view.clone(), socket.listen()?));
+        }
+
+        let (phase, phases) = watch::channel(Phase::Serve);
+        let start = clock::now();
+        let mut threads = Vec::with_capacity(workers);
+        for (number, sockets) in sockets.into_iter().enumerate() {
+            let parts = Parts {
+                number,
+                workers,
+                limits: config.limits.clone(),
+                telemetry: config.telemetry.clone(),
+                plans: plans.reader(),
+                handover: handover.clone(),
+                connections: connections.clone(),
+                counters: counters.clone(),
+            };
+            let phases = phases.clone();
+            let thread = std::thread::Builder::new().name(format!("serin-worker-{number}"));
+            threads.push(thread.spawn(move || on_its_runtime(parts, sockets, start, phases))?);
+        }
+        let drain_deadline = config.limits.drain_deadline;
+        Ok(Self { listeners, admin: admin_address, view, phase, workers: threads, drain_deadline })
+    }
+
+    /// Where each listener listens; with port 0 in the file this is the port that it was given.
+    pub fn listeners(&self) -> &[(ListenerName, Address)] {
+        &self.listeners
+    }
+
+    /// Where the admin listener listens.
+    pub fn admin(&self) -> &Address {
+        &self.admin
+    }
+
+    /// How the last reload went, for the metrics and the admin listener.
+    pub fn note_reload(&self, status: ReloadStatus) {
+        *self.view.reload.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// Stops accepting, lets requests in flight end, and stops the workers; whatever is left when the drain
+    /// deadline passes is cut. Returns how many connections were cut.
+    pub async fn drain(self) -> usize {
+        self.view.ready.store(false, Ordering::Relaxed);
+        let _ = self.phase.send(Phase::DrainUntil(clock::now() + self.drain_deadline));
+        let workers = self.workers;
+        let join = move || workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
+        tokio::task::spawn_blocking(join).await.unwrap_or(0)
+    }
+}
+
+fn worker_count(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    config.limits.workers.unwrap_or_else(cores).clamp(1, WORKERS_MAX)
+}
+
+fn try_bind(
+    what: &dyn Fn() -> String,
+    address: &Address,
+    sockets: usize,
+) -> Result<(Address, Vec<Bound>), StartError> {
+    bind(address, sockets).map_err(|source| StartError::Bind {
+        what: what(),
+        address: address.clone(),
+        source,
+    })
+}
+
+/// A worker's thread. Its runtime can't leave the thread that it was made on.
+fn on_its_runtime(
+    parts: Parts,
+    sockets: Vec<(Bound, Vec<IpNet>)>,
+    start: Instant,
+    phases: watch::Receiver<Phase>,
+) -> usize {
+    match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime.block_on(work(parts, sockets, start, phases)),
+        Err(error) => {
+            tracing::error!(%error, "a worker's runtime can't be made");
+            0
+        }
+    }
+}
+
+/// A worker's life. Returns how many connections were still open at its end.
+async fn work(
+    parts: Parts,
+    sockets: Vec<(Bound, Vec<IpNet>)>,
+    start: Instant,
+    mut phases: watch::Receiver<Phase>,
+) -> usize {
+    let worker = Worker::new(parts);
+    for (socket, trusted) in sockets {
+        match socket.listen() {
+            Ok(listening) => {
+                tokio::task::spawn_local(accept::run(worker.clone(), listening, Rc::from(trusted)));
+            }
+            Err(error) => tracing::error!(%error, "a listener can't be served"),
+        }
+    }
+    let housekeeping = tokio::task::spawn_local(keep_house(worker.clone(), start));
+    let deadline = match phases.wait_for(|phase| *phase != Phase::Serve).await.map(|phase| *phase) {
+        Ok(Phase::DrainUntil(deadline)) => deadline,
+        // The proxy was dropped without a drain.
+        Ok(Phase::Serve) | Err(_) => clock::now(),
+    };
+    worker.drain();
+    // Let the accept loops take in what the kernel still holds before counting what is open.
+    tokio::task::yield_now().await;
+    let _ = tokio::time::timeout_at(deadline.into(), all_closed(&worker)).await;
+    housekeeping.abort();
+    worker.hand_over(tick_at(start));
+    worker.open.get()
+}
+
+async fn all_closed(worker: &Worker) {
+    while worker.open.get() > 0 {
+        worker.closed.notified().await;
+    }
+}
+
+/// Once a second: hand over counts, and now and then close what nobody uses.
+async fn keep_house(worker: Rc<Worker>, start: Instant) {
+    let mut ticks = tokio::time::interval_at((start + Worker::PERIOD).into(), Worker::PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let tick = tick_at(start);
+        worker.hand_over(tick);
+        if tick.is_multiple_of(SWEEP_EVERY) {
+            worker.sweep();
+        }
+    }
+}
+
+/// The second that is ending; rounded, because ticks come a little late.
+fn tick_at(start: Instant) -> u64 {
+    (clock::now().saturating_duration_since(start) + Worker::PERIOD / 2).as_secs()
+}

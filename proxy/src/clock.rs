@@ -1,0 +1,21 @@
+//! The only `now()` and the only entropy of this crate.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rand::{SeedableRng, rngs::SmallRng};
+
+/// A moment, for durations.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since 1970, for people and for windows.
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds fit for half a billion years")]
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// A fast generator, seeded by the operating system; each worker owns one.
+pub(crate) fn entropy() -> SmallRng {
+    SmallRng::from_os_rng()
+}

@@ -1,0 +1,205 @@
+//! From the workers' counts to one window a second.
+//!
+//! A window is complete when every worker has handed over its tick. A worker that is late holds it up for
+//! [`GRACE`] at most; what comes after goes into the next window, so nothing is lost and nothing twice.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serin_config::wire::{LatencyCounts, WindowCell, WindowReport};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    Handover,
+    metrics::Counters,
+    totals::{Key, Totals},
+};
+use crate::{clock, plan::PlanCell};
+
+/// How long a late worker may hold up a window.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Numbers the windows of one life of the proxy.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    proxy: String,
+    epoch: u64,
+    sequence: u64,
+}
+
+impl Windows {
+    pub(crate) fn new(proxy: String, epoch: u64) -> Self {
+        Self { proxy, epoch, sequence: 0 }
+    }
+}
+
+/// Gathers handovers into totals and windows.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    pub(crate) workers: usize,
+    pub(crate) totals: Arc<Mutex<Totals>>,
+    pub(crate) plans: Arc<PlanCell>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) windows: Windows,
+    pub(crate) up: mpsc::Sender<WindowReport>,
+}
+
+/// The window that is being gathered.
+#[derive(Debug, Default)]
+struct Pending {
+    tick: Option<u64>,
+    heard: HashSet<usize>,
+    cells: BTreeMap<Key, WindowCell>,
+    due: Option<Instant>,
+}
+
+impl Collector {
+    /// Runs until the last worker has gone.
+    pub(crate) async fn run(mut self, mut handovers: mpsc::Receiver<Handover>) {
+        let mut pending = Pending::default();
+        loop {
+            let due = pending.due;
+            let grace = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                handover = handovers.recv() => match handover {
+                    Some(handover) => self.take(handover, &mut pending),
+                    None => break,
+                },
+                () = grace => self.report(&mut pending),
+            }
+        }
+        self.report(&mut pending);
+    }
+
+    fn take(&mut self, handover: Handover, pending: &mut Pending) {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&handover);
+        // A worker's second word, or a newer tick: the window before is as complete as it gets.
+        if pending.tick.is_some_and(|tick| handover.tick > tick) {
+            self.report(pending);
+        }
+        pending.tick.get_or_insert(handover.tick);
+        pending.due.get_or_insert_with(|| Instant::now() + GRACE);
+        pending.heard.insert(handover.worker);
+        for cell in handover.cells {
+            let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
+            let window = pending.cells.entry(key).or_insert_with(|| WindowCell {
+                service: cell.service,
+                version: cell.version,
+                route: cell.route,
+                outcomes: Default::default(),
+                headers: LatencyCounts::default(),
+            });
+            window.outcomes.merge(&cell.drained.outcomes);
+            window.headers.merge(&cell.drained.headers.to_wire());
+        }
+        if pending.heard.len() == self.workers {
+            self.report(pending);
+        }
+    }
+
+    fn report(&mut self, pending: &mut Pending) {
+        let Pending { tick: Some(_), cells, .. } = std::mem::take(pending) else { return };
+        self.windows.sequence += 1;
+        let report = WindowReport {
+            proxy: self.windows.proxy.clone(),
+            epoch: self.windows.epoch,
+            sequence: self.windows.sequence,
+            ended_ms: clock::unix_ms(),
+            generation: self.plans.load().generation(),
+            cells: cells.into_values().collect(),
+        };
+        if self.up.try_send(report).is_err() {
+            self.counters.windows_dropped.increment(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_config::{Catalogue, Generation, Outcome, Plan, RouteName, ServiceName, VersionName};
+    use serin_split::{Tally, tally::Timing};
+
+    use super::*;
+    use crate::observe::Cell;
+
+    fn handover(worker: usize, tick: u64, requests: usize) -> Handover {
+        let mut tally = Tally::default();
+        for _ in 0..requests {
+            tally.record(Outcome::Ok, Timing { headers: Some(1_000), total: 2_000, own: None });
+        }
+        let cell = |drained| Cell {
+            service: ServiceName::try_new("s").unwrap(),
+            version: VersionName::try_new("v").unwrap(),
+            route: RouteName::try_new("r").unwrap(),
+            drained,
+        };
+        Handover {
+            worker,
+            tick,
+            cells: tally.drain().map(cell).into_iter().collect(),
+            in_flight: vec![],
+            upstream_idle: 0,
+        }
+    }
+
+    fn collector(workers: usize) -> (Collector, mpsc::Receiver<WindowReport>) {
+        let (up, windows) = mpsc::channel(8);
+        let catalogue = Arc::new(Catalogue::try_new(vec![], vec![]).unwrap());
+        let collector = Collector {
+            workers,
+            totals: Arc::default(),
+            plans: PlanCell::new(Arc::new(Plan::new(catalogue, Generation(7), Generation(6)))),
+            counters: Arc::new(Counters::register()),
+            windows: Windows::new("p".into(), 1),
+            up,
+        };
+        (collector, windows)
+    }
+
+    fn requests(window: &WindowReport) -> u64 {
+        window.cells.iter().map(|cell| cell.outcomes.total()).sum()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_adds_up_all_workers_and_is_numbered() {
+        let (collector, mut windows) = collector(2);
+        let (send, handovers) = mpsc::channel(8);
+        for (worker, tick, count) in [(0, 1, 3), (1, 1, 4), (1, 2, 5), (0, 2, 6)] {
+            send.send(handover(worker, tick, count)).await.unwrap();
+        }
+        drop(send);
+        collector.run(handovers).await;
+        let (first, second) = (windows.recv().await.unwrap(), windows.recv().await.unwrap());
+        assert_eq!((first.sequence, requests(&first), first.generation), (1, 7, Generation(7)));
+        assert_eq!((second.sequence, requests(&second)), (2, 11));
+        assert!(windows.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_worker_delays_a_window_but_its_counts_are_not_lost() {
+        let (collector, mut windows) = collector(2);
+        let (send, handovers) = mpsc::channel(8);
+        let running = tokio::spawn(collector.run(handovers));
+        send.send(handover(0, 1, 3)).await.unwrap();
+        let first = windows.recv().await.unwrap();
+        assert_eq!(requests(&first), 3);
+        send.send(handover(1, 1, 4)).await.unwrap();
+        send.send(handover(0, 2, 5)).await.unwrap();
+        send.send(handover(1, 2, 6)).await.unwrap();
+        drop(send);
+        let mut rest = 0;
+        while let Some(window) = windows.recv().await {
+            rest += requests(&window);
+        }
+        assert_eq!(rest, 15);
+        running.await.unwrap();
+    }
+}

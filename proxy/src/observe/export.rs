@@ -1,0 +1,149 @@
+//! Metrics in Prometheus' text format.
+
+use std::fmt::{self, Write};
+
+use serin_config::{Outcome, Plan, wire::ReloadStatus};
+
+use super::{
+    metrics as names, process,
+    totals::{BOUNDS_US, Classic, Key, Total, Totals},
+};
+
+/// Everything that a page of metrics shows besides the rare counters.
+pub(crate) struct Page<'a> {
+    pub(crate) totals: &'a Totals,
+    pub(crate) plan: &'a Plan,
+    pub(crate) reload: &'a ReloadStatus,
+    pub(crate) connections: usize,
+    pub(crate) version: &'a str,
+}
+
+impl Page<'_> {
+    /// Writes the page.
+    pub(crate) fn write(&self, out: &mut String) -> fmt::Result {
+        self.requests(out)?;
+        self.durations(out)?;
+        self.gauges(out)?;
+        self.configuration(out)?;
+        process::write(out);
+        Ok(())
+    }
+
+    fn requests(&self, out: &mut String) -> fmt::Result {
+        head(out, names::REQUESTS, "counter", "Attempts by the version that made them and how they ended.")?;
+        for (key, total) in &self.totals.series {
+            for outcome in Outcome::ALL {
+                let count = total.outcomes.of(outcome);
+                writeln!(
+                    out,
+                    "{}{{{},outcome=\"{}\"}} {count}",
+                    names::REQUESTS,
+                    Labels(key),
+                    outcome.label()
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn durations(&self, out: &mut String) -> fmt::Result {
+        let families: [Family; 3] = [
+            (
+                names::REQUEST_DURATION,
+                "Time from the request's head to the end of the response.",
+                &[(",result=\"success\"", |t| &t.success), (",result=\"failure\"", |t| &t.failure)],
+            ),
+            (
+                names::HEADERS_DURATION,
+                "Time from the request's head to the response's head, of attempts that did not fail.",
+                &[("", |t| &t.headers)],
+            ),
+            (names::OWN_DURATION, "The proxy's own part of the time of a request.", &[("", |t| &t.own)]),
+        ];
+        for (name, help, parts) in families {
+            head(out, name, "histogram", help)?;
+            for (key, total) in &self.totals.series {
+                for (label, pick) in parts {
+                    histogram(out, name, &format!("{}{label}", Labels(key)), pick(total))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gauges(&self, out: &mut String) -> fmt::Result {
+        head(out, names::IN_FLIGHT, "gauge", "Requests in flight.")?;
+        for ((service, version), count) in self.totals.in_flight() {
+            writeln!(out, "{}{{service=\"{service}\",version=\"{version}\"}} {count}", names::IN_FLIGHT)?;
+        }
+        head(
+            out,
+            names::WEIGHT,
+            "gauge",
+            "The share of its service's traffic that a version is given, 0 to 1.",
+        )?;
+        for (service, split) in self.plan.services() {
+            for version in &service.versions {
+                let share = split.of(&version.name).fraction();
+                let (service, version) = (&service.name, &version.name);
+                writeln!(out, "{}{{service=\"{service}\",version=\"{version}\"}} {share}", names::WEIGHT)?;
+            }
+        }
+        single(out, names::CLIENT_CONNECTIONS, "gauge", "Open client connections.", self.connections)?;
+        let idle = self.totals.upstream_idle();
+        single(out, names::IDLE_CONNECTIONS, "gauge", "Unused connections to endpoints.", idle)
+    }
+
+    fn configuration(&self, out: &mut String) -> fmt::Result {
+        single(out, names::GENERATION, "gauge", "The number of the plan in force.", self.plan.generation())?;
+        head(out, names::RELOADS, "counter", "Reloads of the configuration by result.")?;
+        writeln!(out, "{}{{result=\"success\"}} {}", names::RELOADS, self.reload.succeeded)?;
+        writeln!(out, "{}{{result=\"failure\"}} {}", names::RELOADS, self.reload.failed)?;
+        let good = u8::from(self.reload.problems.is_empty());
+        single(out, names::RELOAD_SUCCESSFUL, "gauge", "Whether the last reload was taken.", good)?;
+        let at = self.reload.last_success_ms as f64 / 1000.0;
+        single(
+            out,
+            names::RELOAD_TIME,
+            "gauge",
+            "When the last reload was taken, in seconds since 1970.",
+            at,
+        )?;
+        head(out, names::BUILD_INFO, "gauge", "What was built; always 1.")?;
+        writeln!(out, "{}{{version=\"{}\"}} 1", names::BUILD_INFO, self.version)
+    }
+}
+
+/// A name, a help text, and the histograms of a series with the label that tells them apart.
+type Family = (&'static str, &'static str, &'static [(&'static str, fn(&Total) -> &Classic)]);
+
+struct Labels<'a>(&'a Key);
+
+impl fmt::Display for Labels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names hold nothing that a label would have to escape.
+        let (service, version, route) = self.0;
+        write!(f, "service=\"{service}\",version=\"{version}\",route=\"{route}\"")
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl fmt::Display) -> fmt::Result {
+    head(out, name, kind, help)?;
+    writeln!(out, "{name} {value}")
+}
+
+fn histogram(out: &mut String, name: &str, labels: &str, classic: &Classic) -> fmt::Result {
+    let mut below = 0;
+    for (bound, count) in BOUNDS_US.iter().zip(classic.buckets) {
+        below += count;
+        writeln!(out, "{name}_bucket{{{labels},le=\"{}\"}} {below}", *bound as f64 / 1e6)?;
+    }
+    let all: u64 = classic.buckets.iter().sum();
+    writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {all}")?;
+    writeln!(out, "{name}_sum{{{labels}}} {}", classic.sum_us as f64 / 1e6)?;
+    writeln!(out, "{name}_count{{{labels}}} {all}")
+}

@@ -1,0 +1,83 @@
+//! The names of all metrics of the data plane, and the handles of those that are counted one by one.
+//!
+//! What is counted per version comes from the tallies and is written by [`super::export`]. The rest is rare
+//! and goes through the `metrics` facade.
+
+use std::sync::OnceLock;
+
+use metrics::{Counter, counter, describe_counter};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Attempts by outcome.
+pub(crate) const REQUESTS: &str = "serin_requests_total";
+/// Time from the request's head to the end of the response (OpenTelemetry's `http.server.request.duration`).
+pub(crate) const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
+/// Time from the request's head to the response's head, of attempts that did not fail.
+pub(crate) const HEADERS_DURATION: &str = "serin_response_headers_duration_seconds";
+/// The proxy's own part of a request.
+pub(crate) const OWN_DURATION: &str = "serin_proxy_duration_seconds";
+/// Requests in flight.
+pub(crate) const IN_FLIGHT: &str = "serin_requests_in_flight";
+/// Open client connections.
+pub(crate) const CLIENT_CONNECTIONS: &str = "serin_client_connections";
+/// Unused connections to endpoints.
+pub(crate) const IDLE_CONNECTIONS: &str = "serin_endpoint_idle_connections";
+/// The plan in force.
+pub(crate) const GENERATION: &str = "serin_plan_generation";
+/// The weights in force.
+pub(crate) const WEIGHT: &str = "serin_plan_weight_ratio";
+/// Reloads of the configuration.
+pub(crate) const RELOADS: &str = "serin_config_reloads_total";
+/// Whether the last reload was taken.
+pub(crate) const RELOAD_SUCCESSFUL: &str = "serin_config_last_reload_successful";
+/// When the last reload was taken.
+pub(crate) const RELOAD_TIME: &str = "serin_config_last_reload_success_timestamp_seconds";
+/// What was built.
+pub(crate) const BUILD_INFO: &str = "serin_build_info";
+
+const REFUSED: &str = "serin_requests_refused_total";
+const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
+const WINDOWS_DROPPED: &str = "serin_windows_dropped_total";
+
+/// Handles of the rare counters.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) bad_request: Counter,
+    pub(crate) no_route: Counter,
+    pub(crate) connections_refused: Counter,
+    pub(crate) windows_dropped: Counter,
+}
+
+impl Counters {
+    /// Fetches the handles; a recorder must be installed before, or they count nothing.
+    pub(crate) fn register() -> Self {
+        describe_counter!(REFUSED, "Requests that reached no version, by reason.");
+        describe_counter!(
+            CONNECTIONS_REFUSED,
+            "Client connections closed at once because there were too many."
+        );
+        describe_counter!(WINDOWS_DROPPED, "Windows that the control plane did not take in time.");
+        Self {
+            bad_request: counter!(REFUSED, "reason" => "bad_request"),
+            no_route: counter!(REFUSED, "reason" => "no_route"),
+            connections_refused: counter!(CONNECTIONS_REFUSED),
+            windows_dropped: counter!(WINDOWS_DROPPED),
+        }
+    }
+}
+
+/// Installs the process's recorder, once.
+pub(crate) fn recorder() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!(
+                "another recorder of metrics is installed: rare counters are missing from /metrics"
+            );
+        }
+        handle
+    };
+    HANDLE.get_or_init(install).clone()
+}

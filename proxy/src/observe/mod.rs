@@ -1,0 +1,41 @@
+//! What is told about the traffic: counts come from the workers once a second, go up to the control plane
+//! as windows, and stand ready as metrics. Nothing here can make a request wait: workers hand over through
+//! a bounded channel and keep their counts if it is full; windows are dropped and counted if the control
+//! plane is behind.
+
+mod collect;
+pub(crate) mod export;
+pub(crate) mod metrics;
+mod process;
+mod totals;
+
+pub(crate) use self::{
+    collect::{Collector, Windows},
+    metrics::Counters,
+    totals::Totals,
+};
+
+use serin_config::{RouteName, ServiceName, VersionName};
+use serin_split::tally::Drained;
+
+/// One worker's counts of one second.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    pub(crate) worker: usize,
+    /// Seconds since the start; the same on all workers.
+    pub(crate) tick: u64,
+    pub(crate) cells: Vec<Cell>,
+    /// Requests in flight, now.
+    pub(crate) in_flight: Vec<(ServiceName, VersionName, u64)>,
+    /// Unused connections to endpoints, now.
+    pub(crate) upstream_idle: u64,
+}
+
+/// What one worker counted for one (service, version, route).
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) service: ServiceName,
+    pub(crate) version: VersionName,
+    pub(crate) route: RouteName,
+    pub(crate) drained: Drained,
+}

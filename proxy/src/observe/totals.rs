@@ -1,0 +1,97 @@
+//! Counts since the start, as metrics show them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serin_config::{RouteName, ServiceName, VersionName, outcome::OutcomeCounts};
+use serin_split::tally::Latencies;
+
+use super::Handover;
+
+/// Upper bounds of the classic buckets in microseconds: 100 µs to 30 s, in steps of 1, 2.5 and 5. The
+/// buckets that OpenTelemetry advises begin at 5 ms, which is too coarse for what a proxy adds.
+pub(crate) const BOUNDS_US: [u64; 17] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000, 30_000_000,
+];
+
+/// A classic histogram: counts below each bound (not cumulative; the last is above all bounds), and the sum.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Classic {
+    pub(crate) buckets: [u64; BOUNDS_US.len() + 1],
+    pub(crate) sum_us: u64,
+}
+
+impl Classic {
+    fn add(&mut self, latencies: &Latencies) {
+        for (micros, count) in &latencies.counts {
+            self.buckets[BOUNDS_US.partition_point(|bound| bound < micros)] += u64::from(*count);
+        }
+        self.sum_us = self.sum_us.saturating_add(latencies.sum_us);
+    }
+}
+
+/// Everything that was counted for one (service, version, route).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Total {
+    pub(crate) outcomes: OutcomeCounts,
+    pub(crate) headers: Classic,
+    pub(crate) success: Classic,
+    pub(crate) failure: Classic,
+    pub(crate) own: Classic,
+}
+
+/// What identifies a series.
+pub(crate) type Key = (ServiceName, VersionName, RouteName);
+
+/// All counts since the start, and the gauges of now.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) series: BTreeMap<Key, Total>,
+    /// By worker, so that a worker's new reading replaces its last.
+    in_flight: HashMap<usize, Vec<(ServiceName, VersionName, u64)>>,
+    upstream_idle: HashMap<usize, u64>,
+}
+
+impl Totals {
+    /// Adds what a worker handed over.
+    pub(crate) fn add(&mut self, handover: &Handover) {
+        for cell in &handover.cells {
+            let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
+            let total = self.series.entry(key).or_default();
+            total.outcomes.merge(&cell.drained.outcomes);
+            total.headers.add(&cell.drained.headers);
+            total.success.add(&cell.drained.total);
+            total.failure.add(&cell.drained.failed_total);
+            total.own.add(&cell.drained.own);
+        }
+        self.in_flight.insert(handover.worker, handover.in_flight.clone());
+        self.upstream_idle.insert(handover.worker, handover.upstream_idle);
+    }
+
+    /// Requests in flight, all workers together.
+    pub(crate) fn in_flight(&self) -> BTreeMap<(ServiceName, VersionName), u64> {
+        let mut sums = BTreeMap::new();
+        for (service, version, count) in self.in_flight.values().flatten() {
+            *sums.entry((service.clone(), version.clone())).or_default() += count;
+        }
+        sums
+    }
+
+    /// Unused connections to endpoints, all workers together.
+    pub(crate) fn upstream_idle(&self) -> u64 {
+        self.upstream_idle.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_at_a_bound_counts_below_it() {
+        let mut classic = Classic::default();
+        classic.add(&Latencies { counts: vec![(100, 1), (101, 2), (40_000_000, 3)], sum_us: 7 });
+        assert_eq!((classic.buckets[0], classic.buckets[1], classic.buckets[17]), (1, 2, 3));
+        assert_eq!(classic.sum_us, 7);
+    }
+}

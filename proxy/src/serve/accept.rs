@@ -1,0 +1,98 @@
+//! Accepts connections on one worker, up to the limit, until the worker drains.
+
+use std::{
+    io,
+    net::IpAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tokio::task::spawn_local;
+
+use super::{
+    connection,
+    listen::Listening,
+    stream::Stream,
+    worker::{Peer, Worker},
+};
+
+/// How long to wait when the process has no file descriptor left: accepting again at once would spin.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// Accepts until the worker drains.
+pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, trusted_proxies: Rc<[IpNet]>) {
+    while !worker.draining.get() {
+        let accepted = tokio::select! {
+            accepted = accept(&listening) => accepted,
+            () = worker.drain_begun.notified() => break,
+        };
+        match accepted {
+            Ok((stream, address)) => admit(&worker, stream, Peer::new(address, &trusted_proxies)),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+            }
+        }
+    }
+    // Who was already queued in the kernel would be reset by closing the socket.
+    while let Ok(Ok((stream, address))) = tokio::time::timeout(Duration::ZERO, accept(&listening)).await {
+        admit(&worker, stream, Peer::new(address, &trusted_proxies));
+    }
+}
+
+async fn accept(listening: &Listening) -> io::Result<(Stream, Option<IpAddr>)> {
+    match listening {
+        Listening::Tcp(listener) => {
+            let (stream, address) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Stream::Tcp(stream), Some(address.ip())))
+        }
+        Listening::Unix(listener) => listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), None)),
+    }
+}
+
+/// Serves the connection in a task of its own; beyond the limit it is closed at once, which tells a load
+/// balancer in front more than a connection that hangs.
+fn admit(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
+    let Some(place) = Place::take(worker) else {
+        worker.counters.connections_refused.increment(1);
+        return;
+    };
+    let worker = worker.clone();
+    spawn_local(async move {
+        connection::serve(worker, stream, peer).await;
+        drop(place);
+    });
+}
+
+/// One of the connections that the process may have.
+struct Place {
+    all: Arc<AtomicUsize>,
+    worker: Rc<Worker>,
+}
+
+impl Place {
+    fn take(worker: &Rc<Worker>) -> Option<Self> {
+        if worker.connections.fetch_add(1, Ordering::Relaxed) >= worker.limits.max_connections {
+            worker.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        worker.open.set(worker.open.get() + 1);
+        Some(Self { all: worker.connections.clone(), worker: worker.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+        self.worker.open.set(self.worker.open.get() - 1);
+        if self.worker.open.get() == 0 {
+            self.worker.closed.notify_waiters();
+        }
+    }
+}

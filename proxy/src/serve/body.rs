@@ -1,0 +1,266 @@
+//! Bodies that stream: nothing is kept but what is on its way, and each side waits for the other.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use serin_config::Outcome;
+use serin_split::classify;
+
+use super::{
+    record::Exchange,
+    upstream::{Pool, Upstream},
+    watch::Activity,
+};
+use crate::clock;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request's body on its way to the endpoint.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    incoming: Option<Incoming>,
+    client: Rc<ClientSide>,
+}
+
+/// What the request's body tells of its client.
+#[derive(Debug, Default)]
+pub(crate) struct ClientSide {
+    failed: Cell<bool>,
+    answered: Cell<bool>,
+    activity: Rc<Activity>,
+}
+
+impl ClientSide {
+    pub(crate) fn new(activity: Rc<Activity>) -> Rc<Self> {
+        Rc::new(Self { failed: Cell::new(false), answered: Cell::new(false), activity })
+    }
+
+    /// Whether the body broke off on the client's side.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// The endpoint has answered: from here on both sides may take their time, as in a stream.
+    pub(crate) fn answered(&self) {
+        self.answered.set(true);
+        self.activity.body_awaited.set(false);
+    }
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, client: Rc<ClientSide>) -> Self {
+        Self { incoming: Some(incoming).filter(|body| !body.is_end_stream()), client }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let polled = Pin::new(incoming).poll_frame(cx);
+        this.client.activity.body_awaited.set(polled.is_pending() && !this.client.answered.get());
+        if let Poll::Ready(Some(Err(_))) = &polled {
+            this.client.failed.set(true);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// A response's body on its way to the client.
+#[derive(Debug)]
+pub(crate) struct ResponseBody {
+    kind: Kind,
+    activity: Option<Rc<Activity>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Local(Option<Bytes>),
+    Streaming(Box<Streaming>),
+}
+
+/// Time limits while a body streams.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamLimits {
+    /// Between two pieces.
+    pub(crate) idle: Option<Duration>,
+    /// For the whole exchange.
+    pub(crate) total: Option<Instant>,
+}
+
+/// An endpoint's body, with the connection that it comes over and the attempt that it ends.
+#[derive(Debug)]
+pub(crate) struct Streaming {
+    incoming: Incoming,
+    /// Absent once the body has ended.
+    running: Option<(Upstream, Exchange)>,
+    pool: Rc<Pool>,
+    outcome: Outcome,
+    /// A gRPC response has its status in its trailers.
+    grpc: bool,
+    limits: StreamLimits,
+    last_piece: Instant,
+}
+
+impl Streaming {
+    /// Begins to stream. `outcome` is what it will be if the body comes to its end.
+    pub(crate) fn begin(
+        incoming: Incoming,
+        (upstream, exchange): (Upstream, Exchange),
+        pool: Rc<Pool>,
+        (outcome, grpc): (Outcome, bool),
+        limits: StreamLimits,
+        now: Instant,
+    ) -> Self {
+        let running = Some((upstream, exchange));
+        let mut body = Self { incoming, running, pool, outcome, grpc, limits, last_piece: now };
+        if body.incoming.is_end_stream() {
+            body.complete();
+        }
+        body
+    }
+
+    /// The body has come whole: count the attempt, and keep the connection for the next.
+    fn complete(&mut self) {
+        if let Some((upstream, exchange)) = self.running.take() {
+            // A gRPC response without a status broke off, whatever its HTTP status says.
+            let unfinished = self.grpc && self.outcome == Outcome::Ok;
+            exchange.finish(if unfinished { Outcome::GrpcError } else { self.outcome });
+            self.pool.put_back(upstream, self.last_piece);
+        }
+    }
+
+    /// The body was cut short: count that, and close the connection.
+    fn fail(&mut self, outcome: Outcome) {
+        if let Some((_closed, exchange)) = self.running.take() {
+            exchange.finish(outcome);
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_pending() {
+            let Some((upstream, _)) = &mut self.running else { return Poll::Ready(None) };
+            upstream.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.last_piece = clock::now();
+                if let (true, Some(trailers)) = (self.grpc, frame.trailers_ref()) {
+                    self.read_status(trailers);
+                }
+                if self.incoming.is_end_stream() {
+                    self.complete();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.fail(Outcome::ResetMidBody);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                self.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_limits(cx).map(|error| Some(Err(error))),
+        }
+    }
+
+    fn read_status(&mut self, headers: &http::HeaderMap) {
+        if let Some(outcome) = classify::grpc(headers) {
+            (self.grpc, self.outcome) = (false, outcome);
+        }
+    }
+
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<BoxError> {
+        let idle = self.limits.idle.map(|idle| (self.last_piece + idle, Outcome::IdleTimeout));
+        let total = self.limits.total.map(|deadline| (deadline, Outcome::TotalTimeout));
+        let Some((deadline, outcome)) = idle.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)
+        else {
+            return Poll::Pending;
+        };
+        let Some((upstream, _)) = &mut self.running else { return Poll::Pending };
+        upstream.poll_deadline(deadline, cx).map(|()| {
+            self.fail(outcome);
+            format!("the endpoint's body was given up: {}", outcome.label()).into()
+        })
+    }
+}
+
+impl ResponseBody {
+    /// A short text by Serin itself.
+    pub(crate) fn local(text: String) -> Self {
+        Self { kind: Kind::Local(Some(text.into())), activity: None }
+    }
+
+    /// An endpoint's body.
+    pub(crate) fn streaming(body: Streaming) -> Self {
+        Self { kind: Kind::Streaming(Box::new(body)), activity: None }
+    }
+
+    /// Notes the end of the response in the client's activity.
+    pub(crate) fn noting(mut self, activity: Rc<Activity>) -> Self {
+        self.activity = Some(activity);
+        self
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.activity {
+            activity.end();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().kind {
+            Kind::Local(text) => Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Streaming(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Local(text) => text.is_none(),
+            Kind::Streaming(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Local(text) => SizeHint::with_exact(text.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Streaming(body) => body.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! HTTP on one client connection: which version it speaks, its limits, its end.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::{
+    Request,
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serin_config::limits as bounds;
+use tokio::io::AsyncReadExt;
+
+use super::{
+    request,
+    stream::Stream,
+    watch::{Activity, Overdue, Watchdog, Watched},
+    worker::{Peer, Worker},
+};
+
+/// The first bytes of HTTP/2 (RFC 9113, 3.4). No HTTP/1.1 request can begin with them.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// While draining, an idle connection is closed after it has been quiet for this long: closing it at once
+/// would race with a request that is already on its way.
+const QUIET_BEFORE_CLOSE: Duration = Duration::from_millis(500);
+
+/// Serves a client connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Peer) {
+    let first = tokio::time::timeout(worker.limits.client_header_timeout, sniff(&mut stream, &worker)).await;
+    let Ok(Some(first)) = first else { return };
+    let activity = Rc::new(Activity::default());
+    let is_h2 = first == PREFACE;
+    let io = TokioIo::new(Watched::new(stream, first, activity.clone()));
+    let peer = Rc::new(peer);
+    let service = {
+        let (worker, activity) = (worker.clone(), activity.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let (worker, peer, activity) = (worker.clone(), peer.clone(), activity.clone());
+            async move { Ok::<_, Infallible>(request::serve(worker, peer, activity, request).await) }
+        })
+    };
+    let ended = if is_h2 {
+        let connection = http2_builder(&worker).serve_connection(io, service);
+        supervise(&worker, activity, pin!(connection), http2::Connection::graceful_shutdown).await
+    } else {
+        let connection = http1_builder().serve_connection(io, service);
+        supervise(&worker, activity, pin!(connection), http1::Connection::graceful_shutdown).await
+    };
+    if let Some(error) = ended {
+        if error.is_parse() {
+            worker.counters.bad_request.increment(1);
+        }
+        tracing::debug!(%error, "client connection");
+    }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(bounds::HEADER_FIELDS_MAX)
+        .max_header_size(bounds::HEAD_BYTES_MAX)
+        .max_buf_size(bounds::HEAD_BYTES_MAX)
+        .header_read_timeout(None);
+    builder
+}
+
+fn http2_builder(worker: &Worker) -> http2::Builder<Local> {
+    let mut builder = http2::Builder::new(Local);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(worker.limits.max_streams)
+        .initial_stream_window_size(bounds::H2_STREAM_WINDOW)
+        .initial_connection_window_size(bounds::H2_CONNECTION_WINDOW)
+        .max_send_buf_size(bounds::H2_SEND_BUFFER)
+        .max_header_list_size(u32::try_from(bounds::HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(bounds::H2_PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(bounds::H2_LOCAL_RESETS_MAX);
+    builder
+}
+
+/// Reads until the bytes can't be HTTP/2's preface any more, or are all of it. None if the client has gone,
+/// or the worker drains before anything came.
+async fn sniff(stream: &mut Stream, worker: &Worker) -> Option<Vec<u8>> {
+    let mut first = vec![0; PREFACE.len()];
+    let mut filled = 0;
+    let drain = pin!(worker.drain_begun.notified());
+    let reading = async {
+        while filled < first.len() && first[..filled] == PREFACE[..filled] {
+            match stream.read(&mut first[filled..]).await {
+                Ok(0) | Err(_) => return None,
+                Ok(bytes) => filled += bytes,
+            }
+        }
+        Some(filled)
+    };
+    let mut reading = pin!(reading);
+    let filled = tokio::select! {
+        biased;
+        filled = &mut reading => filled?,
+        // The client may have sent its first request already.
+        () = drain => tokio::time::timeout(QUIET_BEFORE_CLOSE, reading).await.ok()??,
+    };
+    first.truncate(filled);
+    Some(first)
+}
+
+/// Drives a connection, watches its client, and ends it when the worker drains.
+async fn supervise<C>(
+    worker: &Worker,
+    activity: Rc<Activity>,
+    mut connection: Pin<&mut C>,
+    graceful_shutdown: fn(Pin<&mut C>),
+) -> Option<hyper::Error>
+where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    let mut watchdog = Watchdog::new(activity.clone());
+    let mut drain_begun = pin!(worker.drain_begun.notified());
+    let (mut registered, told) = (false, Cell::new(false));
+    poll_fn(|cx: &mut Context<'_>| {
+        if !registered {
+            // One registration: this task stays the one to wake.
+            registered = true;
+            let _ = drain_begun.as_mut().poll(cx);
+        }
+        let busy = activity.in_flight.get() > 0;
+        if worker.draining.get() && busy && !told.replace(true) {
+            graceful_shutdown(connection.as_mut());
+        }
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(ended.err());
+        }
+        let began = !busy && activity.in_flight.get() > 0;
+        if worker.draining.get() && began && !told.replace(true) {
+            graceful_shutdown(connection.as_mut());
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.err());
+            }
+        }
+        let keep_alive =
+            if worker.draining.get() { QUIET_BEFORE_CLOSE } else { worker.limits.client_keep_alive };
+        match watchdog.poll(&worker.limits, keep_alive, cx) {
+            Poll::Ready(Overdue::Idle) if !told.replace(true) => {
+                graceful_shutdown(connection.as_mut());
+                connection.as_mut().poll(cx).map(Result::err)
+            }
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Spawns on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

@@ -1,0 +1,56 @@
+//! Whose fault it was, and what the client gets to read.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serin_config::Outcome;
+
+use super::body::ResponseBody;
+
+/// The status for an attempt that brought no response.
+pub(crate) fn status(outcome: Outcome) -> StatusCode {
+    match outcome {
+        Outcome::ConnectTimeout | Outcome::HeaderTimeout | Outcome::IdleTimeout | Outcome::TotalTimeout => {
+            StatusCode::GATEWAY_TIMEOUT
+        }
+        Outcome::OverloadLocal | Outcome::NoEndpoint => StatusCode::SERVICE_UNAVAILABLE,
+        Outcome::ClientCancel => StatusCode::BAD_REQUEST,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// What happened, for the client; it names no address.
+fn sentence(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::ConnectFail => "the service could not be reached",
+        Outcome::ConnectTimeout => "the service did not accept the connection in time",
+        Outcome::TlsFail => "no secure connection to the service could be made",
+        Outcome::ResetBeforeHeaders => "the service closed the connection without an answer",
+        Outcome::HeaderTimeout => "the service did not answer in time",
+        Outcome::IdleTimeout | Outcome::TotalTimeout => "the exchange took too long",
+        Outcome::ClientCancel => "the request's body was cut short or malformed",
+        Outcome::OverloadLocal => "too many requests are in flight, try again later",
+        Outcome::NoEndpoint => "no endpoint of the service is available",
+        Outcome::ProtocolError => "the service's answer was not valid HTTP",
+        Outcome::Ok | Outcome::Http4xx | Outcome::Http5xx | Outcome::GrpcError | Outcome::ResetMidBody => {
+            "the service failed"
+        }
+    }
+}
+
+/// The answer for an attempt that brought no response.
+pub(crate) fn response(outcome: Outcome) -> Response<ResponseBody> {
+    let mut response = local(status(outcome), outcome.label(), sentence(outcome));
+    if outcome == Outcome::OverloadLocal {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// An answer by Serin itself: `serin: <label>: <sentence>`.
+pub(crate) fn local(status: StatusCode, label: &str, sentence: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::local(format!("serin: {label}: {sentence}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,101 @@
+//! What the hot path looks up by position: a plan, compiled for one worker.
+//!
+//! Compiling resolves every name to the worker's own state: pools of an address, load of a version, tally
+//! of a (route, version). That state is keyed by identity and outlives plans, so a new plan forgets nothing.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use http::HeaderValue;
+use serin_config::{Catalogue, Plan, Service};
+use serin_split::{Matcher, Salt, Table, Tally};
+
+use super::{upstream::Pool, worker::State};
+
+/// A plan with everything that a request needs already looked up.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) generation: HeaderValue,
+    pub(crate) matcher: Rc<Matcher>,
+    /// For each route: the position of its service, and a lane for each of that service's versions.
+    pub(crate) routes: Vec<(usize, Vec<Rc<Lane>>)>,
+    /// For each service, in the order of the catalogue.
+    pub(crate) services: Vec<Splitter>,
+}
+
+/// How a service splits.
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    pub(crate) table: Table,
+    pub(crate) salt: Salt,
+}
+
+/// The way of requests of one route to one version, on one worker.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) tally: Rc<RefCell<Tally>>,
+    pub(crate) load: Rc<Load>,
+    pub(crate) pools: Vec<Rc<Pool>>,
+    pub(crate) version: HeaderValue,
+}
+
+/// What one version has in hand on one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) in_flight: Cell<usize>,
+    turn: Cell<usize>,
+}
+
+impl Lane {
+    /// The next endpoint in turn.
+    pub(crate) fn next_pool(&self) -> Option<&Rc<Pool>> {
+        let turn = self.load.turn.get();
+        self.load.turn.set(turn.wrapping_add(1));
+        self.pools.get(turn % self.pools.len().max(1))
+    }
+}
+
+impl Compiled {
+    /// Compiles `plan`; what only the catalogue decides is taken from `before` if that had the same one.
+    pub(crate) fn new(plan: &Arc<Plan>, state: &mut State, before: Option<&Self>) -> Self {
+        let catalogue = plan.catalogue();
+        let services = plan
+            .services()
+            .map(|(service, split)| Splitter {
+                table: Table::new(service, split),
+                salt: Salt::of_service(service.name.as_str()),
+            })
+            .collect();
+        let same = before.filter(|before| Arc::ptr_eq(before.plan.catalogue(), catalogue));
+        let (matcher, routes) = match same {
+            Some(before) => (before.matcher.clone(), before.routes.clone()),
+            None => (Rc::new(Matcher::new(catalogue.routes())), lanes(catalogue, state)),
+        };
+        Self {
+            plan: plan.clone(),
+            generation: HeaderValue::from(plan.generation().0),
+            matcher,
+            routes,
+            services,
+        }
+    }
+
+    /// The service at a position of the catalogue.
+    pub(crate) fn service(&self, at: usize) -> &Service {
+        &self.plan.catalogue().services()[at]
+    }
+}
+
+fn lanes(catalogue: &Catalogue, state: &mut State) -> Vec<(usize, Vec<Rc<Lane>>)> {
+    let lane_of = |state: &mut State, route, service: &Service| {
+        let versions = service.versions.iter();
+        versions.map(|version| Rc::new(state.lane(route, service, version))).collect::<Vec<_>>()
+    };
+    let routes = catalogue.routes().iter();
+    let leading = routes.filter_map(|route| Some((route, catalogue.position(route.service.as_str())?)));
+    leading.map(|(route, at)| (at, lane_of(state, route, &catalogue.services()[at]))).collect()
+}

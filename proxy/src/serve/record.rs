@@ -1,0 +1,79 @@
+//! One attempt, counted exactly once.
+//!
+//! [`Exchange::finish`] consumes the exchange, so nothing can be counted twice. An exchange that is dropped
+//! unfinished was given up by the client: the HTTP library drops a request's future or body when its client
+//! has gone, and that is the only sign of it.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use serin_config::Outcome;
+use serin_split::tally::Timing;
+
+use super::lane::Lane;
+use crate::clock;
+
+/// An attempt in flight.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    lane: Rc<Lane>,
+    started: Instant,
+    headers_at: Option<Instant>,
+    own: Duration,
+    finished: bool,
+}
+
+impl Exchange {
+    /// Begins an attempt on a lane for a request whose head came at `started`.
+    pub(crate) fn begin(lane: Rc<Lane>, started: Instant) -> Self {
+        lane.load.in_flight.set(lane.load.in_flight.get() + 1);
+        Self { lane, started, headers_at: None, own: Duration::ZERO, finished: false }
+    }
+
+    pub(crate) fn lane(&self) -> &Rc<Lane> {
+        &self.lane
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The response's head has come.
+    pub(crate) fn headers_came(&mut self, at: Instant) {
+        self.headers_at = Some(at);
+    }
+
+    /// The proxy itself took this long.
+    pub(crate) fn add_own_time(&mut self, time: Duration) {
+        self.own += time;
+    }
+
+    /// Counts the attempt.
+    pub(crate) fn finish(mut self, outcome: Outcome) {
+        self.count(outcome);
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        self.finished = true;
+        self.lane.load.in_flight.set(self.lane.load.in_flight.get().saturating_sub(1));
+        let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
+        let headers = self.headers_at.map(since_start);
+        let timing =
+            Timing { headers, total: since_start(clock::now()), own: headers.map(|_| micros(self.own)) };
+        self.lane.tally.borrow_mut().record(outcome, timing);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.count(Outcome::ClientCancel);
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

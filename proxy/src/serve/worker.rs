@@ -1,0 +1,228 @@
+//! One worker: a thread, a runtime, and the state that nobody else touches.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    net::IpAddr,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use ipnet::IpNet;
+use rand::{Rng, RngCore, rngs::SmallRng};
+use serin_config::{
+    Address, Plan, Route, RouteName, Service, ServiceName, Version, VersionName, limits::Limits,
+    settings::Telemetry,
+};
+use serin_split::Tally;
+use tokio::sync::{Notify, mpsc};
+
+use super::{
+    lane::{Compiled, Lane, Load},
+    upstream::Pool,
+};
+use crate::{
+    clock,
+    observe::{Cell as WindowCell, Counters, Handover},
+    plan::PlanReader,
+};
+
+/// What identifies a tally, whatever plan is in force.
+type LaneKey = (ServiceName, VersionName, RouteName);
+
+/// State that outlives plans.
+#[derive(Debug)]
+pub(crate) struct State {
+    tallies: HashMap<LaneKey, Rc<RefCell<Tally>>>,
+    loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
+    pools: HashMap<Address, Rc<Pool>>,
+    idle_connections: usize,
+}
+
+impl State {
+    /// The lane of a route to a version, with whatever state there already is.
+    pub(crate) fn lane(&mut self, route: &Route, service: &Service, version: &Version) -> Lane {
+        let key = (service.name.clone(), version.name.clone(), route.name.clone());
+        let idle = self.idle_connections;
+        let pool = |address: &Address| {
+            let made = || Rc::new(Pool::new(address.clone(), idle));
+            self.pools.entry(address.clone()).or_insert_with(made).clone()
+        };
+        Lane {
+            pools: version.endpoints.iter().map(pool).collect(),
+            tally: self.tallies.entry(key).or_default().clone(),
+            load: self.loads.entry((service.name.clone(), version.name.clone())).or_default().clone(),
+            version: HeaderValue::from_str(version.name.as_str()).unwrap_or(HeaderValue::from_static("")),
+        }
+    }
+}
+
+/// What a worker is made of before its thread starts.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) number: usize,
+    pub(crate) workers: usize,
+    pub(crate) limits: Limits,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) plans: PlanReader,
+    pub(crate) handover: mpsc::Sender<Handover>,
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// One worker's state; everything on its thread shares it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) number: usize,
+    pub(crate) limits: Limits,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) requests_per_version: usize,
+    /// Client connections of all workers.
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) counters: Arc<Counters>,
+    /// Set once; `drain_begun` wakes the connections that wait.
+    pub(crate) draining: Cell<bool>,
+    pub(crate) drain_begun: Notify,
+    /// Client connections of this worker, for the drain to wait on.
+    pub(crate) open: Cell<usize>,
+    pub(crate) closed: Notify,
+    plans: RefCell<PlanReader>,
+    compiled: RefCell<Rc<Compiled>>,
+    state: RefCell<State>,
+    random: RefCell<SmallRng>,
+    handover: mpsc::Sender<Handover>,
+}
+
+impl Worker {
+    /// Builds the worker on its own thread.
+    pub(crate) fn new(parts: Parts) -> Rc<Self> {
+        let mut plans = parts.plans;
+        let mut state = State {
+            tallies: HashMap::new(),
+            loads: HashMap::new(),
+            pools: HashMap::new(),
+            idle_connections: parts.limits.idle_connections_per_endpoint,
+        };
+        let compiled = Rc::new(Compiled::new(plans.load(), &mut state, None));
+        Rc::new(Self {
+            number: parts.number,
+            requests_per_version: parts.limits.max_requests_per_version.div_ceil(parts.workers),
+            limits: parts.limits,
+            telemetry: parts.telemetry,
+            connections: parts.connections,
+            counters: parts.counters,
+            draining: Cell::new(false),
+            drain_begun: Notify::new(),
+            open: Cell::new(0),
+            closed: Notify::new(),
+            plans: RefCell::new(plans),
+            compiled: RefCell::new(compiled),
+            state: RefCell::new(state),
+            random: RefCell::new(clock::entropy()),
+            handover: parts.handover,
+        })
+    }
+
+    /// The plan for one request: read once, kept to its end.
+    pub(crate) fn plan(&self) -> Rc<Compiled> {
+        let mut plans = self.plans.borrow_mut();
+        let in_force = plans.load();
+        let mut compiled = self.compiled.borrow_mut();
+        if !Arc::ptr_eq(&compiled.plan, in_force) {
+            *compiled = self.compile(in_force, &compiled);
+        }
+        compiled.clone()
+    }
+
+    /// Off the straight line: once for each plan.
+    #[cold]
+    fn compile(&self, plan: &Arc<Plan>, before: &Compiled) -> Rc<Compiled> {
+        Rc::new(Compiled::new(plan, &mut self.state.borrow_mut(), Some(before)))
+    }
+
+    /// A number that is uniform over all 64 bits.
+    pub(crate) fn random(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
+    }
+
+    /// True with the given chance in parts per million.
+    pub(crate) fn chance(&self, ppm: u32) -> bool {
+        self.random.borrow_mut().random_range(0..serin_config::percent::WHOLE_PPM) < ppm
+    }
+
+    /// Tells every connection to end after its present request.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        self.drain_begun.notify_waiters();
+    }
+
+    /// Closes connections to endpoints that nobody used for too long.
+    pub(crate) fn sweep(&self) {
+        let now = clock::now();
+        for pool in self.state.borrow().pools.values() {
+            pool.sweep(now, self.limits.endpoint_keep_alive);
+        }
+    }
+
+    /// Hands the counts since the last time to housekeeping. If that is behind, the counts stay here and
+    /// go with the next handover: nothing is lost, and nobody waits.
+    pub(crate) fn hand_over(&self, tick: u64) {
+        let Ok(place) = self.handover.try_reserve() else { return };
+        // The latest plan, so that what no plan names any more can be let go.
+        drop(self.plan());
+        let state = &mut *self.state.borrow_mut();
+        let mut cells = Vec::new();
+        for ((service, version, route), tally) in &state.tallies {
+            if let Some(drained) = tally.borrow_mut().drain() {
+                let (service, version, route) = (service.clone(), version.clone(), route.clone());
+                cells.push(WindowCell { service, version, route, drained });
+            }
+        }
+        // Whatever is held here alone belongs to no plan and to no request.
+        state.tallies.retain(|_, tally| Rc::strong_count(tally) > 1);
+        state.loads.retain(|_, load| Rc::strong_count(load) > 1);
+        state.pools.retain(|_, pool| Rc::strong_count(pool) > 1);
+        let in_flight = state.loads.iter().map(|((service, version), load)| {
+            (service.clone(), version.clone(), load.in_flight.get() as u64)
+        });
+        let upstream_idle = state.pools.values().map(|pool| pool.idle() as u64).sum();
+        place.send(Handover {
+            worker: self.number,
+            tick,
+            cells,
+            in_flight: in_flight.collect(),
+            upstream_idle,
+        });
+    }
+
+    /// How often counts are handed over.
+    pub(crate) const PERIOD: Duration = Duration::from_secs(1);
+}
+
+/// Who is at the other end of a client connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Unspecified for a Unix socket.
+    pub(crate) address: IpAddr,
+    /// The same as a header value.
+    pub(crate) header: Option<HeaderValue>,
+    /// Whether its `x-forwarded-*` are believed.
+    pub(crate) trusted: bool,
+    pub(crate) trusted_proxies: Rc<[IpNet]>,
+}
+
+impl Peer {
+    /// The peer at `address`; none for a Unix socket, whose permissions are the file's.
+    pub(crate) fn new(address: Option<IpAddr>, trusted_proxies: &Rc<[IpNet]>) -> Self {
+        let canonical = address.map(|address| address.to_canonical());
+        Self {
+            address: canonical.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+            header: canonical.and_then(|address| HeaderValue::from_str(&address.to_string()).ok()),
+            trusted: canonical
+                .is_some_and(|address| trusted_proxies.iter().any(|net| net.contains(&address))),
+            trusted_proxies: trusted_proxies.clone(),
+        }
+    }
+}
