@@ -95,8 +95,8 @@ impl fmt::Display for Ppm {
 
 /// The weights of a service's versions; they sum to 100 %. Order is kept: the canary stands first, so that
 /// its interval of buckets begins at zero and a higher weight only ever adds users to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(VersionName, Weight)>", into = "Vec<(VersionName, Weight)>")]
 pub struct Split(Vec<(VersionName, Weight)>);
 
 impl Split {
@@ -136,6 +136,19 @@ impl Split {
     }
 }
 
+impl TryFrom<Vec<(VersionName, Weight)>> for Split {
+    type Error = SplitError;
+    fn try_from(weights: Vec<(VersionName, Weight)>) -> Result<Self, SplitError> {
+        Self::try_new(weights)
+    }
+}
+
+impl From<Split> for Vec<(VersionName, Weight)> {
+    fn from(split: Split) -> Self {
+        split.0
+    }
+}
+
 impl fmt::Display for Split {
     /// `canary 10% · stable 90%`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,6 +183,13 @@ mod tests {
     fn a_version_stands_once_in_a_split() {
         let twice = vec![(version("a"), Weight::WHOLE), (version("a"), Weight::ZERO)];
         assert_eq!(Split::try_new(twice), Err(SplitError::Twice(version("a"))));
+    }
+
+    #[test]
+    fn a_split_read_from_json_is_checked() {
+        let split: Split = serde_json::from_str(r#"[["a","10%"],["b","90%"]]"#).unwrap();
+        assert_eq!(serde_json::to_string(&split).unwrap(), r#"[["a","10%"],["b","90%"]]"#);
+        assert!(serde_json::from_str::<Split>(r#"[["a","10%"]]"#).is_err());
     }
 
     #[test]

@@ -1,1 +1,31 @@
-//! The control plane's shell: API, planner, store, push, collect.
+//! The control plane: decides what the split is, keeps why, and tells the proxies.
+//!
+//! A pure core inside a shell. The core is values: [`command`] (what can be asked for), [`rollout`] (state and
+//! event in one match), [`planner`] (a state and a request make a decision or a [`refusal`]). The shell is the
+//! `keeper`, one thread that owns all state and carries decisions out; the [`store`] that it writes;
+//! [`collect`], where windows come in; and the `api`. Readers never wait for the keeper: they read the
+//! [`status`] that it publishes, and the [`journal`].
+//!
+//! A weight change, in a line: API → command → planner → store (compare generation, write generation + 1) →
+//! push. Verdicts join the same line at the planner: window → collect → judge → verdict → planner.
+
+mod access;
+mod api;
+mod clock;
+pub mod collect;
+pub mod command;
+pub mod journal;
+mod keeper;
+mod metrics;
+mod plane;
+pub mod planner;
+pub mod refusal;
+pub mod rollout;
+pub mod state;
+pub mod status;
+pub mod store;
+pub mod watch;
+
+pub use access::{Answer, CommandError};
+pub use keeper::Push;
+pub use plane::{ControlPlane, Handle, OpenError, ReloadRefused, ServeError};

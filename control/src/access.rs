@@ -1,0 +1,73 @@
+//! The way in for everybody who is not the keeper: ask for a change, read the snapshot, read the journal.
+
+use std::sync::Arc;
+
+use serin_config::{Plan, limits::COMMAND_WAIT};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{command::Request, journal::Journal, refusal::Refusal, status::Status, store::StoreError};
+
+/// What became of a request that was carried out.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The plan in force afterwards.
+    pub plan: Arc<Plan>,
+    /// Whether it is stored. A canary is taken out even if the store can't be written; the write is tried
+    /// again until it succeeds.
+    pub stored: bool,
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// The planner refused it. To send it again unchanged is of no use.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be stored, and so was not done. It may be sent again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many others wait. It was not done, and may be sent again.
+    #[error("too many commands wait already: try again")]
+    Busy,
+    /// No answer in time. It may have been done, or may be yet.
+    #[error("there was no answer within {} s; it may still be carried out: read the plan before trying again", COMMAND_WAIT.as_secs())]
+    Late,
+    /// The control plane has stopped.
+    #[error("the control plane has stopped; traffic goes on with the last plan")]
+    Stopped,
+}
+
+/// A request and where its answer goes.
+pub(crate) struct Order {
+    pub(crate) request: Request,
+    pub(crate) reply: oneshot::Sender<Result<Answer, CommandError>>,
+}
+
+/// The way in. Clones are the same way.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) status: watch::Receiver<Arc<Status>>,
+    pub(crate) journal: Journal,
+}
+
+impl Access {
+    /// Asks for a change, and waits for what becomes of it.
+    pub(crate) async fn command(&self, request: Request) -> Result<Answer, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.try_send(Order { request, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
+        })?;
+        match tokio::time::timeout(COMMAND_WAIT, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(CommandError::Stopped),
+            Err(_) => Err(CommandError::Late),
+        }
+    }
+
+    /// The latest snapshot.
+    pub(crate) fn status(&self) -> Arc<Status> {
+        self.status.borrow().clone()
+    }
+}

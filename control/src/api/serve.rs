@@ -1,0 +1,103 @@
+//! Connections of the API: bounded in number, and none may take its time over a request head.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serin_config::{
+    limits::{API_CONCURRENCY_MAX, API_TIMEOUT},
+    secret::Secret,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Semaphore, watch},
+    time::{sleep, timeout},
+};
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use super::{Context, Listener, listener::Connection, router};
+use crate::access::Access;
+
+/// How long to leave off accepting when the system has no more descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How long open connections may take to end when the API stops.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// Serves until told to stop, then lets requests in progress end.
+pub(crate) async fn serve(
+    listener: Listener,
+    access: Access,
+    token: Option<Secret>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let names_refused = listener.is_tcp() && token.is_none();
+    let router = router(Context { access, token: token.map(Arc::new), names_refused });
+    let permits = Arc::new(Semaphore::new(API_CONCURRENCY_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &permits) => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        let Some((connection, permit)) = accepted else { continue };
+        let (router, stop) = (router.clone(), stop.clone());
+        tokio::spawn(async move {
+            match connection {
+                Connection::Tcp(stream) => converse(stream, router, stop).await,
+                Connection::Unix(stream) => converse(stream, router, stop).await,
+            }
+            drop(permit);
+        });
+    }
+    listener.close();
+    #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+    let all = permits.acquire_many(API_CONCURRENCY_MAX as u32);
+    if timeout(STOP_WAIT, all).await.is_err() {
+        warn!("connections to the control API were cut: they did not end within {} s", STOP_WAIT.as_secs());
+    }
+}
+
+async fn accept(
+    listener: &Listener,
+    permits: &Arc<Semaphore>,
+) -> Option<(Connection, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = permits.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok(connection) => Some((connection, permit)),
+        Err(error) => {
+            debug!("a connection to the control API was not accepted: {error}");
+            sleep(ACCEPT_BACKOFF).await;
+            None
+        }
+    }
+}
+
+async fn converse<S>(stream: S, router: Router, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service =
+        service_fn(move |request: http::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(API_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!("a connection to the control API ended: {error}");
+    }
+}
+
+/// Ends when the API is told to stop, or when whoever could tell it is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,138 @@
+//! What can be changed: a body becomes a command, the command's fate an answer.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::json;
+use serin_config::{Generation, ServiceName, Split, VersionName, Weight};
+
+use super::{Context, body::Body, problem::Problem};
+use crate::{
+    access::Answer,
+    command::{Action, Actor, Command, Request},
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetWeights {
+    weights: Pairs,
+    if_generation: Option<Generation>,
+    #[serde(default)]
+    reason: String,
+}
+
+/// The members of an object in their order, a name that stands twice included: it is refused later, where a
+/// map would have kept one of them in silence.
+#[derive(Debug)]
+struct Pairs(Vec<(VersionName, Weight)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Pairs;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object such as {\"v1\": \"90%\", \"v2\": \"10%\"}")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        from.deserialize_map(Members)
+    }
+}
+
+pub(super) async fn set_weights(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    Body(body): Body<SetWeights>,
+) -> Result<Response, Problem> {
+    let service = service(&name)?;
+    let Some(if_generation) = body.if_generation else {
+        let generation = context.access.status().plan.generation();
+        let detail = format!(
+            "if_generation is missing: read the service, and send the generation on which your choice rests \
+             ({generation} is in force)"
+        );
+        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "generation-required", detail)
+            .with("generation", json!(generation)));
+    };
+    let split = Split::try_new(body.weights.0)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-a-split", error.to_string()))?;
+    let command = Command::SetWeights { service, split, if_generation };
+    carry(&context, &name, command, &body.reason).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Steer {
+    action: Wanted,
+    full: Option<bool>,
+    if_generation: Option<Generation>,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wanted {
+    Start,
+    Pause,
+    Resume,
+    Promote,
+    Abort,
+}
+
+pub(super) async fn steer(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    Body(body): Body<Steer>,
+) -> Result<Response, Problem> {
+    let service = service(&name)?;
+    if body.full.is_some() && body.action != Wanted::Promote {
+        let detail = "\"full\" goes with the action \"promote\" only";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "full-without-promote", detail));
+    }
+    let action = match body.action {
+        Wanted::Start => Action::Start,
+        Wanted::Pause => Action::Pause,
+        Wanted::Resume => Action::Resume,
+        Wanted::Promote => Action::Promote { full: body.full.unwrap_or(false) },
+        Wanted::Abort => Action::Abort,
+    };
+    let command = Command::Rollout { service, action, if_generation: body.if_generation };
+    carry(&context, &name, command, &body.reason).await
+}
+
+/// A text that is not even a name can't be a service.
+fn service(name: &str) -> Result<ServiceName, Problem> {
+    ServiceName::try_new(name).map_err(|_| Problem::no_service(&name.chars().take(80).collect::<String>()))
+}
+
+async fn carry(context: &Context, name: &str, command: Command, reason: &str) -> Result<Response, Problem> {
+    let Answer { plan, stored } = context.access.command(Request::new(command, Actor::Api, reason)).await?;
+    let status: Arc<_> = context.access.status();
+    let service = status.services.get(name);
+    let body = json!({
+        "generation": plan.generation(),
+        "stored": stored,
+        "weights": plan.split(name).map(crate::status::weights),
+        "rollout": service.and_then(|service| service.rollout.as_ref()),
+    });
+    // What is done but not yet stored is accepted, no more: a crash right now would forget it.
+    let status = if stored { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(body)).into_response())
+}

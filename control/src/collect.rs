@@ -1,0 +1,149 @@
+//! Windows in: each once, gaps counted, and the last two minutes kept to be shown.
+//!
+//! A proxy numbers its windows without gaps, in each of its lives anew, so one number for each proxy is enough
+//! to know what came before. Nothing here decides; the rollouts' evidence takes the same windows.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serin_config::{
+    ServiceName, VersionName,
+    limits::{PROXIES_MAX, RECENT_LATENCY_SECONDS_MAX, RECENT_SECONDS_MAX},
+    outcome::OutcomeCounts,
+    wire::{LatencyCounts, WindowReport},
+};
+
+/// Whether a window is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is; this many before it never came.
+    New {
+        /// Windows between the last one and this one.
+        lost: u64,
+    },
+    /// It was taken before, or belongs to an earlier life of its proxy.
+    Duplicate,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    epoch: u64,
+    sequence: u64,
+    ended_ms: u64,
+}
+
+/// What one version did in one second, all proxies and routes together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Counts {
+    /// How the attempts ended.
+    pub outcomes: OutcomeCounts,
+    /// Time to response headers; emptied when the second is no longer among the newest.
+    pub headers: LatencyCounts,
+    /// Median in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile in milliseconds.
+    pub p99_ms: Option<f64>,
+}
+
+impl Counts {
+    /// Adds all of another.
+    pub fn merge(&mut self, outcomes: &OutcomeCounts, headers: &LatencyCounts) {
+        self.outcomes.merge(outcomes);
+        self.headers.merge(headers);
+        self.p50_ms = self.headers.quantile(0.5).map(|micros| micros / 1_000.0);
+        self.p99_ms = self.headers.quantile(0.99).map(|micros| micros / 1_000.0);
+    }
+}
+
+/// One second of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Second {
+    /// Which: seconds since 1970.
+    pub at: u64,
+    /// What each version did.
+    pub versions: BTreeMap<VersionName, Counts>,
+}
+
+/// Takes windows, and remembers which it took.
+#[derive(Debug, Default)]
+pub struct Collector {
+    proxies: HashMap<String, Seen>,
+    recent: BTreeMap<ServiceName, VecDeque<Second>>,
+}
+
+impl Collector {
+    /// Takes a window, unless it was taken before.
+    pub fn take(&mut self, report: &WindowReport) -> Arrival {
+        let arrival = self.arrival(report);
+        if matches!(arrival, Arrival::New { .. }) {
+            self.remember(report);
+        }
+        arrival
+    }
+
+    fn arrival(&mut self, report: &WindowReport) -> Arrival {
+        let seen = Seen { epoch: report.epoch, sequence: report.sequence, ended_ms: report.ended_ms };
+        let lost = match self.proxies.get(&report.proxy) {
+            Some(old) if (report.epoch, report.sequence) <= (old.epoch, old.sequence) => {
+                return Arrival::Duplicate;
+            }
+            Some(old) if report.epoch == old.epoch => report.sequence - old.sequence - 1,
+            _ => 0,
+        };
+        if !self.proxies.contains_key(&report.proxy) && self.proxies.len() >= PROXIES_MAX {
+            let silent = self.proxies.iter().min_by_key(|(_, seen)| seen.ended_ms);
+            if let Some(name) = silent.map(|(name, _)| name.clone()) {
+                self.proxies.remove(&name);
+            }
+        }
+        self.proxies.insert(report.proxy.clone(), seen);
+        Arrival::New { lost }
+    }
+
+    fn remember(&mut self, report: &WindowReport) {
+        let at = report.ended_ms / 1_000;
+        for cell in &report.cells {
+            let seconds = self.recent.entry(cell.service.clone()).or_default();
+            let Some(second) = place(seconds, at) else { continue };
+            second.versions.entry(cell.version.clone()).or_default().merge(&cell.outcomes, &cell.headers);
+        }
+        for seconds in self.recent.values_mut() {
+            while seconds.len() > RECENT_SECONDS_MAX {
+                seconds.pop_front();
+            }
+            let old = seconds.len().saturating_sub(RECENT_LATENCY_SECONDS_MAX);
+            for counts in seconds.range_mut(..old).flat_map(|second| second.versions.values_mut()) {
+                counts.headers = LatencyCounts::default();
+            }
+        }
+    }
+
+    /// The newest seconds in which a service had traffic, the oldest first.
+    pub fn recent(&self, service: &str) -> impl DoubleEndedIterator<Item = &Second> + ExactSizeIterator {
+        static NONE: VecDeque<Second> = VecDeque::new();
+        self.recent.get(service).unwrap_or(&NONE).iter()
+    }
+
+    /// Forgets services that are no longer there.
+    pub fn keep_only(&mut self, there: impl Fn(&ServiceName) -> bool) {
+        self.recent.retain(|service, _| there(service));
+    }
+}
+
+/// The entry of a second; none if it is older than all that are kept with their latencies, since then it
+/// could no longer be added up right.
+fn place(seconds: &mut VecDeque<Second>, at: u64) -> Option<&mut Second> {
+    let after = seconds.iter().rev().take_while(|second| second.at > at).count();
+    let index = seconds.len() - after;
+    if index > 0 && seconds[index - 1].at == at {
+        return (after < RECENT_LATENCY_SECONDS_MAX).then(|| &mut seconds[index - 1]);
+    }
+    if after >= RECENT_LATENCY_SECONDS_MAX {
+        return None;
+    }
+    seconds.insert(index, Second { at, versions: BTreeMap::new() });
+    seconds.get_mut(index)
+}
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

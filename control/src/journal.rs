@@ -1,0 +1,169 @@
+//! What was decided, by whom, on what evidence: every decision is an entry, written in the transaction that
+//! makes it true.
+//!
+//! The newest [`JOURNAL_ENTRIES_MAX`] entries are also kept here in memory. So reading them never waits for a
+//! disk, and an entry that can't be stored yet can be read all the same.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use serde::{Deserialize, Serialize};
+use serin_config::{Generation, ServiceName, Split, limits::JOURNAL_ENTRIES_MAX};
+use serin_judge::Verdict;
+
+use crate::{command::Actor, rollout::State};
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number in this journal, from 1, without gaps.
+    pub sequence: u64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Who asked for it.
+    pub actor: Actor,
+    /// The service; none where the decision concerns all.
+    pub service: Option<ServiceName>,
+    /// What was done.
+    pub action: Action,
+    /// The split before.
+    pub from: Option<Split>,
+    /// The split after.
+    pub to: Option<Split>,
+    /// The plan that the decision made.
+    pub generation: Generation,
+    /// Why, in words.
+    pub reason: String,
+    /// The rollout that it belongs to.
+    pub rollout: Option<u64>,
+    /// What became of that rollout.
+    pub state: Option<State>,
+    /// The verdict at that moment, where a rollout was judged.
+    pub verdict: Option<Verdict>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A file was taken, at start-up or by a reload.
+    Load,
+    /// Weights were set, by hand or by a changed file.
+    SetWeights,
+    /// A rollout began.
+    Start,
+    /// It stays at its weight.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It went to its next step by hand, or on timeout.
+    Promote,
+    /// It went to its next step, or to its end, on evidence.
+    Pass,
+    /// It ran out of time and stays at its weight.
+    Hold,
+    /// It ended without promotion, by hand or by a changed file.
+    Abort,
+    /// The judge took the canary out.
+    RollBack,
+}
+
+impl Action {
+    /// The word in journal, log and metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::SetWeights => "set_weights",
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote => "promote",
+            Self::Pass => "pass",
+            Self::Hold => "hold",
+            Self::Abort => "abort",
+            Self::RollBack => "roll_back",
+        }
+    }
+}
+
+/// The newest entries; cheap to clone, all clones are one journal.
+#[derive(Debug, Clone, Default)]
+pub struct Journal(Arc<RwLock<VecDeque<Arc<Entry>>>>);
+
+impl Journal {
+    /// Adds entries, in rising sequence; the oldest beyond the bound are forgotten.
+    pub fn extend(&self, entries: impl IntoIterator<Item = Entry>) {
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            kept.push_back(Arc::new(entry));
+            if kept.len() as u64 > JOURNAL_ENTRIES_MAX {
+                kept.pop_front();
+            }
+        }
+    }
+
+    /// The newest `limit` entries, newest first: those of one service if given (entries that concern all
+    /// services are among them), and only those below the sequence `before` if given.
+    pub fn newest(&self, service: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<Entry>> {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |entry: &&Arc<Entry>| {
+            let concerns = service
+                .is_none_or(|name| entry.service.as_ref().is_none_or(|service| service.as_str() == name));
+            concerns && before.is_none_or(|before| entry.sequence < before)
+        };
+        kept.iter().rev().filter(wanted).take(limit).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(sequence: u64, service: Option<&str>) -> Entry {
+        Entry {
+            sequence,
+            at_ms: 0,
+            actor: Actor::Api,
+            service: service.map(|name| ServiceName::try_new(name).unwrap()),
+            action: Action::SetWeights,
+            from: None,
+            to: None,
+            generation: Generation(sequence),
+            reason: String::new(),
+            rollout: None,
+            state: None,
+            verdict: None,
+        }
+    }
+
+    fn sequences(entries: &[Arc<Entry>]) -> Vec<u64> {
+        entries.iter().map(|entry| entry.sequence).collect()
+    }
+
+    #[test]
+    fn the_newest_entries_come_first_and_can_be_paged_and_filtered() {
+        let journal = Journal::default();
+        journal.extend([entry(1, Some("a")), entry(2, Some("b")), entry(3, None), entry(4, Some("a"))]);
+        assert_eq!(sequences(&journal.newest(None, None, 2)), [4, 3]);
+        assert_eq!(sequences(&journal.newest(None, Some(3), 9)), [2, 1]);
+        assert_eq!(sequences(&journal.newest(Some("a"), None, 9)), [4, 3, 1]);
+    }
+
+    #[test]
+    fn the_journal_is_bounded() {
+        let journal = Journal::default();
+        journal.extend((1..=JOURNAL_ENTRIES_MAX + 5).map(|sequence| entry(sequence, None)));
+        let all = journal.newest(None, None, usize::MAX);
+        assert_eq!(all.len() as u64, JOURNAL_ENTRIES_MAX);
+        assert_eq!(all.last().unwrap().sequence, 6);
+    }
+
+    #[test]
+    fn an_action_serialises_as_its_label() {
+        for action in [Action::Load, Action::SetWeights, Action::RollBack, Action::Pass] {
+            assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.label()));
+        }
+    }
+}

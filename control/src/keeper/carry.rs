@@ -1,0 +1,176 @@
+//! Carrying a decision out: store, adopt, push, in the order that its kind asks for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serin_config::{
+    Generation, ServiceName,
+    limits::{ROLLOUTS_KEPT_MAX, STORE_RETRY},
+};
+use tracing::{error, info};
+
+use super::Keeper;
+use crate::{
+    access::Answer,
+    metrics,
+    state::{Decision, Record},
+    store::{Commit, StoreError},
+    watch::Watch,
+};
+
+/// What must be written of a decision, but for evidence.
+pub(super) fn commit(
+    before: &BTreeMap<ServiceName, Arc<Record>>,
+    decision: &Decision,
+    expected: Generation,
+) -> Commit {
+    let state = &decision.state;
+    let records = decision.touched.iter().map(|name| (name.clone(), state.services.get(name).cloned()));
+    let ended = decision.touched.iter().filter_map(|name| {
+        let rollout = state.services.get(name)?.rollout.as_ref()?;
+        let was = before.get(name).and_then(|record| record.rollout.as_ref());
+        let was_ended = was.is_some_and(|was| was.id == rollout.id && !was.state.is_live());
+        (!rollout.state.is_live() && !was_ended).then(|| Arc::new(rollout.clone()))
+    });
+    Commit {
+        expected,
+        generation: state.plan.generation(),
+        next_rollout: state.next_rollout,
+        records: records.collect(),
+        evidence: BTreeMap::new(),
+        ended: ended.collect(),
+        entries: decision.entries.clone(),
+    }
+}
+
+impl Keeper {
+    /// Makes a decision true. On an error nothing has changed.
+    pub(super) fn carry_out(&mut self, decision: Decision, now_ms: u64) -> Result<Answer, StoreError> {
+        if !decision.protects {
+            self.save_unsaved_now()?;
+        }
+        let watches = self.next_watches(&decision, now_ms);
+        let mut commit = commit(&self.state.services, &decision, self.stored);
+        for (name, watch) in &watches {
+            commit.evidence.insert(name.clone(), watch.as_ref().map(|watch| watch.checkpoint().clone()));
+        }
+        if decision.protects {
+            self.adopt(decision, watches, &commit);
+            let whole = match self.unsaved.take() {
+                Some(earlier) => earlier.then(commit),
+                None => commit,
+            };
+            if self.write(&whole).is_err() {
+                self.retry_due_ms = now_ms.saturating_add(RETRY_MS);
+                self.unsaved = Some(whole);
+            }
+        } else {
+            self.write(&commit)?;
+            self.adopt(decision, watches, &commit);
+        }
+        Ok(self.answer())
+    }
+
+    /// The plan in force, and whether it is stored.
+    pub(super) fn answer(&self) -> Answer {
+        Answer { plan: self.state.plan.clone(), stored: self.unsaved.is_none() }
+    }
+
+    fn next_watches(&self, decision: &Decision, now_ms: u64) -> Vec<(ServiceName, Option<Watch>)> {
+        let next = |name: &ServiceName| {
+            let after = decision.state.live(name.as_str())?;
+            let service = decision.state.plan.catalogue().service(name.as_str())?;
+            let before = self.state.live(name.as_str()).filter(|before| before.id == after.id);
+            match (self.watches.get(name).filter(|watch| watch.rollout() == after.id), before) {
+                (Some(watch), Some(before)) => {
+                    let mut watch = watch.clone();
+                    watch.follow(before, after, now_ms);
+                    Some(watch)
+                }
+                _ => Some(Watch::new(after, service, None, now_ms)),
+            }
+        };
+        decision.touched.iter().map(|name| (name.clone(), next(name))).collect()
+    }
+
+    fn adopt(&mut self, decision: Decision, watches: Vec<(ServiceName, Option<Watch>)>, commit: &Commit) {
+        let old = std::mem::replace(&mut self.state, decision.state);
+        (self.push)(self.state.plan.clone());
+        for (name, watch) in watches {
+            match watch {
+                Some(watch) => drop(self.watches.insert(name, watch)),
+                None => {
+                    self.watches.remove(&name);
+                    self.verdicts.remove(&name);
+                }
+            }
+        }
+        if !Arc::ptr_eq(old.plan.catalogue(), self.state.plan.catalogue()) {
+            let services = &self.state.services;
+            self.collector.keep_only(|name| services.contains_key(name));
+            self.ended.retain(|name, _| services.contains_key(name));
+        }
+        self.remember(commit);
+        metrics::state(Some(&old), &self.state);
+    }
+
+    /// Tells journal, log and metrics of a decision that holds.
+    pub(super) fn remember(&mut self, commit: &Commit) {
+        for rollout in &commit.ended {
+            let kept = self.ended.entry(rollout.service.clone()).or_default();
+            kept.push(rollout.clone());
+            let surplus = kept.len().saturating_sub(ROLLOUTS_KEPT_MAX);
+            kept.drain(..surplus);
+        }
+        for entry in &commit.entries {
+            metrics::decided(entry);
+            info!(
+                service = entry.service.as_ref().map(tracing::field::display),
+                action = entry.action.label(),
+                actor = %entry.actor,
+                generation = entry.generation.0,
+                split = entry.to.as_ref().map(tracing::field::display),
+                rollout = entry.state.as_ref().map(tracing::field::display),
+                reason = %entry.reason,
+                "decided"
+            );
+        }
+        self.journal.extend(commit.entries.iter().cloned());
+    }
+
+    /// Tries again to store what could not be stored, if it is time.
+    pub(super) fn save_unsaved(&mut self, now_ms: u64) {
+        if self.unsaved.is_some() && now_ms >= self.retry_due_ms {
+            self.retry_due_ms = now_ms.saturating_add(RETRY_MS);
+            // A failure is logged and counted where it happens, and the next second tries again.
+            let _ = self.save_unsaved_now();
+        }
+    }
+
+    fn save_unsaved_now(&mut self) -> Result<(), StoreError> {
+        let Some(commit) = self.unsaved.take() else { return Ok(()) };
+        self.write(&commit).inspect_err(|_| self.unsaved = Some(commit))
+    }
+
+    /// Writes a commit. The first failure of a row is logged, and the first success after it.
+    pub(super) fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        match self.store.write(commit) {
+            Ok(()) => {
+                self.stored = commit.generation;
+                if std::mem::take(&mut self.failing) {
+                    info!(generation = commit.generation.0, "the store can be written again");
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                metrics::store_failed();
+                if !std::mem::replace(&mut self.failing, true) {
+                    error!(generation = commit.generation.0, "{failure}");
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a second")]
+const RETRY_MS: u64 = STORE_RETRY.as_millis() as u64;

@@ -1,0 +1,271 @@
+//! The one who decides: a thread that owns state, evidence and store, and takes one event at a time.
+//!
+//! A thread of its own, because a write may wait for a disk, and neither a request to the API nor one of a
+//! user may wait with it. Inside, all sources (commands, windows, the second's tick) become one event, and a
+//! synchronous [`Keeper::handle`] carries it through: decide, store, push, publish.
+//!
+//! That order has one exception. A decision that takes a canary out is pushed first and stored after: users
+//! must not be hurt longer because a disk is slow or full. If it can't be stored it is kept and tried again
+//! each second, and nothing else is decided before it is. An increase is never pushed that isn't stored.
+
+mod carry;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serin_config::{
+    Generation, Plan, ServiceName,
+    limits::{EVIDENCE_CHECKPOINT, STORE_RETRY},
+    wire::WindowReport,
+};
+use serin_judge::Verdict;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    access::{CommandError, Order},
+    clock::Clock,
+    collect::{Arrival, Collector},
+    journal::Journal,
+    metrics, planner,
+    rollout::Rollout,
+    state::State,
+    status::{Sources, Status},
+    store::{Commit, Loaded, OpenError, Store, StoreError},
+    watch::Watch,
+};
+
+/// What is called with each new plan, in the order of generations.
+pub type Push = Box<dyn Fn(Arc<Plan>) + Send + Sync>;
+
+/// Why the first plan could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Plan(#[from] crate::refusal::Refusal),
+}
+
+/// State, evidence and store, and what is done with them.
+pub(crate) struct Keeper {
+    state: State,
+    store: Store,
+    stored: Generation,
+    unsaved: Option<Commit>,
+    failing: bool,
+    watches: BTreeMap<ServiceName, Watch>,
+    verdicts: BTreeMap<ServiceName, Verdict>,
+    ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
+    collector: Collector,
+    journal: Journal,
+    push: Push,
+    status: watch::Sender<Arc<Status>>,
+    checkpoint_due_ms: u64,
+    retry_due_ms: u64,
+}
+
+/// Where events come from.
+pub(crate) struct Inlets {
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) windows: mpsc::Receiver<WindowReport>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) clock: Clock,
+}
+
+enum Event {
+    Order(Order),
+    Window(WindowReport),
+    Tick,
+    Stop,
+}
+
+impl Keeper {
+    /// Reads the store, merges the file into it, and stores the first plan.
+    pub(crate) fn begin(
+        mut store: Store,
+        catalogue: &Arc<serin_config::Catalogue>,
+        now_ms: u64,
+    ) -> Result<Self, BeginError> {
+        let Loaded { stored, mut evidence, ended, entries } = store.load()?;
+        let decision = planner::start_up(&stored, catalogue, now_ms)?;
+        let mut watches = BTreeMap::new();
+        for (service, _) in decision.state.plan.services() {
+            let checkpoint = evidence.remove(&service.name);
+            if let Some(rollout) = decision.state.live(service.name.as_str()) {
+                let watch = Watch::new(rollout, service, checkpoint, now_ms);
+                watches.insert(service.name.clone(), watch);
+            }
+        }
+        let journal = Journal::default();
+        journal.extend(entries);
+        let collector = Collector::default();
+        let verdicts = BTreeMap::new();
+        let sources = Sources {
+            state: &decision.state,
+            stored: true,
+            collector: &collector,
+            verdicts: &verdicts,
+            ended: &ended,
+        };
+        let (status, _) = watch::channel(Arc::new(sources.status()));
+        let mut commit = carry::commit(&stored.services, &decision, stored.generation);
+        for name in evidence.keys().chain(decision.state.services.keys()) {
+            let kept = watches.get(name).map(|watch: &Watch| watch.checkpoint().clone());
+            commit.evidence.insert(name.clone(), kept);
+        }
+        store.write(&commit)?;
+        let mut keeper = Self {
+            state: decision.state.clone(),
+            store,
+            stored: commit.generation,
+            unsaved: None,
+            failing: false,
+            watches,
+            verdicts,
+            ended,
+            collector,
+            journal,
+            push: Box::new(|_| {}),
+            status,
+            checkpoint_due_ms: now_ms,
+            retry_due_ms: now_ms,
+        };
+        keeper.remember(&commit);
+        metrics::describe();
+        metrics::state(None, &keeper.state);
+        keeper.publish();
+        Ok(keeper)
+    }
+
+    pub(crate) fn push_to(&mut self, push: Push) {
+        self.push = push;
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.state.plan
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(crate) fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.subscribe()
+    }
+
+    /// Takes events until told to stop; then keeps the evidence and ends.
+    pub(crate) async fn run(mut self, mut inlets: Inlets) {
+        let mut tick = tokio::time::interval(STORE_RETRY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let event = tokio::select! {
+                Some(order) = inlets.orders.recv() => Event::Order(order),
+                Some(report) = inlets.windows.recv() => Event::Window(report),
+                _ = tick.tick() => Event::Tick,
+                _ = inlets.stop.wait_for(|stop| *stop) => Event::Stop,
+            };
+            let stop = matches!(event, Event::Stop);
+            self.handle(event, inlets.clock.now_ms());
+            if stop {
+                break;
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, now_ms: u64) {
+        match event {
+            Event::Order(Order { request, reply }) => {
+                let decided = planner::decide(&self.state, &request, now_ms);
+                let answer = match decided {
+                    Ok(Some(decision)) => self.carry_out(decision, now_ms).map_err(CommandError::from),
+                    Ok(None) => Ok(self.answer()),
+                    Err(refusal) => Err(refusal.into()),
+                };
+                self.publish();
+                // Whoever asked may have gone; what was decided holds all the same.
+                let _ = reply.send(answer);
+            }
+            Event::Window(report) => {
+                self.take_window(&report, now_ms);
+                self.publish();
+            }
+            Event::Tick => {
+                self.save_unsaved(now_ms);
+                self.look_at_all(now_ms);
+                if now_ms >= self.checkpoint_due_ms {
+                    self.keep_evidence(now_ms);
+                }
+                self.publish();
+            }
+            Event::Stop => {
+                self.retry_due_ms = now_ms;
+                self.save_unsaved(now_ms);
+                self.keep_evidence(now_ms);
+            }
+        }
+    }
+
+    fn take_window(&mut self, report: &WindowReport, now_ms: u64) {
+        match self.collector.take(report) {
+            Arrival::Duplicate => metrics::windows(0, 1, 0),
+            Arrival::New { lost } => {
+                metrics::windows(1, 0, lost);
+                for (name, watch) in &mut self.watches {
+                    if let Some(rollout) = self.state.live(name.as_str()) {
+                        watch.observe(rollout, report);
+                    }
+                }
+                self.look_at_all(now_ms);
+            }
+        }
+    }
+
+    /// Asks for a verdict on each rollout in progress, and does what it says.
+    fn look_at_all(&mut self, now_ms: u64) {
+        let names: Vec<ServiceName> = self.watches.keys().cloned().collect();
+        for name in names {
+            let (Some(rollout), Some(service), Some(watch)) = (
+                self.state.live(name.as_str()),
+                self.state.plan.catalogue().service(name.as_str()),
+                self.watches.get_mut(&name),
+            ) else {
+                continue;
+            };
+            let Some(look) = watch.look(rollout, service, now_ms) else { continue };
+            let decision = look.event.and_then(|(event, reason)| {
+                planner::judge(&self.state, &name, event, &look.verdict, &reason, now_ms)
+            });
+            self.verdicts.insert(name, look.verdict);
+            if let Some(decision) = decision {
+                // A write that failed is logged and counted where it fails; the next look decides again.
+                let _ = self.carry_out(decision, now_ms);
+            }
+        }
+    }
+
+    fn keep_evidence(&mut self, now_ms: u64) {
+        let every = u64::try_from(EVIDENCE_CHECKPOINT.as_millis()).unwrap_or(u64::MAX);
+        self.checkpoint_due_ms = now_ms.saturating_add(every);
+        if self.watches.is_empty() || self.unsaved.is_some() {
+            return;
+        }
+        let kept = self.watches.iter().map(|(name, watch)| (name.clone(), Some(watch.checkpoint().clone())));
+        let commit = Commit::of_evidence(self.stored, self.state.next_rollout, kept.collect());
+        let _ = self.write(&commit);
+    }
+
+    fn publish(&self) {
+        let sources = Sources {
+            state: &self.state,
+            stored: self.unsaved.is_none(),
+            collector: &self.collector,
+            verdicts: &self.verdicts,
+            ended: &self.ended,
+        };
+        self.status.send_replace(Arc::new(sources.status()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

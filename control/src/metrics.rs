@@ -1,0 +1,65 @@
+//! The names of all metrics of the control plane, and the only place that writes them.
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use crate::{journal::Entry, state::State};
+
+const DECISIONS: &str = "serin_control_decisions_total";
+const WINDOWS_RECEIVED: &str = "serin_control_windows_received_total";
+const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
+const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
+const STORE_ERRORS: &str = "serin_control_store_errors_total";
+const SPLIT: &str = "serin_split_weight_ratio";
+const STEP: &str = "serin_rollout_step";
+
+/// Says what each metric means; once, before the first is written.
+pub(crate) fn describe() {
+    describe_counter!(DECISIONS, "Decisions of the control plane, by service and action.");
+    describe_counter!(WINDOWS_RECEIVED, "Windows of counts that were taken from proxies.");
+    describe_counter!(WINDOWS_DUPLICATE, "Windows that had been taken before, and were dropped.");
+    describe_counter!(WINDOWS_LOST, "Windows that never arrived: gaps in a proxy's sequence.");
+    describe_counter!(STORE_ERRORS, "Writes to the store that failed.");
+    describe_gauge!(SPLIT, "The share of a version in its service's traffic, 0 to 1.");
+    describe_gauge!(STEP, "The step of the rollout in progress, from 1; 0 while none is.");
+    for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, STORE_ERRORS] {
+        counter!(name).absolute(0);
+    }
+}
+
+pub(crate) fn decided(entry: &Entry) {
+    let service = entry.service.as_ref().map(ToString::to_string).unwrap_or_default();
+    counter!(DECISIONS, "service" => service, "action" => entry.action.label()).increment(1);
+}
+
+pub(crate) fn windows(received: u64, duplicate: u64, lost: u64) {
+    counter!(WINDOWS_RECEIVED).increment(received);
+    counter!(WINDOWS_DUPLICATE).increment(duplicate);
+    counter!(WINDOWS_LOST).increment(lost);
+}
+
+pub(crate) fn store_failed() {
+    counter!(STORE_ERRORS).increment(1);
+}
+
+/// Shows the splits and steps in force; versions and services that are gone fall to zero.
+pub(crate) fn state(old: Option<&State>, new: &State) {
+    if let Some(old) = old.filter(|old| !std::sync::Arc::ptr_eq(old.plan.catalogue(), new.plan.catalogue())) {
+        for (service, _) in old.plan.services() {
+            gauge!(STEP, "service" => service.name.to_string()).set(0.0);
+            for version in &service.versions {
+                weight(&service.name, &version.name, 0.0);
+            }
+        }
+    }
+    for (service, split) in new.plan.services() {
+        for version in &service.versions {
+            weight(&service.name, &version.name, split.of(&version.name).fraction());
+        }
+        let step = new.live(service.name.as_str()).and_then(|rollout| rollout.state.step());
+        gauge!(STEP, "service" => service.name.to_string()).set(step.map_or(0.0, |step| (step + 1) as f64));
+    }
+}
+
+fn weight(service: &serin_config::ServiceName, version: &serin_config::VersionName, share: f64) {
+    gauge!(SPLIT, "service" => service.to_string(), "version" => version.to_string()).set(share);
+}

@@ -1,0 +1,159 @@
+//! The control plane as the binary sees it: open it, serve it, hand it windows and files.
+
+use std::{sync::Arc, thread::JoinHandle};
+
+use serin_config::{
+    Address, Catalogue, Config, Plan,
+    limits::{COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
+    secret::Secret,
+    wire::WindowReport,
+};
+use tokio::sync::{mpsc, watch};
+
+pub use crate::api::BindError as ServeError;
+use crate::{
+    access::{Access, Answer, CommandError},
+    api,
+    clock::Clock,
+    command::{Actor, Command, Request},
+    keeper::{BeginError, Inlets, Keeper, Push},
+    refusal::Refusal,
+    status::Status,
+    store::{self, Store},
+};
+
+/// Why the control plane can't be opened: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store can't be opened or read.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The first plan can't be written.
+    #[error("the first plan can't be stored: {0}")]
+    Write(#[from] store::StoreError),
+    /// What is stored does not fit the file.
+    #[error("no plan can be made from the file and the stored state: {0}")]
+    Plan(#[from] Refusal),
+}
+
+impl From<BeginError> for OpenError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Open(error) => Self::Store(error),
+            BeginError::Store(error) => Self::Write(error),
+            BeginError::Plan(error) => Self::Plan(error),
+        }
+    }
+}
+
+/// Why a changed file was not taken. Nothing has changed then.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct ReloadRefused(#[from] pub CommandError);
+
+/// An opened control plane: its state is read, its first plan made and stored.
+pub struct ControlPlane {
+    keeper: Keeper,
+    address: Address,
+    token: Option<Secret>,
+    opened_ms: u64,
+}
+
+impl std::fmt::Debug for ControlPlane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ControlPlane").field("generation", &self.plan().generation()).finish_non_exhaustive()
+    }
+}
+
+impl ControlPlane {
+    /// Opens the store, merges the file into what was decided, and stores the first plan. `now_ms` is in
+    /// milliseconds since 1970.
+    pub fn open(config: &Config, now_ms: u64) -> Result<Self, OpenError> {
+        let store = Store::open(&config.control.state)?;
+        let keeper = Keeper::begin(store, &config.catalogue, now_ms)?;
+        let control = &config.control;
+        Ok(Self { keeper, address: control.address.clone(), token: control.token.clone(), opened_ms: now_ms })
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.keeper.plan().clone()
+    }
+
+    /// Binds the API and starts everything. `push` is called with each new plan, on the thread that decides,
+    /// in the order of generations; it must not block. The first plan ([`Self::plan`]) is not pushed.
+    pub async fn serve(mut self, push: Push) -> Result<Handle, ServeError> {
+        let listener = api::Listener::bind(&self.address).await?;
+        let address = listener.address().clone();
+        let (orders, order_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
+        let (windows, window_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
+        let (stop, stopped) = watch::channel(false);
+        let access = Access { orders, status: self.keeper.status(), journal: self.keeper.journal().clone() };
+        self.keeper.push_to(push);
+        let inlets = Inlets {
+            orders: order_inlet,
+            windows: window_inlet,
+            stop: stopped.clone(),
+            clock: Clock::not_before(self.opened_ms),
+        };
+        let keeper = spawn(self.keeper, inlets).map_err(ServeError::Thread)?;
+        let api = tokio::spawn(api::serve(listener, access.clone(), self.token, stopped));
+        Ok(Handle { access, windows, address, stop, keeper, api })
+    }
+}
+
+/// The keeper's thread. Its runtime serves its timers and channels only.
+fn spawn(keeper: Keeper, inlets: Inlets) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new()
+        .name("serin-keeper".into())
+        .spawn(move || runtime.block_on(keeper.run(inlets)))
+}
+
+/// A running control plane. Dropping it stops everything without waiting; [`Handle::shutdown`] waits.
+#[derive(Debug)]
+pub struct Handle {
+    access: Access,
+    windows: mpsc::Sender<WindowReport>,
+    address: Address,
+    stop: watch::Sender<bool>,
+    keeper: JoinHandle<()>,
+    api: tokio::task::JoinHandle<()>,
+}
+
+impl Handle {
+    /// Where windows go in. It is bounded: use `try_send`, and count what does not fit.
+    pub fn windows(&self) -> mpsc::Sender<WindowReport> {
+        self.windows.clone()
+    }
+
+    /// Takes the routes and services of a changed file, or refuses them whole. The plan is then in force, and
+    /// was pushed if it is new.
+    pub async fn reload(&self, catalogue: Arc<Catalogue>) -> Result<Arc<Plan>, ReloadRefused> {
+        let request = Request::new(Command::Reload(catalogue), Actor::File, "");
+        Ok(self.access.command(request).await?.plan)
+    }
+
+    /// Asks for a change, and waits for what becomes of it.
+    pub async fn command(&self, request: Request) -> Result<Answer, CommandError> {
+        self.access.command(request).await
+    }
+
+    /// The address at which the API listens; its port is real where the file says 0.
+    pub fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    /// What the control plane shows of itself, now and after each change.
+    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.access.status.clone()
+    }
+
+    /// Stops the API and the keeper; evidence is kept. Proxies go on with the last plan.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        // Both end by themselves now; a panic in one of them has been reported by its own thread.
+        let _ = self.api.await;
+        let _ = tokio::task::spawn_blocking(move || self.keeper.join()).await;
+    }
+}

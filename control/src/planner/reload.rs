@@ -1,0 +1,233 @@
+//! What a file means for what was decided since the last one.
+//!
+//! The file says where a split begins, the control plane moves on from there. So a file whose split is the
+//! same as at the last load takes nothing back; one whose split is new is a decision like any other, by the
+//! actor `file`. A file never changes the rules of a rollout in progress: a reload that tries is refused
+//! whole, and at start-up, where there is nobody to refuse, the file wins and the rollout ends.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serin_config::{Catalogue, Generation, Plan, Service, ServiceName, Split, VersionName, Weight};
+
+use super::{in_order, same_weights};
+use crate::{
+    command::Actor,
+    journal::{Action, Entry},
+    refusal::Refusal,
+    rollout::{self, AbortedBy, Rollout},
+    state::{Decision, Record, State},
+};
+
+/// What a store knows; empty before the first start.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The plan in force.
+    pub generation: Generation,
+    /// What was decided for each service.
+    pub services: BTreeMap<ServiceName, Arc<Record>>,
+    /// The sequence of the next journal entry.
+    pub next_entry: u64,
+    /// The number of the next rollout.
+    pub next_rollout: u64,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self { generation: Generation::NONE, services: BTreeMap::new(), next_entry: 1, next_rollout: 1 }
+    }
+}
+
+/// The rules of a rollout of this service, as text that can be compared.
+pub(super) fn rules(service: &Service) -> String {
+    serde_json::json!({ "stable": service.stable, "canary": service.canary, "policy": service.rollout })
+        .to_string()
+}
+
+/// Takes a changed file, or refuses it whole. None: routes and services are what they were.
+pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<Option<Decision>, Refusal> {
+    if **state.plan.catalogue() == **catalogue {
+        return Ok(None);
+    }
+    let gone = |name: &&ServiceName| catalogue.service(name.as_str()).is_none();
+    if let Some(name) = state.services.keys().filter(gone).find(|name| state.live(name.as_str()).is_some()) {
+        return Err(Refusal::ReloadDropsService(name.clone()));
+    }
+    let mut merged = Vec::new();
+    for service in catalogue.services() {
+        let merge = Merge { service, old: state.services.get(&service.name).map(AsRef::as_ref) };
+        merged.push((service.name.clone(), merge.or_refuse()?));
+    }
+    let stored = Stored {
+        generation: state.plan.generation(),
+        services: state.services.clone(),
+        next_entry: state.next_entry,
+        next_rollout: state.next_rollout,
+    };
+    load(&stored, catalogue, merged, "the file was reloaded", now_ms).map(Some)
+}
+
+/// Takes the file at start-up. It is never refused: where it and a rollout in progress disagree, the
+/// rollout ends.
+pub fn start_up(stored: &Stored, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<Decision, Refusal> {
+    let merged = catalogue.services().iter().map(|service| {
+        let merge = Merge { service, old: stored.services.get(&service.name).map(AsRef::as_ref) };
+        (service.name.clone(), merge.or_yield(stored.generation.next(), now_ms))
+    });
+    load(stored, catalogue, merged.collect(), "the file was read at start-up", now_ms)
+}
+
+/// A record and, if its split or its rollout is not what it was, why.
+struct Merged {
+    record: Record,
+    change: Option<(Action, String)>,
+}
+
+/// One service of the file, and what was decided for it.
+struct Merge<'a> {
+    service: &'a Service,
+    old: Option<&'a Record>,
+}
+
+impl Merge<'_> {
+    fn or_refuse(&self) -> Result<Merged, Refusal> {
+        let Some(old) = self.old else { return Ok(self.new_service()) };
+        let moved = !same_weights(&old.file_split, &self.service.split);
+        if let Some(rollout) = old.live() {
+            let what = match (moved, self.keeps_rules(rollout)) {
+                (false, true) => None,
+                (true, _) => Some("the split"),
+                (false, false) => Some("its roles or its rollout policy"),
+            };
+            if let Some(what) = what {
+                return Err(Refusal::ReloadDuringRollout {
+                    service: self.service.name.clone(),
+                    canary: rollout.canary.clone(),
+                    state: rollout.state,
+                    what,
+                });
+            }
+        }
+        if moved {
+            return Ok(self.split_of_file(old, "the file has a new split"));
+        }
+        match self.left_out(&old.split) {
+            Some(version) => Err(Refusal::ReloadDropsVersion {
+                service: self.service.name.clone(),
+                version: version.clone(),
+                split: old.split.clone(),
+            }),
+            None => Ok(self.decided_split(old)),
+        }
+    }
+
+    fn or_yield(&self, generation: Generation, now_ms: u64) -> Merged {
+        let Some(old) = self.old else { return self.new_service() };
+        let moved = !same_weights(&old.file_split, &self.service.split);
+        let dropped = self.left_out(&old.split).is_some();
+        let ended =
+            old.live().filter(|rollout| moved || dropped || !self.keeps_rules(rollout)).map(|rollout| {
+                Rollout {
+                    state: rollout::State::Aborted { why: AbortedBy::File },
+                    step_generation: generation,
+                    ended_ms: Some(now_ms),
+                    ..rollout.clone()
+                }
+            });
+        let mut merged = match (&ended, moved) {
+            (_, true) => self.split_of_file(old, "the file has a new split"),
+            (None, _) if dropped => self
+                .split_of_file(old, "the file leaves out a version that had traffic, so its own split holds"),
+            (None, _) => self.decided_split(old),
+            (Some(rollout), false) if self.service.version(&rollout.stable).is_some() => {
+                let out = Record { split: Split::whole(rollout.stable.clone()), ..old.clone() };
+                self.decided_split(&out)
+            }
+            (Some(_), false) => self.split_of_file(old, "the file leaves out the stable version"),
+        };
+        if let Some(rollout) = ended {
+            let why = if moved { "its split" } else { "the roles, the policy or the versions" };
+            let reason = format!("the file changed {why} while the rollout was in progress");
+            merged.change = Some((Action::Abort, reason));
+            merged.record.rollout = Some(rollout);
+        }
+        merged
+    }
+
+    fn keeps_rules(&self, rollout: &Rollout) -> bool {
+        rules(self.service) == rollout.rules
+    }
+
+    /// A version with weight that the file does not have.
+    fn left_out<'b>(&self, split: &'b Split) -> Option<&'b VersionName> {
+        let missing = |(name, weight): &(&VersionName, Weight)| {
+            *weight > Weight::ZERO && self.service.version(name).is_none()
+        };
+        split.iter().find(missing).map(|(name, _)| name)
+    }
+
+    fn new_service(&self) -> Merged {
+        let split = in_order(self.service, &self.service.split);
+        let record = Record { file_split: self.service.split.clone(), split, rollout: None };
+        Merged { record, change: Some((Action::SetWeights, "the service is new in the file".into())) }
+    }
+
+    fn split_of_file(&self, old: &Record, why: &str) -> Merged {
+        let split = in_order(self.service, &self.service.split);
+        let record = Record { file_split: self.service.split.clone(), split, rollout: old.rollout.clone() };
+        Merged { record, change: Some((Action::SetWeights, why.into())) }
+    }
+
+    fn decided_split(&self, old: &Record) -> Merged {
+        let split = in_order(self.service, &old.split);
+        let record = Record { file_split: self.service.split.clone(), split, rollout: old.rollout.clone() };
+        Merged { record, change: None }
+    }
+}
+
+fn load(
+    stored: &Stored,
+    catalogue: &Arc<Catalogue>,
+    merged: Vec<(ServiceName, Merged)>,
+    reason: &str,
+    now_ms: u64,
+) -> Result<Decision, Refusal> {
+    let generation = stored.generation.next();
+    let mut plan = Plan::new(catalogue.clone(), generation, stored.generation);
+    let mut services = BTreeMap::new();
+    let mut entries = Vec::new();
+    let mut next_entry = stored.next_entry;
+    let mut entry = |service: Option<&ServiceName>, record: Option<&Record>, action, reason: String| {
+        let ended = record.and_then(|record| record.rollout.as_ref()).filter(|_| action == Action::Abort);
+        entries.push(Entry {
+            sequence: next_entry,
+            at_ms: now_ms,
+            actor: Actor::File,
+            service: service.cloned(),
+            action,
+            from: service.and_then(|name| stored.services.get(name)).map(|old| old.split.clone()),
+            to: record.map(|record| record.split.clone()),
+            generation,
+            reason,
+            rollout: ended.map(|rollout| rollout.id),
+            state: ended.map(|rollout| rollout.state),
+            verdict: ended.and_then(|rollout| rollout.verdict.clone()),
+        });
+        next_entry += 1;
+    };
+    entry(None, None, Action::Load, reason.to_owned());
+    for (name, Merged { record, change }) in merged {
+        plan.set_split(name.as_str(), record.split.clone())?;
+        if let Some((action, why)) = change {
+            entry(Some(&name), Some(&record), action, why);
+        }
+        services.insert(name, Arc::new(record));
+    }
+    let touched = stored.services.keys().filter(|name| !services.contains_key(*name)).cloned();
+    let touched: Vec<ServiceName> = touched.chain(services.keys().cloned()).collect();
+    let state = State { plan: Arc::new(plan), services, next_entry, next_rollout: stored.next_rollout };
+    Ok(Decision { state, touched, entries, protects: false })
+}
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

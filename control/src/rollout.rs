@@ -1,0 +1,277 @@
+//! The way from one split to another: a state, and what each event makes of it.
+//!
+//! All transitions stand in one match, [`State::on`]; whatever it does not list is a named error. The rules
+//! that are easy to get wrong, and are wrong in other controllers:
+//!
+//! - A failing guard acts in every live state, paused and held too: a person who pauses wants to look, not to
+//!   go on harming users.
+//! - No traffic is not evidence. A step that ran out of time without one request of the canary is held,
+//!   whatever the policy says of timeouts; it goes on by itself when traffic comes.
+//! - The step whose weight is 100 % is the end, not a gate: beside it there is no stable version left to
+//!   compare with, so it could only wait for ever.
+//! - An ended rollout stays ended. To try again is to start another.
+
+use serde::{Deserialize, Serialize};
+use serin_config::{Generation, ServiceName, VersionName, Weight};
+use serin_judge::Verdict;
+
+/// How far a rollout is. Steps count from zero here, and from one where a person reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// At a step, waiting for its evidence.
+    Running {
+        /// Which step.
+        step: usize,
+    },
+    /// Stays at a step until resumed.
+    Paused {
+        /// Which step.
+        step: usize,
+    },
+    /// A step ran out of time; stays at its weight.
+    Held {
+        /// Which step.
+        step: usize,
+        /// What it ran out of time for.
+        why: HeldFor,
+    },
+    /// Ended: the canary has everything.
+    Promoted {
+        /// How that came about.
+        why: PromotedBy,
+    },
+    /// Ended by hand or by a changed file.
+    Aborted {
+        /// How that came about.
+        why: AbortedBy,
+    },
+    /// Ended by the judge: the canary has nothing.
+    RolledBack {
+        /// How that came about.
+        why: RolledBackFor,
+    },
+}
+
+/// What a held step lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldFor {
+    /// There was traffic, but not enough evidence in time.
+    Evidence,
+    /// The canary got no request at all.
+    Traffic,
+}
+
+/// What ended a rollout at 100 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromotedBy {
+    /// The last gate was passed on evidence.
+    Evidence,
+    /// Somebody asked for it.
+    Command,
+    /// The last gate ran out of time, and the policy says `promote`.
+    Timeout,
+}
+
+/// What aborted a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AbortedBy {
+    /// Somebody asked for it.
+    Command,
+    /// The file, read at start-up, asks for something else.
+    File,
+}
+
+/// What took the canary out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolledBackFor {
+    /// A guard failed.
+    Evidence,
+    /// A step ran out of time, and the policy says `rollback`.
+    Timeout,
+}
+
+/// What happens to a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The judge is content with this step.
+    Pass,
+    /// A guard failed.
+    Fail,
+    /// The step ran out of time with some traffic on the canary; the policy says what then.
+    TimedOut(serin_config::policy::OnTimeout),
+    /// The step ran out of time, and the canary had no request in it.
+    TimedOutWithoutTraffic,
+    /// The canary has traffic in this step.
+    TrafficSeen,
+    /// Asked for by hand.
+    Pause,
+    /// Asked for by hand.
+    Resume,
+    /// Asked for by hand; `full` goes straight to the end.
+    Promote {
+        /// Straight to 100 %.
+        full: bool,
+    },
+    /// The rollout is to end without promotion.
+    Abort(AbortedBy),
+}
+
+/// Why an event can't happen in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Nothing happens to an ended rollout.
+    #[error("has ended ({0}): start another")]
+    Ended(State),
+    /// It is paused.
+    #[error("is paused already (step {})", .step + 1)]
+    AlreadyPaused {
+        /// Where.
+        step: usize,
+    },
+    /// It is neither paused nor held.
+    #[error("is running (step {}): there is nothing to resume", .step + 1)]
+    NotPaused {
+        /// Where.
+        step: usize,
+    },
+    /// The event says nothing new in this state.
+    #[error("stays as it is ({0})")]
+    Unmoved(State),
+}
+
+impl State {
+    /// THE table: what an event makes of this state, in a rollout with these step weights.
+    pub fn on(self, event: Event, weights: &[Weight]) -> Result<Self, StateError> {
+        use serin_config::policy::OnTimeout as T;
+        let next = |step: usize, why| match weights.get(step + 1) {
+            Some(weight) if *weight < Weight::WHOLE => Self::Running { step: step + 1 },
+            _ => Self::Promoted { why },
+        };
+        match (self, event) {
+            (Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. }, _) => {
+                Err(StateError::Ended(self))
+            }
+
+            (_, Event::Fail) => Ok(Self::RolledBack { why: RolledBackFor::Evidence }),
+            (_, Event::Abort(why)) => Ok(Self::Aborted { why }),
+            (_, Event::Promote { full: true }) => Ok(Self::Promoted { why: PromotedBy::Command }),
+            (
+                Self::Running { step } | Self::Paused { step } | Self::Held { step, .. },
+                Event::Promote { full: false },
+            ) => Ok(next(step, PromotedBy::Command)),
+
+            (Self::Running { step } | Self::Held { step, .. }, Event::Pass) => {
+                Ok(next(step, PromotedBy::Evidence))
+            }
+            (Self::Running { step }, Event::TimedOut(T::Hold)) => {
+                Ok(Self::Held { step, why: HeldFor::Evidence })
+            }
+            (Self::Running { step }, Event::TimedOut(T::Promote)) => Ok(next(step, PromotedBy::Timeout)),
+            (Self::Running { .. }, Event::TimedOut(T::Rollback)) => {
+                Ok(Self::RolledBack { why: RolledBackFor::Timeout })
+            }
+            (Self::Running { step }, Event::TimedOutWithoutTraffic) => {
+                Ok(Self::Held { step, why: HeldFor::Traffic })
+            }
+            (Self::Held { step, why: HeldFor::Traffic }, Event::TrafficSeen) => Ok(Self::Running { step }),
+
+            (Self::Running { step } | Self::Held { step, .. }, Event::Pause) => Ok(Self::Paused { step }),
+            (Self::Paused { step } | Self::Held { step, .. }, Event::Resume) => Ok(Self::Running { step }),
+            (Self::Paused { step }, Event::Pause) => Err(StateError::AlreadyPaused { step }),
+            (Self::Running { step }, Event::Resume) => Err(StateError::NotPaused { step }),
+
+            (Self::Paused { .. }, Event::Pass | Event::TimedOut(_) | Event::TimedOutWithoutTraffic)
+            | (Self::Held { .. }, Event::TimedOut(_) | Event::TimedOutWithoutTraffic)
+            | (Self::Running { .. } | Self::Paused { .. } | Self::Held { .. }, Event::TrafficSeen) => {
+                Err(StateError::Unmoved(self))
+            }
+        }
+    }
+
+    /// Whether anything can still happen to it.
+    pub fn is_live(self) -> bool {
+        self.step().is_some()
+    }
+
+    /// The step it is at, from zero; none once it has ended.
+    pub fn step(self) -> Option<usize> {
+        match self {
+            Self::Running { step } | Self::Paused { step } | Self::Held { step, .. } => Some(step),
+            Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. } => None,
+        }
+    }
+
+    /// The share that the canary has in this state.
+    pub fn canary_weight(self, weights: &[Weight]) -> Weight {
+        match self {
+            Self::Promoted { .. } => Weight::WHOLE,
+            Self::Aborted { .. } | Self::RolledBack { .. } => Weight::ZERO,
+            Self::Running { step } | Self::Paused { step } | Self::Held { step, .. } => {
+                weights.get(step).copied().unwrap_or(Weight::ZERO)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Running { step } => write!(f, "running, step {}", step + 1),
+            Self::Paused { step } => write!(f, "paused, step {}", step + 1),
+            Self::Held { step, why: HeldFor::Evidence } => {
+                write!(f, "held, step {}: not enough evidence in time", step + 1)
+            }
+            Self::Held { step, why: HeldFor::Traffic } => {
+                write!(f, "held, step {}: no traffic on the canary", step + 1)
+            }
+            Self::Promoted { why: PromotedBy::Evidence } => f.write_str("promoted on evidence"),
+            Self::Promoted { why: PromotedBy::Command } => f.write_str("promoted by hand"),
+            Self::Promoted { why: PromotedBy::Timeout } => f.write_str("promoted on timeout"),
+            Self::Aborted { why: AbortedBy::Command } => f.write_str("aborted by hand"),
+            Self::Aborted { why: AbortedBy::File } => f.write_str("aborted by the file"),
+            Self::RolledBack { why: RolledBackFor::Evidence } => f.write_str("rolled back on evidence"),
+            Self::RolledBack { why: RolledBackFor::Timeout } => f.write_str("rolled back on timeout"),
+        }
+    }
+}
+
+/// One rollout, from its start on. Its rules are fixed when it starts; the file may only change them when
+/// no rollout runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Its number, unique in one store.
+    pub id: u64,
+    /// The service.
+    pub service: ServiceName,
+    /// The version under test.
+    pub canary: VersionName,
+    /// The version that is trusted.
+    pub stable: VersionName,
+    /// The rules it runs by, as JSON text: roles and policy as they were when it started.
+    pub rules: String,
+    /// The weights of its steps.
+    pub weights: Vec<Weight>,
+    /// How far it is.
+    pub state: State,
+    /// The plan that began it. Windows counted under an older one are not its evidence.
+    pub start_generation: Generation,
+    /// The plan that began its present step. Windows counted under an older one don't count for the step.
+    pub step_generation: Generation,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// When its present step began, in milliseconds since 1970.
+    pub step_began_ms: u64,
+    /// When it ended, in milliseconds since 1970.
+    pub ended_ms: Option<u64>,
+    /// The last verdict that a decision rests on.
+    pub verdict: Option<Verdict>,
+}
+
+#[cfg(test)]
+#[path = "rollout_tests.rs"]
+mod tests;

@@ -1,0 +1,62 @@
+//! Everything that the control plane has decided: the plan in force, and what each service's part of it came
+//! from. The planner makes a new one from an old one; the store keeps what it says.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serin_config::{Plan, ServiceName, Split};
+
+use crate::{journal::Entry, rollout::Rollout};
+
+/// What was decided for one service, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The split that the file asked for when it was last loaded. A file that asks for the same again does
+    /// not undo what was decided since.
+    pub file_split: Split,
+    /// The split in force.
+    pub split: Split,
+    /// The rollout in progress, or the last one.
+    pub rollout: Option<Rollout>,
+}
+
+impl Record {
+    /// The rollout in progress.
+    pub fn live(&self) -> Option<&Rollout> {
+        self.rollout.as_ref().filter(|rollout| rollout.state.is_live())
+    }
+}
+
+/// Everything that is decided.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The plan in force.
+    pub plan: Arc<Plan>,
+    /// For each service of the plan, what was decided.
+    pub services: BTreeMap<ServiceName, Arc<Record>>,
+    /// The sequence of the next journal entry.
+    pub next_entry: u64,
+    /// The number of the next rollout.
+    pub next_rollout: u64,
+}
+
+impl State {
+    /// The rollout in progress on a service.
+    pub fn live(&self, service: &str) -> Option<&Rollout> {
+        self.services.get(service).and_then(|record| record.live())
+    }
+}
+
+/// What the planner decided: a new state, and what must be written with it.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The state that it makes. Its plan's parent is the generation that it may replace.
+    pub state: State,
+    /// The services whose record is new; those that `state` no longer has are gone.
+    pub touched: Vec<ServiceName>,
+    /// What the journal says of it.
+    pub entries: Vec<Entry>,
+    /// Whether it takes a canary out and nothing else. Such a decision protects users, and so is not made to
+    /// wait for the store; every other one is.
+    pub protects: bool,
+}

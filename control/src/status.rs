@@ -1,0 +1,242 @@
+//! What the control plane shows of itself: one immutable snapshot, made after each change and each second.
+//!
+//! The API and the live table of the demo read the same snapshot, so that reading never waits for a decision,
+//! and a decision never for a reader.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serin_config::{
+    Generation, Plan, ServiceName, Split, VersionName, Weight, limits::RECENT_LATENCY_SECONDS_MAX,
+};
+use serin_judge::Verdict;
+
+use crate::{
+    collect::{Collector, Counts, Second},
+    rollout::{self, Rollout},
+    state::State,
+};
+
+/// Weights by version.
+pub type Weights = BTreeMap<VersionName, Weight>;
+
+/// The weights of a split, as the API shows them.
+pub fn weights(split: &Split) -> Weights {
+    split.iter().map(|(version, weight)| (version.clone(), weight)).collect()
+}
+
+/// The whole snapshot.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The plan in force.
+    pub plan: Arc<Plan>,
+    /// Whether all of it is stored: false after a canary was taken out while the store could not be written.
+    pub stored: bool,
+    /// The services, sorted by name.
+    pub services: BTreeMap<ServiceName, ServiceStatus>,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: ServiceName,
+    /// The plan in force.
+    pub generation: Generation,
+    /// The share of each version.
+    pub weights: Weights,
+    /// The version that is trusted.
+    pub stable: VersionName,
+    /// The version under test.
+    pub canary: Option<VersionName>,
+    /// What each version did in the last seconds that had traffic.
+    pub versions: Vec<VersionStatus>,
+    /// The rollout in progress, or the last one.
+    pub rollout: Option<RolloutStatus>,
+    /// Earlier rollouts, the newest first.
+    pub earlier: Vec<EarlierRollout>,
+    /// The newest seconds with traffic, the oldest first.
+    pub seconds: Vec<SecondStatus>,
+}
+
+/// What one version did lately.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// Its name.
+    pub version: VersionName,
+    /// Its share.
+    pub weight: Weight,
+    /// How many of the last seconds these counts cover.
+    pub seconds: usize,
+    /// What was counted.
+    pub counts: CountsStatus,
+}
+
+/// One second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecondStatus {
+    /// Which: seconds since 1970.
+    pub at: u64,
+    /// What each version did in it.
+    pub versions: BTreeMap<VersionName, CountsStatus>,
+}
+
+/// Counts of one version.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct CountsStatus {
+    /// All attempts.
+    pub requests: u64,
+    /// Attempts that count in a comparison of versions.
+    pub judged: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Median time to response headers in milliseconds, of what did not fail.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of the same.
+    pub p99_ms: Option<f64>,
+}
+
+/// One rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutStatus {
+    /// Its number.
+    pub id: u64,
+    /// The version under test.
+    pub canary: VersionName,
+    /// The version that is trusted.
+    pub stable: VersionName,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: rollout::State,
+    /// The same in words.
+    pub summary: String,
+    /// Whether it is in progress.
+    pub live: bool,
+    /// The canary's share now.
+    pub weight: Weight,
+    /// The shares of its steps.
+    pub steps: Vec<Weight>,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// When its present step began.
+    pub step_began_ms: u64,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+    /// The latest verdict; once it has ended, the one that the last decision rests on.
+    pub verdict: Option<Verdict>,
+}
+
+/// One earlier rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EarlierRollout {
+    /// Its number.
+    pub id: u64,
+    /// The version that was under test.
+    pub canary: VersionName,
+    /// How it ended, in words.
+    pub summary: String,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+}
+
+/// What a snapshot is made from.
+pub(crate) struct Sources<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) stored: bool,
+    pub(crate) collector: &'a Collector,
+    pub(crate) verdicts: &'a BTreeMap<ServiceName, Verdict>,
+    pub(crate) ended: &'a BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
+}
+
+impl Sources<'_> {
+    pub(crate) fn status(&self) -> Status {
+        let plan = self.state.plan.clone();
+        let services =
+            plan.services().map(|(service, split)| (service.name.clone(), self.service(service, split)));
+        Status { services: services.collect(), plan, stored: self.stored }
+    }
+
+    fn service(&self, service: &serin_config::Service, split: &Split) -> ServiceStatus {
+        let name = service.name.as_str();
+        let seconds: Vec<&Second> = self.collector.recent(name).collect();
+        let newest = &seconds[seconds.len().saturating_sub(RECENT_LATENCY_SECONDS_MAX)..];
+        let versions = service.versions.iter().map(|version| {
+            let mut sum = Counts::default();
+            for counts in newest.iter().filter_map(|second| second.versions.get(&version.name)) {
+                sum.merge(&counts.outcomes, &counts.headers);
+            }
+            VersionStatus {
+                version: version.name.clone(),
+                weight: split.of(&version.name),
+                seconds: newest.len(),
+                counts: CountsStatus::from(&sum),
+            }
+        });
+        let rollout = self.state.services.get(name).and_then(|record| record.rollout.as_ref());
+        let ended = self.ended.get(name).map(Vec::as_slice).unwrap_or_default();
+        let earlier = ended.iter().rev().filter(|ended| Some(ended.id) != rollout.map(|rollout| rollout.id));
+        ServiceStatus {
+            name: service.name.clone(),
+            generation: self.state.plan.generation(),
+            weights: weights(split),
+            stable: service.stable.clone(),
+            canary: service.canary.clone(),
+            versions: versions.collect(),
+            rollout: rollout.map(|rollout| self.rollout(rollout)),
+            earlier: earlier.map(|ended| EarlierRollout::from(ended.as_ref())).collect(),
+            seconds: seconds.into_iter().map(SecondStatus::from).collect(),
+        }
+    }
+
+    fn rollout(&self, rollout: &Rollout) -> RolloutStatus {
+        let live = rollout.state.is_live();
+        let latest = self.verdicts.get(&rollout.service).filter(|_| live);
+        RolloutStatus {
+            id: rollout.id,
+            canary: rollout.canary.clone(),
+            stable: rollout.stable.clone(),
+            state: rollout.state,
+            summary: rollout.state.to_string(),
+            live,
+            weight: rollout.state.canary_weight(&rollout.weights),
+            steps: rollout.weights.clone(),
+            started_ms: rollout.started_ms,
+            step_began_ms: rollout.step_began_ms,
+            ended_ms: rollout.ended_ms,
+            verdict: latest.or(rollout.verdict.as_ref()).cloned(),
+        }
+    }
+}
+
+impl From<&Counts> for CountsStatus {
+    fn from(counts: &Counts) -> Self {
+        Self {
+            requests: counts.outcomes.total(),
+            judged: counts.outcomes.judged(),
+            failed: counts.outcomes.failed(),
+            p50_ms: counts.p50_ms,
+            p99_ms: counts.p99_ms,
+        }
+    }
+}
+
+impl From<&Second> for SecondStatus {
+    fn from(second: &Second) -> Self {
+        let versions = second.versions.iter().map(|(name, counts)| (name.clone(), counts.into()));
+        Self { at: second.at, versions: versions.collect() }
+    }
+}
+
+impl From<&Rollout> for EarlierRollout {
+    fn from(rollout: &Rollout) -> Self {
+        Self {
+            id: rollout.id,
+            canary: rollout.canary.clone(),
+            summary: rollout.state.to_string(),
+            started_ms: rollout.started_ms,
+            ended_ms: rollout.ended_ms,
+        }
+    }
+}

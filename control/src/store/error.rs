@@ -1,0 +1,80 @@
+//! What can be wrong with a store: each text is one line that says what to do.
+
+use std::{io, path::PathBuf};
+
+use serin_config::Generation;
+
+/// Why the store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory is not there.
+    #[error("the state directory {} does not exist: create it (mkdir -p {}), or name another one as control.state", .0.display(), .0.display())]
+    Missing(PathBuf),
+    /// Something else has its name.
+    #[error("{} is not a directory: name a directory as control.state", .0.display())]
+    NotADirectory(PathBuf),
+    /// This user may not write there.
+    #[error("{} can't be written by this user: give it to the user that runs serin, or name another directory as control.state", .0.display())]
+    Denied(PathBuf),
+    /// Another process has it open.
+    #[error("{} is in use by another process: stop that serin, or give this one its own control.state", .0.display())]
+    Locked(PathBuf),
+    /// The file is something else, or damaged.
+    #[error("{} is not a store of serin, or it is damaged ({why}): move it away, or restore it from a copy", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// A newer serin wrote it.
+    #[error("{} was written by a newer serin (schema {found}, this one knows {known}): run that version, or move the file away", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema of the file.
+        found: u64,
+        /// The schema of this program.
+        known: u64,
+    },
+    /// Anything else.
+    #[error("{} can't be opened: {why}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+}
+
+/// Why a commit was not written. Nothing of it is stored then.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else has written since.
+    #[error("the store holds generation {found}, not {expected}: another control plane writes to it")]
+    Conflict {
+        /// What the writer took for granted.
+        expected: Generation,
+        /// What is there.
+        found: Generation,
+    },
+    /// The disk is full.
+    #[error("the disk under {} is full: free some space and try again; traffic is not affected", .0.display())]
+    Full(PathBuf),
+    /// Anything else.
+    #[error("{} can't be written ({why}): weights stay as they are, traffic is not affected", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+}
+
+/// What the system said, dug out of redb's error; none if the cause is not the system.
+pub(super) fn io_cause(error: &redb::Error) -> Option<&io::Error> {
+    match error {
+        redb::Error::Io(io) => Some(io),
+        _ => None,
+    }
+}

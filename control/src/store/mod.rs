@@ -1,0 +1,82 @@
+//! What survives a kill: every decision, whole, in one transaction.
+//!
+//! A [`Commit`] names the generation that it replaces. If the store holds another one the commit is refused,
+//! whoever writes it: so two writers can't both succeed, and a writer that was away can't go back. The
+//! embedded store is one redb file; it is small, and all of it is read at start-up.
+
+mod embedded;
+mod error;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serin_config::{Generation, ServiceName};
+
+pub use embedded::Store;
+pub use error::{OpenError, StoreError};
+
+use crate::{journal::Entry, planner::Stored, rollout::Rollout, state::Record, watch::Checkpoint};
+
+/// Everything that one decision changes; written whole or not at all.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The generation that must be stored for this to be written.
+    pub expected: Generation,
+    /// The generation that is stored afterwards; the same where only evidence is kept.
+    pub generation: Generation,
+    /// The number of the next rollout.
+    pub next_rollout: u64,
+    /// Records to write; none to remove one.
+    pub records: BTreeMap<ServiceName, Option<Arc<Record>>>,
+    /// Evidence to write; none to remove it.
+    pub evidence: BTreeMap<ServiceName, Option<Checkpoint>>,
+    /// Rollouts that ended.
+    pub ended: Vec<Arc<Rollout>>,
+    /// Journal entries to add.
+    pub entries: Vec<Entry>,
+}
+
+impl Commit {
+    /// A commit that changes nothing but evidence.
+    pub fn of_evidence(
+        generation: Generation,
+        next_rollout: u64,
+        evidence: BTreeMap<ServiceName, Option<Checkpoint>>,
+    ) -> Self {
+        Self {
+            expected: generation,
+            generation,
+            next_rollout,
+            records: BTreeMap::new(),
+            evidence,
+            ended: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Makes one commit of two that follow each other.
+    pub fn then(mut self, later: Self) -> Self {
+        self.generation = later.generation;
+        self.next_rollout = later.next_rollout;
+        self.records.extend(later.records);
+        self.evidence.extend(later.evidence);
+        self.ended.extend(later.ended);
+        self.entries.extend(later.entries);
+        self
+    }
+}
+
+/// Everything that a store holds.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What was decided.
+    pub stored: Stored,
+    /// Evidence of rollouts in progress.
+    pub evidence: BTreeMap<ServiceName, Checkpoint>,
+    /// Ended rollouts of each service, the oldest first.
+    pub ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
+    /// The journal, the oldest entry first.
+    pub entries: Vec<Entry>,
+}
+
+#[cfg(test)]
+mod tests;
