@@ -12,7 +12,7 @@ use crate::limits::PROBLEMS_MAX;
 const SHOWN_MAX: usize = 60;
 
 /// A place in a file: line and column, both from 1, the column in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// The line, from 1.
     pub line: usize,
@@ -169,8 +169,13 @@ impl std::error::Error for Problems {}
 
 /// A user's text as it may stand in a message: short, and without characters that move the cursor.
 pub(crate) fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(SHOWN_MAX).flat_map(printable).collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
+    shown_up_to(SHOWN_MAX, text)
+}
+
+/// The same with at most `most` characters.
+pub(crate) fn shown_up_to(most: usize, text: &str) -> String {
+    let mut short: String = text.chars().take(most).flat_map(printable).collect();
+    if text.chars().nth(most).is_some() {
         short.push('…');
     }
     short
@@ -185,7 +190,7 @@ fn printable(c: char) -> impl Iterator<Item = char> {
 
 /// A path of the file system as it may stand in a message.
 pub(crate) fn shown_path(path: &FilePath) -> String {
-    shown(&path.display().to_string())
+    shown_up_to(4 * SHOWN_MAX, &path.display().to_string())
 }
 
 /// The candidate that `text` was probably meant to be, if one is near enough.

@@ -14,7 +14,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use crate::{
     limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIG_NODES_MAX},
-    problem::{Path, Place, Position, Problems, Reported, shown},
+    problem::{Path, Place, Position, Problems, Reported, shown, shown_up_to},
 };
 
 /// A node of the document.
@@ -85,24 +85,34 @@ pub fn parse(text: &str, problems: &mut Problems) -> Result<Rc<Node>, Reported> 
         ));
     }
     check_characters(text, problems)?;
-    let mut builder = Builder { problems, stack: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut builder =
+        Builder { problems, lines: Lines::of(text), stack: Vec::new(), anchors: HashMap::new(), root: None };
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         match next {
-            Ok((event, span)) => builder.take(event, span.start)?,
-            Err(error) => return Err(builder.broken(*error.marker(), error.info())),
+            Ok((event, span)) => {
+                let at = builder.lines.position(span.start);
+                builder.take(event, at)?;
+            }
+            Err(error) => {
+                let at = builder.lines.position(*error.marker());
+                return Err(builder.broken(at, error.info()));
+            }
         }
     }
     Ok(builder.root.unwrap_or_else(|| Rc::new(Node::leaf(Position::START, Value::Null))))
 }
 
-/// The parser takes NUL for the end of the file; what followed would be ignored without a word.
+/// The parser takes NUL for the end of the file; what followed would be ignored without a word. A carriage
+/// return alone is a line end to it and to few editors, so that positions would not agree.
 fn check_characters(text: &str, problems: &mut Problems) -> Result<(), Reported> {
     let mut at = Position::START;
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let ends_line = c == '\r' && chars.peek() == Some(&'\n');
         if c == '\n' {
             at = Position { line: at.line + 1, column: 1 };
-        } else if c.is_control() && !matches!(c, '\t' | '\r' | '\u{85}') {
+        } else if c.is_control() && !ends_line && !matches!(c, '\t' | '\u{85}') {
             return Err(problems.add(
                 &Place { at, path: Path::TOP },
                 format!("the control character {} stands in the text", c.escape_default()),
@@ -115,8 +125,28 @@ fn check_characters(text: &str, problems: &mut Problems) -> Result<(), Reported>
     Ok(())
 }
 
+/// The lengths of the lines, in characters. The parser's marks count from zero, and are past the text at its
+/// end; here they become positions that an editor can go to.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.split('\n').map(|line| line.trim_end_matches('\r').chars().count()).collect())
+    }
+
+    fn position(&self, mark: Marker) -> Position {
+        let last = self.0.len();
+        let end = |line: usize| self.0.get(line - 1).map_or(1, |length| length + 1);
+        match mark.line().max(1) {
+            line if line > last => Position { line: last, column: end(last) },
+            line => Position { line, column: (mark.col() + 1).min(end(line)) },
+        }
+    }
+}
+
 struct Builder<'p> {
     problems: &'p mut Problems,
+    lines: Lines,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Rc<Node>>,
     root: Option<Rc<Node>>,
@@ -145,8 +175,7 @@ struct Key {
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, mark: Marker) -> Result<(), Reported> {
-        let at = position(mark);
+    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Reported> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) if self.root.is_none() => Ok(()),
@@ -311,12 +340,7 @@ impl Builder<'_> {
             };
         }
         let place = self.place(at);
-        self.problems.add(&place, "this alias stands within its own anchor", "write the value out");
-        if self.at_key() {
-            self.key(Some("*".into()), at)
-        } else {
-            self.attach(Rc::new(Node::leaf(at, Value::Null)))
-        }
+        Err(self.problems.add(&place, "this alias stands within its own anchor", "write the value out"))
     }
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, at: Position) {
@@ -345,16 +369,12 @@ impl Builder<'_> {
         )
     }
 
-    fn broken(&mut self, mark: Marker, info: &str) -> Reported {
-        let place = self.place(position(mark));
+    fn broken(&mut self, at: Position, info: &str) -> Reported {
+        let place = self.place(at);
         self.problems.add(
             &place,
-            format!("this is not YAML: {}", shown(info)),
+            format!("this is not YAML: {}", shown_up_to(200, info)),
             "check indentation, quotes and brackets here and in the line above",
         )
     }
-}
-
-fn position(mark: Marker) -> Position {
-    Position { line: mark.line().max(1), column: mark.col() + 1 }
 }

@@ -43,10 +43,11 @@ pub fn check(
     problems: &mut Problems,
 ) -> Result<Config, Reported> {
     address::check_distinct(&file, problems);
-    let names = service::names(&file.services);
+    let services = service::present(file.services, top, problems);
+    let names = services.as_ref().map(service::names).map_err(|reported| *reported);
     let routes = route::check_all(file.routes, &names, top, problems);
     let listeners = listener::check_all(file.listeners, top, problems);
-    let services = service::check_all(file.services, top, problems);
+    let services = services.and_then(|services| service::check_all(services, problems));
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, around, problems);
     let telemetry = control::check_telemetry(file.telemetry, problems);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    problem::{Problems, Reported},
+    problem::{Position, Problems, Reported},
     raw::decode::{Field, Spanned},
 };
 
@@ -12,6 +12,7 @@ use crate::{
 pub(super) struct Naming {
     kind: &'static str,
     taken: HashMap<String, usize>,
+    repeated: HashMap<Position, Reported>,
 }
 
 impl Naming {
@@ -21,17 +22,18 @@ impl Naming {
         kind: &'static str,
         problems: &mut Problems,
     ) -> Self {
-        let mut taken = HashMap::new();
+        let (mut taken, mut repeated) = (HashMap::new(), HashMap::new());
         for Spanned { place, value } in given {
             let name = value.to_string();
             if let Some(line) = taken.get(&name) {
                 let wrong = format!("the {kind} of line {line} is named \"{name}\" already");
-                problems.add(place, wrong, format!("give each {kind} a name of its own"));
+                let reported = problems.add(place, wrong, format!("give each {kind} a name of its own"));
+                repeated.insert(place.at, reported);
             } else {
                 taken.insert(name, place.at.line);
             }
         }
-        Self { kind, taken }
+        Self { kind, taken, repeated }
     }
 
     /// The name of the element at `number`, from 1: its own; or `preferred` if that is free; or
@@ -43,7 +45,10 @@ impl Naming {
         number: usize,
     ) -> Result<String, Reported> {
         match own {
-            Field::Given(own) => return Ok(own.value.to_string()),
+            Field::Given(own) => {
+                let repeated = self.repeated.get(&own.place.at);
+                return repeated.map_or_else(|| Ok(own.value.to_string()), |reported| Err(*reported));
+            }
             Field::Wrong(reported) => return Err(*reported),
             Field::Absent => {}
         }

@@ -42,7 +42,7 @@ pub(super) fn check_all(
         Ok(Spanned { place, value })
     });
     let routes: Vec<Element<Route>> = each.collect();
-    check_matches(&routes, problems);
+    check_matches(&routes, problems)?;
     all(routes).map(|routes| routes.into_iter().map(|route| route.value).collect())
 }
 
@@ -61,19 +61,20 @@ fn known(
     Err(problems.add(&service.place, format!("there is no service \"{text}\""), right))
 }
 
-fn check_matches(routes: &[Element<Route>], problems: &mut Problems) {
-    let mut matches = HashMap::new();
+fn check_matches(routes: &[Element<Route>], problems: &mut Problems) -> Result<(), Reported> {
+    let (mut matches, mut result) = (HashMap::new(), Ok(()));
     for Spanned { place, value: route } in routes.iter().flatten() {
         let lines = matches.entry((&route.host, &route.path_prefix)).or_insert((place.at.line, route));
         let (line, first) = *lines;
         if !std::ptr::eq(first, route) {
-            problems.add(
+            result = Err(problems.add(
                 place,
                 format!("route \"{}\" of line {line} matches the same requests", first.name),
-                "give the two another host or path_prefix, or remove one",
-            );
+                "give the two different hosts or prefixes, or remove one",
+            ));
         }
     }
+    result
 }
 
 /// Lower-case; names and IP addresses, without a port or final dot, as hosts are compared.

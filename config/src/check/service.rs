@@ -17,25 +17,26 @@ use crate::{
 const RIGHT: &str = "write what routes lead to, such as \
     \"services: { shop: { versions: { v1: { endpoints: [127.0.0.1:9001] } } } }\"";
 
-/// The names that routes may lead to, whatever else is wrong with the services.
-pub(super) fn names(field: &Field<Named<ServiceName, raw::Service>>) -> Result<BTreeSet<String>, Reported> {
-    match field {
-        Field::Absent => Ok(BTreeSet::new()),
-        Field::Wrong(reported) => Err(*reported),
-        Field::Given(services) => Ok(services.value.0.iter().map(|entry| entry.text.clone()).collect()),
-    }
-}
+/// The services as they stand in the file.
+pub(super) type Services = Named<ServiceName, raw::Service>;
 
-/// All services; at least one.
-pub(super) fn check_all(
-    field: Field<Named<ServiceName, raw::Service>>,
+/// The section, if there is a service in it.
+pub(super) fn present(
+    field: Field<Services>,
     top: &Place,
     problems: &mut Problems,
-) -> Result<Vec<Service>, Reported> {
-    let Spanned { place, value: Named(entries) } = field.required("services", top, problems, RIGHT)?;
-    if entries.is_empty() {
-        return Err(problems.add(&place, "there is no service", RIGHT));
-    }
+) -> Result<Services, Reported> {
+    let Spanned { place, value } = field.required("services", top, problems, RIGHT)?;
+    if value.0.is_empty() { Err(problems.add(&place, "there is no service", RIGHT)) } else { Ok(value) }
+}
+
+/// The names that routes may lead to, whatever else is wrong with the services.
+pub(super) fn names(Named(entries): &Services) -> BTreeSet<String> {
+    entries.iter().map(|entry| entry.text.clone()).collect()
+}
+
+/// All services.
+pub(super) fn check_all(Named(entries): Services, problems: &mut Problems) -> Result<Vec<Service>, Reported> {
     let each = entries
         .into_iter()
         .map(|entry| check(entry.name.map(|name| name.value), entry.value?, &entry.place, problems));

@@ -103,6 +103,13 @@ impl<T> Field<T> {
         self.optional()?.ok_or_else(|| problems.add(place, format!("\"{name}\" is missing"), right))
     }
 
+    /// An absent field becomes one that was reported.
+    pub(crate) fn or_wrong(&mut self, reported: Reported) {
+        if matches!(self, Self::Absent) {
+            *self = Self::Wrong(reported);
+        }
+    }
+
     pub(crate) fn decode(node: &Node, place: Place, problems: &mut Problems) -> Self
     where
         T: Decode,

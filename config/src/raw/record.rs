@@ -30,6 +30,7 @@ macro_rules! record {
                 problems: &mut $crate::problem::Problems,
             ) -> Result<Self, $crate::problem::Reported> {
                 let mut record = Self::default();
+                let mut misspelt = Vec::new();
                 for entry in $crate::raw::decode::entries(node, place, problems)? {
                     let path = place.path.key(&entry.key);
                     let at = $crate::problem::Place { at: entry.value.at, path: path.clone() };
@@ -38,7 +39,7 @@ macro_rules! record {
                             record.$field = $crate::raw::decode::Field::decode(&entry.value, at, problems);
                         })*
                         unknown => {
-                            problems.add(
+                            let reported = problems.add(
                                 &$crate::problem::Place { at: entry.at, path },
                                 format!("there is no field \"{}\" here", $crate::problem::shown(unknown)),
                                 $crate::problem::Suggestion {
@@ -47,7 +48,16 @@ macro_rules! record {
                                     candidates: Self::FIELDS.iter().copied(),
                                 },
                             );
+                            let near = $crate::problem::nearest(unknown, Self::FIELDS.iter().copied());
+                            misspelt.extend(near.map(|near| (near, reported)));
                         }
+                    }
+                }
+                // What was misspelt is not missing too.
+                for (near, reported) in misspelt {
+                    match near {
+                        $(stringify!($field) => record.$field.or_wrong(reported),)*
+                        _ => {}
                     }
                 }
                 Ok(record)

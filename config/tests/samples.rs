@@ -1,0 +1,97 @@
+//! The sample files: those that are right load, and the one with ten mistakes has all ten named. What each
+//! check says in detail is in `problems.rs`.
+
+use std::{fs, path::Path};
+
+use serin_config::{Config, Problems, Secrets, load, summary::summary};
+
+struct Environment;
+
+impl Secrets for Environment {
+    fn env(&self, name: &str) -> Option<String> {
+        (name == "SERIN_TOKEN").then(|| "0123456789abcdef".into())
+    }
+    fn file(&self, path: &Path) -> Result<String, String> {
+        fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+}
+
+fn sample(path: &str) -> Result<Config, Problems> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = fs::read_to_string(&path).unwrap();
+    load(&text, path.file_name().unwrap().to_str().unwrap(), path.parent().unwrap(), &Environment)
+}
+
+fn good(name: &str) -> Config {
+    sample(&format!("../deploy/samples/{name}.yaml")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn the_sidecar_sample_finds_stable_and_canary_by_name() {
+    let config = good("sidecar");
+    let orders = config.catalogue.service("orders").unwrap();
+    assert_eq!(orders.split.to_string(), "canary 0% · stable 100%");
+    assert_eq!(orders.rollout.steps.len(), 4);
+    assert_eq!(config.catalogue.routes()[0].name.as_str(), "orders");
+    assert_eq!(config.limits.workers, Some(1));
+}
+
+#[test]
+fn the_edge_sample_has_its_routes_in_order_of_priority() {
+    let config = good("edge");
+    let names: Vec<_> = config.catalogue.routes().iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["shop-api", "shop-pages", "everything-else"]);
+    assert_eq!(config.catalogue.service("shop-api").unwrap().split.to_string(), "v42 2% · v41 98%");
+    assert_eq!(config.control.token.as_ref().unwrap().expose(), "0123456789abcdef");
+    assert_eq!(config.control.state, Path::new("/var/lib/serin/state.redb"));
+}
+
+#[test]
+fn the_standalone_sample_keeps_its_state_beside_the_file() {
+    let config = good("standalone");
+    assert!(config.control.state.ends_with("deploy/samples/serin-state.redb"));
+    assert_eq!(config.listeners[0].name.as_str(), "listener-1");
+}
+
+#[test]
+fn a_summary_fits_on_one_screen_and_does_not_show_the_secret() {
+    for name in ["sidecar", "edge", "standalone"] {
+        let text = summary(&good(name));
+        assert!(text.lines().count() <= 40, "{text}");
+        assert!(!text.contains("0123456789abcdef"), "{text}");
+    }
+    let standalone = summary(&good("standalone"));
+    for line in [
+        "  listener-1           127.0.0.1:8080",
+        "  web                  */ → web",
+        "service web",
+        "  version   v1             stable  127.0.0.1:9001, 127.0.0.1:9002",
+        "  version   v2             canary  127.0.0.1:9003",
+        "  split     v2 10% · v1 90%, by client address",
+        "  timeouts  connect 1s, header 15s, idle 1m, total none",
+        "  rollout   1% → 5% → 10% → 25% → 50% → 100%, each 500 requests, 10s to 1h",
+        "  time up   hold",
+        "admin       127.0.0.1:9901",
+    ] {
+        assert!(standalone.lines().any(|shown| shown == line), "{line:?} is not in\n{standalone}");
+    }
+}
+
+#[test]
+fn all_ten_mistakes_are_named_with_line_and_column() {
+    let problems = sample("samples/ten-mistakes.yaml").unwrap_err();
+    let named: Vec<_> = problems.lines();
+    let expected = [
+        "ten-mistakes.yaml:6:5: listeners[1].adress: there is no field \"adress\" here — did you mean \"address\"?",
+        "ten-mistakes.yaml:7:14: listeners[1].address: 127.0.0.1:8080 is taken: the listener of line 4 listens on 127.0.0.1:8080 already — give each listener, admin and control an address of its own",
+        "ten-mistakes.yaml:10:14: routes[0].service: there is no service \"shopp\" — did you mean \"shop\"?",
+        "ten-mistakes.yaml:12:18: routes[1].path_prefix: \"api\" does not begin with \"/\" — begin it with \"/\": \"/api\"",
+        "ten-mistakes.yaml:19:25: services.shop.versions.v2.endpoints[0]: \"localhost:9002\" has a host name, and names are not resolved — write its IP address, such as 127.0.0.1:8080 for localhost",
+        "ten-mistakes.yaml:21:13: services.shop.canary: there is no version \"v3\" — did you mean \"v2\"?",
+        "ten-mistakes.yaml:22:12: services.shop.split: the weights sum to 95%, not to 100% — \"v1: 95%\" would make it 100%",
+        "ten-mistakes.yaml:24:15: services.shop.timeouts.header: the duration \"15\" has no unit — say whether it is \"15ms\", \"15s\", \"15m\" or \"15h\"; or none for no limit",
+        "ten-mistakes.yaml:26:41: services.shop.rollout.steps[1].weight: the steps must rise, and 1% comes after 5% — write a share above 5%, or put the steps in order",
+        "ten-mistakes.yaml:29:10: control.token: a secret stands in clear text — write \"${NAME}\" for an environment variable or \"${file:PATH}\" for a file",
+    ];
+    assert_eq!(named, expected);
+}
