@@ -212,7 +212,8 @@ pub struct Progress {
     pub missed: u64,
     /// Requests that left more than [`LATE_AFTER`](crate::bounds::LATE_AFTER) after they were due.
     pub late: u64,
-    /// Requests sent a second time, since the peer closed a kept-alive connection as they left (RFC 9112, 9.3.1).
+    /// Requests sent a second time, since the peer closed a kept-alive connection as they left (RFC 9112,
+    /// 9.3.1).
     pub resent: u64,
     /// Connections that were opened.
     pub connections: u64,

@@ -57,7 +57,8 @@ impl Queue {
             return false;
         }
         waiting.push_back(due);
-        // Lanes wait in order, so load spreads over all of them and none is idle long enough to be closed by the peer.
+        // Lanes wait in order, so load spreads over all of them and none is idle for so long that the peer
+        // closes it.
         self.wake.notify_one();
         true
     }

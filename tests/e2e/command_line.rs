@@ -12,7 +12,13 @@ use std::{
 use serde_json::{Value, json};
 use serin_loadtest::{Stub, StubOptions};
 
-use crate::harness::{beside, config::two_versions, free_addresses, process::Process, serin::binary};
+use crate::harness::{
+    beside,
+    config::{one_version, two_versions},
+    free_addresses,
+    process::Process,
+    serin::binary,
+};
 
 fn output(arguments: &[&str]) -> Output {
     binary().args(arguments).output().unwrap()
@@ -24,9 +30,9 @@ fn said(output: &Output) -> String {
 
 /// A file for `serin run`, on free ports.
 fn file(directory: &tempfile::TempDir, adjust: impl FnOnce(&mut Value)) -> String {
-    let [web, admin, api, endpoint] = free_addresses();
-    let endpoint = serin_config::Address::Tcp(endpoint);
-    let mut config = two_versions(&endpoint, &endpoint, "90%", "10%");
+    let [web, admin, api, v1, v2] = free_addresses();
+    let [v1, v2] = [v1, v2].map(serin_config::Address::Tcp);
+    let mut config = two_versions(&v1, &v2, "90%", "10%");
     config["listeners"] = json!([{ "name": "web", "address": web.to_string() }]);
     config["admin"]["address"] = admin.to_string().into();
     config["control"]["address"] = api.to_string().into();
@@ -152,8 +158,7 @@ fn schema_is_json_schema_that_knows_the_fields() {
 fn metrics_pass_promtool() {
     let _machine = beside();
     let stub = Stub::start(StubOptions::default()).unwrap();
-    let serin =
-        crate::harness::serin::Serin::start(two_versions(stub.address(), stub.address(), "90%", "10%"));
+    let serin = crate::harness::serin::Serin::start(one_version(stub.address()));
     assert_eq!(serin.get("/").status, 200);
     crate::harness::until(crate::harness::SOON, "the request is counted", || {
         serin.metrics().sum("serin_requests_total", &[]) >= 1.0

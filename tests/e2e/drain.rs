@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use serin_loadtest::{ErrorKind, Latency, Load, Pace, Rate, Schedule, Stop, Stub, StubOptions};
 
-use crate::harness::{SOON, beside, config::two_versions, eventually, serin::Serin, until};
+use crate::harness::{SOON, beside, config::one_version, eventually, serin::Serin, until};
 
 fn open_load(serin: &Serin, per_second: f64) -> Load {
     let schedule = Schedule::Constant(Rate::try_new(per_second).unwrap());
@@ -18,7 +18,7 @@ fn open_load(serin: &Serin, per_second: f64) -> Load {
 fn a_request_in_flight_survives_sigterm_and_the_process_ends_with_zero() {
     let _machine = beside();
     let stub = Stub::start(StubOptions { body_bytes: 100_000, ..StubOptions::default() }).unwrap();
-    let mut serin = Serin::start(two_versions(stub.address(), stub.address(), "90%", "10%"));
+    let mut serin = Serin::start(one_version(stub.address()));
     stub.set_hang(true);
     let running = open_load(&serin, 100.0).start().unwrap();
     until(SOON, "50 requests are in flight", || stub.requests() >= 50);
@@ -41,7 +41,7 @@ fn under_load_sigterm_fails_no_request_that_was_taken() {
     let _machine = beside();
     let stub = Stub::start(StubOptions::default()).unwrap();
     stub.set_latency(Some(Latency { median: Duration::from_millis(20), sigma: 0.5 }));
-    let mut serin = Serin::start(two_versions(stub.address(), stub.address(), "90%", "10%"));
+    let mut serin = Serin::start(one_version(stub.address()));
     let running = open_load(&serin, 1000.0).start().unwrap();
     until(SOON, "the load runs", || stub.requests() >= 1000);
     serin.signal("TERM");
@@ -58,7 +58,7 @@ fn under_load_sigterm_fails_no_request_that_was_taken() {
 fn a_request_that_never_ends_is_cut_at_the_deadline() {
     let _machine = beside();
     let stub = Stub::start(StubOptions::default()).unwrap();
-    let mut config = two_versions(stub.address(), stub.address(), "90%", "10%");
+    let mut config = one_version(stub.address());
     config["limits"]["drain_deadline"] = json!("1s");
     let mut serin = Serin::start(config);
     stub.set_hang(true);

@@ -30,8 +30,9 @@ const SEED: u64 = 2026;
 #[test]
 fn after_sigkill_the_state_is_one_that_was_decided() {
     let _machine = beside();
-    let stub = Stub::start(StubOptions::default()).unwrap();
-    let mut config = two_versions(stub.address(), stub.address(), "100%", "0%");
+    let stub = || Stub::start(StubOptions::default()).unwrap();
+    let (stable, canary) = (stub(), stub());
+    let mut config = two_versions(stable.address(), canary.address(), "100%", "0%");
     // A decision every second for as long as the test lasts.
     let steps: Vec<Value> = (1..=45)
         .map(|percent| {

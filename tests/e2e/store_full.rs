@@ -17,15 +17,27 @@ fn bound_file_size(id: u32, bytes: &str) {
     assert!(bounded.success());
 }
 
+/// The kernel kills a process that exceeds the bound, unless it ignores the signal; a full disk sends none.
+fn surviving_the_bound(serin: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(serin.get_program()).args(serin.get_args());
+    shell
+}
+
 #[test]
 fn a_full_disk_refuses_weight_changes_while_traffic_flows() {
     let _machine = beside();
-    let stub = Stub::start(StubOptions::default()).unwrap();
-    let serin = Serin::start(two_versions(stub.address(), stub.address(), "90%", "10%"));
+    let stub = || Stub::start(StubOptions::default()).unwrap();
+    let (stable, canary) = (stub(), stub());
+    let served = || stable.requests() + canary.requests();
+    let serin = Serin::start_with(
+        two_versions(stable.address(), canary.address(), "90%", "10%"),
+        surviving_the_bound,
+    );
     let control = serin.control();
     let schedule = Schedule::Constant(Rate::try_new(200.0).unwrap());
     let running = Load::new(serin.target(), Pace::Open(schedule), Stop::Never).start().unwrap();
-    until(SOON, "the load runs", || stub.requests() > 20);
+    until(SOON, "the load runs", || served() > 20);
     let before = control.now().unwrap();
 
     bound_file_size(serin.id(), "0:unlimited");
@@ -34,8 +46,8 @@ fn a_full_disk_refuses_weight_changes_while_traffic_flows() {
     let reason = refused.body.to_lowercase();
     assert!(reason.contains("store") || reason.contains("state"), "says what is full: {}", refused.body);
     assert_eq!(control.now().unwrap(), before, "nothing was changed");
-    let served = stub.requests();
-    until(SOON, "traffic flows on", || stub.requests() > served + 200);
+    let before_that = served();
+    until(SOON, "traffic flows on", || served() > before_that + 200);
 
     bound_file_size(serin.id(), "unlimited:unlimited");
     let changed = eventually(SOON, "with room again, weights can be changed", || {

@@ -7,8 +7,8 @@ use serin_config::Address;
 /// The service that all tests use.
 pub(crate) const SERVICE: &str = "shop";
 
-/// A service of two versions, `v1` stable and `v2` the canary at `canary` (such as `10%`). Addresses of Serin itself
-/// are filled in when it starts.
+/// A service of two versions: `v1`, stable, and `v2`, the canary, with these shares (such as `10%`).
+/// Addresses of Serin itself are filled in when it starts.
 pub(crate) fn two_versions(v1: &Address, v2: &Address, stable: &str, canary: &str) -> Value {
     json!({
         "routes": [{ "name": SERVICE, "path_prefix": "/", "service": SERVICE }],
@@ -24,7 +24,14 @@ pub(crate) fn two_versions(v1: &Address, v2: &Address, stable: &str, canary: &st
     })
 }
 
-/// The same with a rollout that goes to 10 % and stays there.
+/// A service of one version, `v1`, for what has nothing to do with a split.
+pub(crate) fn one_version(endpoint: &Address) -> Value {
+    let mut config = two_versions(endpoint, endpoint, "100%", "0%");
+    config["services"][SERVICE] = json!({ "versions": { "v1": { "endpoints": [endpoint] } } });
+    config
+}
+
+/// Two versions with a rollout that goes to 10 % and stays there.
 pub(crate) fn held_at_ten_percent(v1: &Address, v2: &Address) -> Value {
     let mut config = two_versions(v1, v2, "100%", "0%");
     config["services"][SERVICE]["rollout"] = json!({

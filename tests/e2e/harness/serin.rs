@@ -41,11 +41,11 @@ pub(crate) fn binary() -> Command {
 impl Serin {
     /// Starts it with this configuration and waits until it is ready.
     pub(crate) fn start(config: Value) -> Self {
-        Self::start_with(config, |command| command)
+        Self::start_with(config, same)
     }
 
-    /// The same, with a say in how the process is started.
-    pub(crate) fn start_with(mut config: Value, adjust: impl Fn(&mut Command) -> &mut Command) -> Self {
+    /// The same, by another command that ends up as it.
+    pub(crate) fn start_with(mut config: Value, wrap: impl Fn(&Command) -> Command) -> Self {
         for _ in 0..START_ATTEMPTS {
             let directory = tempfile::tempdir().unwrap();
             let [web, admin, api] = free_addresses();
@@ -53,7 +53,7 @@ impl Serin {
             config["admin"]["address"] = admin.to_string().into();
             config["control"]["address"] = api.to_string().into();
             fs::write(directory.path().join("serin.yaml"), config.to_string()).unwrap();
-            let process = launch(&directory, &adjust);
+            let process = launch(&directory, &wrap);
             let mut serin = Self { process, directory, config: config.clone(), web, admin, api };
             match serin.ready() {
                 Ok(()) => return serin,
@@ -73,7 +73,7 @@ impl Serin {
 
     /// Starts it again, as it was, after it has ended.
     pub(crate) fn start_again(&mut self) {
-        self.process = launch(&self.directory, &|command| command);
+        self.process = launch(&self.directory, &same);
         if let Err(status) = self.ready() {
             panic!("serin ended ({status}) instead of starting again: {}", self.stderr());
         }
@@ -135,8 +135,14 @@ impl Serin {
     }
 }
 
-fn launch(directory: &tempfile::TempDir, adjust: &impl Fn(&mut Command) -> &mut Command) -> Process {
+fn launch(directory: &tempfile::TempDir, wrap: &impl Fn(&Command) -> Command) -> Process {
     let mut command = binary();
     command.arg("run").arg("-c").arg(directory.path().join("serin.yaml"));
-    Process::start(adjust(&mut command), "it is built with the tests")
+    Process::start(&mut wrap(&command), "it is built with the tests")
+}
+
+fn same(serin: &Command) -> Command {
+    let mut command = Command::new(serin.get_program());
+    command.args(serin.get_args());
+    command
 }
