@@ -1,6 +1,8 @@
 //! Every kind of mistake: where it is placed and what is said. Each case is a whole file with one thing
 //! wrong, so it also shows that nothing else is reported along with it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use serin_config::{Config, Problems, Secrets, load};

@@ -1,6 +1,13 @@
 //! Whatever stands in the file: reading it ends, without a panic, with a value or with problems that point
 //! into the text; and the schema that editors use knows exactly the fields that the decoder takes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic, and read the samples"
+)]
+
 use std::{collections::BTreeSet, path::Path};
 
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -226,7 +233,7 @@ fn every_record_of_the_schema_is_closed_and_every_field_is_described() {
         }
         match schema {
             Value::Object(fields) => {
-                fields.iter().for_each(|(name, inner)| walk(inner, &format!("{path}.{name}")))
+                fields.iter().for_each(|(name, inner)| walk(inner, &format!("{path}.{name}")));
             }
             Value::Array(items) => items.iter().for_each(|inner| walk(inner, path)),
             _ => {}

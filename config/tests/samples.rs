@@ -1,6 +1,13 @@
 //! The sample files: those that are right load, and the one with ten mistakes has all ten named. What each
 //! check says in detail is in `problems.rs`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic, and read the samples"
+)]
+
 use std::{fs, path::Path};
 
 use serin_config::{Config, Problems, Secrets, load, summary::summary};
