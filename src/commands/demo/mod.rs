@@ -1,0 +1,151 @@
+//! `serin demo`: a rollout before your eyes, with the real proxy, control plane and judge over real sockets.
+//!
+//! Two versions of a small service, Serin in front of them, open-loop load from the built-in generator. The
+//! canary starts well and then begins to fail, or to be slow, or stays good.
+
+mod ending;
+mod scene;
+mod table;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+use http::Method;
+use serin_control::rollout::State;
+use serin_loadtest::{Load, Pace, Rate, Running, Schedule, Stop, Target};
+use tokio::time::Instant;
+
+use self::{
+    ending::Ending,
+    scene::{Scene, Story},
+    table::Table,
+};
+use super::{
+    NO,
+    api_client::Api,
+    can_not,
+    logging::{self, LogFormat},
+    print,
+    serving::Serving,
+    shutdown::{Asked, Signals},
+};
+
+/// Which story to show.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing to install, nothing to configure; ports are picked free, on loopback only.
+Exit codes: 0 the story ended as it should; 1 it did not, or was interrupted; 2 it could not start.")]
+pub(crate) struct Arguments {
+    /// The canary stays good, and is promoted
+    #[arg(long, conflicts_with = "slow")]
+    good: bool,
+    /// The canary becomes slow, and is rolled back
+    #[arg(long)]
+    slow: bool,
+}
+
+/// Requests a second.
+const RATE: f64 = 1_500.0;
+/// Seconds of stable traffic before the rollout starts.
+const BEFORE: Duration = Duration::from_secs(2);
+/// Seconds at the last weight before the end, to see that the errors have stopped.
+const AFTER: Duration = Duration::from_secs(3);
+/// A story that takes longer than this did not go as it should.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// Why the demo can't be shown.
+type CanNot = Box<dyn std::error::Error>;
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let story = match (arguments.good, arguments.slow) {
+        (true, _) => Story::Good,
+        (_, true) => Story::Slow,
+        _ => Story::Failing,
+    };
+    let shown = logging::start(LogFormat::Text, "warn").map_err(Into::into).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let scene = Scene::build(story)?;
+        runtime.block_on(show(&scene))
+    });
+    match shown {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(NO),
+        Err(error) => can_not(format_args!("the demo can't be shown: {error}")),
+    }
+}
+
+/// Tells the story; true if it ended as it should.
+async fn show(scene: &Scene) -> Result<bool, CanNot> {
+    let serving = Serving::start(&scene.config).await?;
+    let api = Api { address: serving.control.address(), token: None };
+    let Some((_, front)) = serving.proxy.listeners().first() else {
+        return Err("there is no listener".into());
+    };
+    print(&scene.introduction(front, serving.proxy.admin(), &api.address));
+    let schedule = Schedule::Poisson { rate: Rate::try_new(RATE)?, seed: 1 };
+    let load =
+        Load::new(Target::new(front.clone()), Pace::Open(schedule), Stop::After(LONGEST + BEFORE + AFTER));
+    let load = load.start()?;
+    let told = tell(scene, &serving, &api, load).await;
+    serving.stop().await;
+    let Some(ending) = told? else {
+        print("\nInterrupted.\n");
+        return Ok(false);
+    };
+    print(&ending.screen());
+    Ok(ending.as_it_should())
+}
+
+/// One line a second until the rollout has ended. None if it was interrupted.
+async fn tell(scene: &Scene, serving: &Serving, api: &Api, load: Running) -> Result<Option<Ending>, CanNot> {
+    let mut signals = Signals::listen()?;
+    let status = serving.control.status();
+    let table = Table::new();
+    print(&table.head());
+    let begun = Instant::now();
+    let mut seconds = tokio::time::interval_at(begun + Duration::from_secs(1), Duration::from_secs(1));
+    let (mut started, mut turned, mut ended_at) = (false, None, None::<Instant>);
+    loop {
+        tokio::select! {
+            _ = seconds.tick() => {}
+            asked = signals.next() => if asked == Asked::Stop { return Ok(None) },
+        }
+        if !started && begun.elapsed() >= BEFORE {
+            started = true;
+            api_start(api).await?;
+            print(&table.event("the rollout starts"));
+        }
+        let service = status.borrow().services.get(scene::SERVICE).cloned();
+        let Some(service) = service else { continue };
+        print(&table.line(begun.elapsed(), &service));
+        let Some(rollout) = service.rollout.filter(|_| started) else { continue };
+        let at_second_step = matches!(rollout.state, State::Running { step: 1.. });
+        if turned.is_none() && at_second_step && scene.turn() {
+            turned = Some(begun.elapsed());
+            print(&table.event(scene.story.turn_sentence()));
+        }
+        if !rollout.live && ended_at.is_none() {
+            ended_at = Some(Instant::now());
+            print(&table.event(&rollout.summary));
+        }
+        let seen_enough = ended_at.is_some_and(|ended| ended.elapsed() >= AFTER);
+        if seen_enough || begun.elapsed() > LONGEST {
+            let took = ended_at.zip(turned).map(|(ended, turned)| ended.duration_since(begun + turned));
+            load.cancel();
+            let explained = api.call(Method::GET, &scene::path("/explain"), None).await?.body;
+            return Ok(Some(Ending {
+                story: scene.story,
+                rollout,
+                took,
+                explained,
+                report: load.report().await?,
+            }));
+        }
+    }
+}
+
+async fn api_start(api: &Api) -> Result<(), CanNot> {
+    let body = r#"{"action": "start", "reason": "demo"}"#.to_owned();
+    let answer = api.call(Method::POST, &scene::path(""), Some(body)).await?;
+    if answer.status.is_success() { Ok(()) } else { Err(answer.problem().into()) }
+}

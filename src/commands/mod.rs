@@ -1,0 +1,76 @@
+//! The commands of `serin`, one file each.
+//!
+//! Exit codes: 0 it went well; 1 the answer is no (a file with problems, a refused request); 2 it could not be
+//! done (bad arguments, an unreadable file, a port in use).
+
+mod api_client;
+mod check;
+mod config_file;
+mod demo;
+mod logging;
+mod reload;
+mod rollout;
+mod run;
+mod schema;
+mod serving;
+mod shutdown;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Splits HTTP traffic between versions of a service, measures every version in-line, and moves or rolls
+/// back the split by itself.
+#[derive(Debug, Parser)]
+#[command(name = "serin", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Try `serin demo` first: it needs no file and rolls back a bad canary before your eyes."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves traffic as a file says: proxy and control plane in one process
+    Run(run::Arguments),
+    /// Checks a file and names every mistake (exit code 1), or shows what would run (exit code 0)
+    Check(check::Arguments),
+    /// Prints the JSON Schema of the file, for editors
+    Schema,
+    /// Shows a canary being rolled back (or promoted), on this machine, with nothing to install
+    Demo(demo::Arguments),
+    /// Starts, steers and explains rollouts of a running Serin
+    Rollout(rollout::Arguments),
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Schema => schema::run(),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Rollout(arguments) => rollout::run(&arguments),
+    }
+}
+
+/// It could not be done.
+const CAN_NOT: u8 = 2;
+/// The answer is no.
+const NO: u8 = 1;
+
+/// Says in one line why something can't be done.
+#[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
+fn can_not(why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("serin: {why}");
+    ExitCode::from(CAN_NOT)
+}
+
+/// Prints a result. A reader that has gone (`serin schema | head`) is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

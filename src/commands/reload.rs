@@ -1,0 +1,80 @@
+//! Taking a changed file: all of it, or nothing.
+
+use serin_config::{Config, wire::ReloadStatus};
+
+use super::{
+    config_file::{ConfigFile, LoadError},
+    serving::{Serving, unix_ms},
+};
+
+/// Reads the file again when asked, and remembers how that went.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    file: ConfigFile,
+    running: Config,
+    status: ReloadStatus,
+}
+
+impl Reloader {
+    pub(super) fn new(file: ConfigFile, running: Config) -> Self {
+        Self { file, running, status: ReloadStatus::default() }
+    }
+
+    /// Reads the file and puts its routes and services in force. A file that can't be taken whole changes
+    /// nothing; why stands in the log, in a metric and on the admin listener.
+    pub(super) async fn reload(&mut self, serving: &Serving) {
+        match self.take(serving).await {
+            Ok(generation) => {
+                self.status.succeeded += 1;
+                self.status.last_success_ms = unix_ms();
+                self.status.problems.clear();
+                tracing::info!(%generation, "configuration reloaded");
+            }
+            Err(problems) => {
+                self.status.failed += 1;
+                for problem in &problems {
+                    tracing::error!(%problem, "configuration not reloaded, the last good one stays");
+                }
+                self.status.problems = problems;
+            }
+        }
+        serving.proxy.note_reload(self.status.clone());
+    }
+
+    async fn take(&mut self, serving: &Serving) -> Result<serin_config::Generation, Vec<String>> {
+        let config = self.file.load().map_err(|error| match error {
+            LoadError::Problems(problems) => problems.to_string().lines().map(Into::into).collect(),
+            unreadable => vec![unreadable.to_string()],
+        })?;
+        let fixed = fixed_differences(&self.running, &config);
+        if !fixed.is_empty() {
+            return Err(fixed);
+        }
+        match serving.control.reload(config.catalogue.clone()).await {
+            Ok(plan) => {
+                self.running = config;
+                Ok(plan.generation())
+            }
+            Err(refused) => Err(vec![refused.to_string()]),
+        }
+    }
+}
+
+/// What only a restart can change.
+fn fixed_differences(running: &Config, wanted: &Config) -> Vec<String> {
+    let sections = [
+        ("listeners", running.listeners == wanted.listeners),
+        ("admin", running.admin == wanted.admin),
+        ("control", running.control == wanted.control),
+        ("telemetry", running.telemetry == wanted.telemetry),
+        ("limits", running.limits == wanted.limits),
+    ];
+    let changed = sections.into_iter().filter(|(_, same)| !same);
+    changed
+        .map(|(section, _)| {
+            format!(
+                "{section}: a change of this section needs a restart; routes and services can be reloaded"
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,43 @@
+//! Signals, as events of one loop.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What the outside asks of a running process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// SIGHUP: read the file again.
+    Reload,
+    /// SIGTERM or SIGINT: end in peace; a second one ends at once.
+    Stop,
+}
+
+/// The signals that a server listens to.
+#[derive(Debug)]
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        // A write beyond a file-size limit shall be an error of that write, not the end of the process.
+        // SIGXFSZ's default action is to kill; a handler that does nothing is enough.
+        drop(signal(SignalKind::from_raw(libc::SIGXFSZ))?);
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+        }
+    }
+}
