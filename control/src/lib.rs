@@ -14,6 +14,8 @@ mod api;
 mod clock;
 pub mod collect;
 pub mod command;
+#[cfg(test)]
+mod fixtures;
 pub mod journal;
 mod keeper;
 mod metrics;

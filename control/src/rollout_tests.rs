@@ -1,1 +1,119 @@
+//! The table of states and events. What moves weights by it is covered with the planner.
 
+use proptest::prelude::*;
+use serin_config::policy::OnTimeout;
+
+use super::*;
+use crate::fixtures::weight;
+
+fn weights() -> Vec<Weight> {
+    ["5%", "25%", "100%"].map(weight).to_vec()
+}
+
+fn on(state: State, event: Event) -> Result<State, StateError> {
+    state.on(event, &weights())
+}
+
+const RUNNING: State = State::Running { step: 0 };
+const PAUSED: State = State::Paused { step: 0 };
+const HELD: State = State::Held { step: 0, why: HeldFor::Evidence };
+const DRY: State = State::Held { step: 0, why: HeldFor::Traffic };
+
+#[test]
+fn a_failing_guard_takes_the_canary_out_in_every_live_state() {
+    for state in [RUNNING, PAUSED, HELD, DRY] {
+        assert_eq!(on(state, Event::Fail), Ok(State::RolledBack { why: RolledBackFor::Evidence }), "{state}");
+    }
+}
+
+#[test]
+fn a_pass_moves_on_unless_somebody_paused() {
+    assert_eq!(on(RUNNING, Event::Pass), Ok(State::Running { step: 1 }));
+    assert_eq!(on(HELD, Event::Pass), Ok(State::Running { step: 1 }));
+    assert_eq!(on(PAUSED, Event::Pass), Err(StateError::Unmoved(PAUSED)));
+}
+
+#[test]
+fn the_step_of_the_whole_is_the_end() {
+    let last = State::Running { step: 1 };
+    assert_eq!(on(last, Event::Pass), Ok(State::Promoted { why: PromotedBy::Evidence }));
+    assert_eq!(on(last, Event::Promote { full: false }), Ok(State::Promoted { why: PromotedBy::Command }));
+    assert_eq!(on(RUNNING, Event::Promote { full: true }), Ok(State::Promoted { why: PromotedBy::Command }));
+}
+
+#[test]
+fn a_step_without_traffic_is_held_and_goes_on_when_traffic_comes() {
+    assert_eq!(on(RUNNING, Event::TimedOutWithoutTraffic), Ok(DRY));
+    assert_eq!(on(DRY, Event::TrafficSeen), Ok(RUNNING));
+    assert_eq!(on(HELD, Event::TrafficSeen), Err(StateError::Unmoved(HELD)));
+    assert_eq!(on(DRY, Event::TimedOut(OnTimeout::Rollback)), Err(StateError::Unmoved(DRY)));
+}
+
+#[test]
+fn a_step_out_of_time_does_what_the_policy_says() {
+    assert_eq!(on(RUNNING, Event::TimedOut(OnTimeout::Hold)), Ok(HELD));
+    assert_eq!(on(RUNNING, Event::TimedOut(OnTimeout::Promote)), Ok(State::Running { step: 1 }));
+    assert_eq!(
+        on(RUNNING, Event::TimedOut(OnTimeout::Rollback)),
+        Ok(State::RolledBack { why: RolledBackFor::Timeout })
+    );
+    assert_eq!(on(PAUSED, Event::TimedOut(OnTimeout::Rollback)), Err(StateError::Unmoved(PAUSED)));
+}
+
+#[test]
+fn pause_and_resume_keep_the_step() {
+    assert_eq!(on(RUNNING, Event::Pause), Ok(PAUSED));
+    assert_eq!(on(HELD, Event::Pause), Ok(PAUSED));
+    assert_eq!(on(PAUSED, Event::Resume), Ok(RUNNING));
+    assert_eq!(on(HELD, Event::Resume), Ok(RUNNING));
+    assert_eq!(on(PAUSED, Event::Pause), Err(StateError::AlreadyPaused { step: 0 }));
+    assert_eq!(on(RUNNING, Event::Resume), Err(StateError::NotPaused { step: 0 }));
+}
+
+#[test]
+fn a_state_reads_back_from_json() {
+    for state in [RUNNING, PAUSED, DRY, State::Promoted { why: PromotedBy::Timeout }] {
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        Just(Event::Pass),
+        Just(Event::Fail),
+        Just(Event::TimedOut(OnTimeout::Hold)),
+        Just(Event::TimedOut(OnTimeout::Promote)),
+        Just(Event::TimedOut(OnTimeout::Rollback)),
+        Just(Event::TimedOutWithoutTraffic),
+        Just(Event::TrafficSeen),
+        Just(Event::Pause),
+        Just(Event::Resume),
+        any::<bool>().prop_map(|full| Event::Promote { full }),
+        Just(Event::Abort(AbortedBy::Command)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_ended_rollout_stays_ended_and_a_live_one_has_its_steps_weight(
+        events in proptest::collection::vec(any_event(), 0..40),
+    ) {
+        let weights = weights();
+        let mut state = RUNNING;
+        for event in events {
+            let next = state.on(event, &weights);
+            if !state.is_live() {
+                prop_assert_eq!(next, Err(StateError::Ended(state)));
+                continue;
+            }
+            let Ok(next) = next else { continue };
+            if let (Some(before), Some(after)) = (state.step(), next.step()) {
+                prop_assert!(after == before || after == before + 1, "{} after {}", next, state);
+                prop_assert_eq!(next.canary_weight(&weights), weights[after]);
+                prop_assert!(next.canary_weight(&weights) < Weight::WHOLE);
+            }
+            state = next;
+        }
+    }
+}

@@ -9,10 +9,18 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Service, policy::Step, wire::WindowReport};
-use serin_judge::{Evidence, State as Judged, Verdict, Window};
+use serin_config::{
+    Service,
+    policy::{OnTimeout, Step},
+    wire::WindowReport,
+};
+use serin_judge::{Evidence, Lacking, State as Judged, Verdict, Window};
 
 use crate::rollout::{Event, HeldFor, Rollout, State};
+
+/// How long the first window of a step may be under way before its absence is taken for an absence of
+/// traffic: proxies report each second, and a step may be that short.
+const FIRST_WINDOW_WAIT_MS: u64 = 5_000;
 
 /// What is stored of a watch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +111,10 @@ impl Watch {
         verdict: &Verdict,
     ) -> Option<(Event, String)> {
         let traffic = self.kept.counting && verdict.step.failures.canary.requests > 0;
-        let out_of_time = u128::from(self.kept.elapsed_ms) >= step.max_duration.as_millis();
+        let wait_ms = if self.kept.counting { 0 } else { FIRST_WINDOW_WAIT_MS };
+        let out_of_time =
+            u128::from(self.kept.elapsed_ms) >= step.max_duration.as_millis() + u128::from(wait_ms);
+        let promotes = service.rollout.on_timeout == OnTimeout::Promote;
         let moves = matches!(state, State::Running { .. } | State::Held { .. });
         match (verdict.state, state) {
             (Judged::Fail, _) => Some((Event::Fail, "a guard failed".into())),
@@ -113,6 +124,7 @@ impl Watch {
             (_, State::Held { why: HeldFor::Traffic, .. }) if traffic => {
                 Some((Event::TrafficSeen, "the canary has traffic".into()))
             }
+            (_, State::Running { .. }) if out_of_time && promotes && traffic && is_doubtful(verdict) => None,
             (_, State::Running { step: number }) if out_of_time => {
                 let after = format!("step {} was not decided within {:?}", number + 1, step.max_duration);
                 Some(if traffic {
@@ -141,6 +153,17 @@ impl Watch {
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.kept
     }
+}
+
+/// Whether there is something against the canary, though not enough to take it out. A step that ran out of
+/// time then waits on, even if the policy says `promote`: a weight never rises into a suspicion.
+fn is_doubtful(verdict: &Verdict) -> bool {
+    verdict.lacking.iter().any(|lacking| {
+        matches!(
+            lacking,
+            Lacking::Suspect { .. } | Lacking::OverLimit { .. } | Lacking::BothVersionsBreach { .. }
+        )
+    })
 }
 
 #[cfg(test)]

@@ -1,1 +1,166 @@
+//! Which windows count for what, and which clock a step runs on.
 
+use serin_config::{Generation, policy::OnTimeout};
+
+use super::*;
+use crate::{
+    fixtures::{name, policy, report, shop, version, weight},
+    rollout::RolledBackFor,
+};
+
+const START: Generation = Generation(10);
+
+fn rollout(state: State, step_generation: u64) -> Rollout {
+    Rollout {
+        id: 1,
+        service: name("shop"),
+        canary: version("v2"),
+        stable: version("v1"),
+        rules: String::new(),
+        weights: ["10%", "50%", "100%"].map(weight).to_vec(),
+        state,
+        start_generation: START,
+        step_generation: Generation(step_generation),
+        started_ms: 0,
+        step_began_ms: 0,
+        ended_ms: None,
+        verdict: None,
+    }
+}
+
+fn running() -> Rollout {
+    rollout(State::Running { step: 0 }, 10)
+}
+
+fn look(watch: &mut Watch, rollout: &Rollout, now_ms: u64) -> (Verdict, Option<Event>) {
+    let look = watch.look(rollout, &shop(), now_ms).unwrap();
+    (look.verdict, look.event.map(|(event, _)| event))
+}
+
+#[test]
+fn windows_from_before_the_rollout_are_not_its_evidence() {
+    let rollout = running();
+    let mut watch = Watch::new(&rollout, &shop(), None, 0);
+    watch.observe(&rollout, &report(1, Generation(9), (100, 100), (900, 0)));
+    let (verdict, event) = look(&mut watch, &rollout, 1_000);
+    assert_eq!((verdict.canary.requests, event), (0, None));
+}
+
+#[test]
+fn windows_of_the_step_before_are_evidence_but_do_not_count_for_the_step() {
+    let before = running();
+    let mut watch = Watch::new(&before, &shop(), None, 0);
+    watch.observe(&before, &report(1, START, (100, 0), (900, 0)));
+    let after = rollout(State::Running { step: 1 }, 11);
+    watch.follow(&before, &after, 1_000);
+    watch.observe(&after, &report(2, START, (100, 0), (900, 0)));
+    let (verdict, _) = look(&mut watch, &after, 2_000);
+    assert_eq!(verdict.canary.requests, 200);
+    assert!(!watch.checkpoint().counting);
+    watch.observe(&after, &report(3, Generation(11), (7, 0), (7, 0)));
+    let (verdict, _) = look(&mut watch, &after, 3_000);
+    assert_eq!((verdict.canary.requests, verdict.step.failures.canary.requests), (207, 7));
+}
+
+#[test]
+fn a_step_does_not_pass_on_what_was_counted_before_it() {
+    let before = running();
+    let mut watch = Watch::new(&before, &shop(), None, 0);
+    for second in 1..=30 {
+        watch.observe(&before, &report(second, START, (1_000, 0), (9_000, 0)));
+    }
+    assert_eq!(look(&mut watch, &before, 30_000).1, Some(Event::Pass));
+    let after = rollout(State::Running { step: 1 }, 11);
+    watch.follow(&before, &after, 30_000);
+    assert_eq!(look(&mut watch, &after, 45_000).1, None);
+}
+
+#[test]
+fn a_failing_canary_is_taken_out_while_paused_and_held() {
+    for state in [
+        State::Running { step: 0 },
+        State::Paused { step: 0 },
+        State::Held { step: 0, why: HeldFor::Evidence },
+        State::Held { step: 0, why: HeldFor::Traffic },
+    ] {
+        let rollout = rollout(state, 10);
+        let mut watch = Watch::new(&rollout, &shop(), None, 0);
+        let failed = (1..=60).any(|second| {
+            watch.observe(&rollout, &report(second, START, (100, 100), (900, 0)));
+            look(&mut watch, &rollout, second * 1_000).1 == Some(Event::Fail)
+        });
+        assert!(failed, "{state}");
+    }
+}
+
+#[test]
+fn a_step_without_traffic_is_held_whatever_the_policy_says() {
+    let mut service = shop();
+    service.rollout.on_timeout = OnTimeout::Rollback;
+    let rollout = running();
+    let mut watch = Watch::new(&rollout, &service, None, 0);
+    watch.observe(&rollout, &report(1, START, (0, 0), (900, 0)));
+    let event =
+        |watch: &mut Watch, now_ms| watch.look(&rollout, &service, now_ms).unwrap().event.map(|one| one.0);
+    assert_eq!(event(&mut watch, 59_999), None);
+    assert_eq!(event(&mut watch, 60_000), Some(Event::TimedOutWithoutTraffic));
+    watch.observe(&rollout, &report(2, START, (1, 0), (900, 0)));
+    assert_eq!(event(&mut watch, 61_000), Some(Event::TimedOut(OnTimeout::Rollback)));
+}
+
+#[test]
+fn a_timeout_does_not_promote_a_canary_that_is_over_its_limit() {
+    let mut service = shop();
+    service.rollout.on_timeout = OnTimeout::Promote;
+    service.rollout.guards.max_error_rate = Some(weight("1%"));
+    let rollout = running();
+    let mut watch = Watch::new(&rollout, &service, None, 0);
+    watch.observe(&rollout, &report(1, START, (50, 1), (50, 1)));
+    let look = watch.look(&rollout, &service, 60_000).unwrap();
+    assert!(look.event.is_none(), "{look:?}");
+    watch.observe(&rollout, &report(2, START, (500, 0), (500, 0)));
+    let event = watch.look(&rollout, &service, 61_000).unwrap().event.map(|one| one.0);
+    assert_eq!(event, Some(Event::TimedOut(OnTimeout::Promote)));
+}
+
+#[test]
+fn neither_a_pause_nor_a_restart_runs_a_step_out_of_its_time() {
+    let running = running();
+    let paused = rollout(State::Paused { step: 0 }, 10);
+    let mut watch = Watch::new(&running, &shop(), None, 0);
+    watch.observe(&running, &report(1, START, (1, 0), (1, 0)));
+    watch.follow(&running, &paused, 30_000);
+    assert_eq!(look(&mut watch, &paused, 500_000).1, None);
+    watch.follow(&paused, &running, 500_000);
+    assert_eq!(look(&mut watch, &running, 510_000).0.step.elapsed_ms, 40_000);
+
+    let mut again = Watch::new(&running, &shop(), Some(watch.checkpoint().clone()), 9_000_000);
+    let (verdict, event) = look(&mut again, &running, 9_001_000);
+    assert_eq!((verdict.step.elapsed_ms, verdict.canary.requests, event), (41_000, 1, None));
+}
+
+#[test]
+fn a_held_step_that_is_resumed_gets_its_time_again() {
+    let held = rollout(State::Held { step: 0, why: HeldFor::Evidence }, 10);
+    let mut watch = Watch::new(&held, &shop(), None, 0);
+    assert_eq!(look(&mut watch, &held, 100_000).1, None);
+    watch.follow(&held, &running(), 100_000);
+    assert_eq!(look(&mut watch, &running(), 101_000).0.step.elapsed_ms, 1_000);
+}
+
+#[test]
+fn evidence_of_another_rollout_is_not_resumed() {
+    let mut watch = Watch::new(&running(), &shop(), None, 0);
+    watch.observe(&running(), &report(1, START, (100, 100), (100, 0)));
+    let other = Rollout { id: 2, ..running() };
+    let fresh = Watch::new(&other, &shop(), Some(watch.checkpoint().clone()), 0);
+    assert_eq!(fresh.checkpoint().evidence, Evidence::new(&policy()));
+    assert_eq!(fresh.rollout(), 2);
+}
+
+#[test]
+fn an_ended_rollout_is_not_looked_at() {
+    let mut watch = Watch::new(&running(), &shop(), None, 0);
+    let ended = rollout(State::RolledBack { why: RolledBackFor::Evidence }, 11);
+    assert!(watch.look(&ended, &shop(), 1_000).is_none());
+}

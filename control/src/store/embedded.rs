@@ -24,8 +24,6 @@ use super::{
 
 /// The layout of the tables below.
 const SCHEMA: u64 = 1;
-/// The file in the state directory.
-const FILE: &str = "serin.redb";
 /// Pages that redb may keep in memory; the whole state is a few megabytes, and read once.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -51,20 +49,18 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the store in a directory, and makes it there if it is new.
-    pub fn open(directory: &Path) -> Result<Self, OpenError> {
-        match directory.metadata() {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(OpenError::NotADirectory(directory.into())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(OpenError::Missing(directory.into()));
-            }
-            Err(error) => return Err(open_error(directory, &error.into())),
+    /// Opens the store in this file, and makes it if it is new; its directory must be there.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if path.is_dir() {
+            return Err(OpenError::Directory(path.into()));
         }
-        let path = directory.join(FILE);
-        let file = path.clone();
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+            return Err(OpenError::Missing { file: path.into(), directory: directory.into() });
+        }
+        let file = path.to_path_buf();
         let opener = Box::new(move || Database::builder().set_cache_size(CACHE_BYTES).create(&file));
-        Self::with_opener(path, opener)
+        Self::with_opener(path.into(), opener)
     }
 
     /// A store over whatever the opener opens; the path is for messages.

@@ -7,17 +7,26 @@ use serin_config::Generation;
 /// Why the store can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory is not there.
-    #[error("the state directory {} does not exist: create it (mkdir -p {}), or name another one as control.state", .0.display(), .0.display())]
-    Missing(PathBuf),
-    /// Something else has its name.
-    #[error("{} is not a directory: name a directory as control.state", .0.display())]
-    NotADirectory(PathBuf),
+    /// The directory that it should be in is not there.
+    #[error(
+        "the store {} can't be opened: its directory does not exist; create it (mkdir -p {}), or set another control.state",
+        file.display(),
+        directory.display()
+    )]
+    Missing {
+        /// The file.
+        file: PathBuf,
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// A directory has its name.
+    #[error("the store {} can't be opened: it is a directory; control.state names a file", .0.display())]
+    Directory(PathBuf),
     /// This user may not write there.
-    #[error("{} can't be written by this user: give it to the user that runs serin, or name another directory as control.state", .0.display())]
+    #[error("the store {} can't be opened: this user may not write it; give it and its directory to the user that runs serin, or set another control.state", .0.display())]
     Denied(PathBuf),
     /// Another process has it open.
-    #[error("{} is in use by another process: stop that serin, or give this one its own control.state", .0.display())]
+    #[error("the store {} is in use by another process: stop that serin, or give this one its own control.state", .0.display())]
     Locked(PathBuf),
     /// The file is something else, or damaged.
     #[error("{} is not a store of serin, or it is damaged ({why}): move it away, or restore it from a copy", path.display())]
@@ -28,7 +37,7 @@ pub enum OpenError {
         why: String,
     },
     /// A newer serin wrote it.
-    #[error("{} was written by a newer serin (schema {found}, this one knows {known}): run that version, or move the file away", path.display())]
+    #[error("the store {} was written by a newer serin (schema {found}, this one knows {known}): run that version, or move the file away", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -38,7 +47,7 @@ pub enum OpenError {
         known: u64,
     },
     /// Anything else.
-    #[error("{} can't be opened: {why}", path.display())]
+    #[error("the store {} can't be opened: {why}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -59,10 +68,10 @@ pub enum StoreError {
         found: Generation,
     },
     /// The disk is full.
-    #[error("the disk under {} is full: free some space and try again; traffic is not affected", .0.display())]
+    #[error("the disk under the store {} is full: free some space and try again; weights stay as they are, traffic is not affected", .0.display())]
     Full(PathBuf),
     /// Anything else.
-    #[error("{} can't be written ({why}): weights stay as they are, traffic is not affected", path.display())]
+    #[error("the store {} can't be written ({why}): weights stay as they are, traffic is not affected", path.display())]
     Io {
         /// The file.
         path: PathBuf,
