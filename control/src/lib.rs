@@ -15,6 +15,7 @@ mod clock;
 pub mod collect;
 pub mod command;
 #[cfg(test)]
+#[allow(dead_code, reason = "the tests over real sockets use the rest")]
 mod fixtures;
 pub mod journal;
 mod keeper;

@@ -6,6 +6,8 @@
 
 mod embedded;
 mod error;
+#[cfg(test)]
+pub(crate) mod fault;
 
 use std::{collections::BTreeMap, sync::Arc};
 

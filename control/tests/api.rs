@@ -1,0 +1,314 @@
+//! The API over real sockets, with the thread and the channels behind it.
+//!
+//! What is decided is covered beside the planner; that it survives a crash or a full disk, beside the keeper.
+
+#[path = "../src/fixtures.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod fixtures;
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use fixtures::{canary_share, catalogue, config, report, shop, split, weight};
+use serde_json::{Value, json};
+use serin_config::{Address, Plan, Service, secret::Secret};
+use serin_control::{ControlPlane, Handle, OpenError, ServeError};
+
+const SOON: Duration = Duration::from_secs(10);
+
+struct World {
+    runtime: tokio::runtime::Runtime,
+    handle: Handle,
+    pushed: Arc<Mutex<Vec<Arc<Plan>>>>,
+}
+
+impl World {
+    fn start(config: &serin_config::Config) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let pushed: Arc<Mutex<Vec<Arc<Plan>>>> = Arc::default();
+        let sink = pushed.clone();
+        let push = Box::new(move |plan| sink.lock().unwrap().push(plan));
+        let control = ControlPlane::open(config, 1).unwrap();
+        let handle = runtime.block_on(control.serve(push)).unwrap();
+        Self { runtime, handle, pushed }
+    }
+
+    fn address(&self) -> SocketAddr {
+        let Address::Tcp(address) = self.handle.address() else { panic!("a TCP address") };
+        address
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        self.send(method, path, "content-type: application/json\r\n", &body)
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        self.call("GET", path, None)
+    }
+
+    fn steer(&self, body: &Value) -> Reply {
+        self.call("POST", "/v1/services/shop/rollout", Some(body))
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+        let host =
+            if headers.contains("host:") { String::new() } else { format!("host: {}\r\n", self.address()) };
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\n");
+        Reply::to(
+            TcpStream::connect(self.address()).unwrap(),
+            &format!("{head}connection: close\r\n\r\n{body}"),
+        )
+    }
+
+    fn stop(self) {
+        self.runtime.block_on(self.handle.shutdown());
+    }
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn to(mut stream: impl Read + Write, request: &str) -> Self {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The problem's kind; checks that it is one, and that it has all its members.
+    fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{self:?}");
+        assert!(self.head.contains("content-type: application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+        problem["type"].as_str().unwrap().strip_prefix("urn:serin:problem:").unwrap().to_owned()
+    }
+}
+
+fn shop_in(directory: &Path) -> serin_config::Config {
+    config(vec![shop()], directory.join("state.redb"))
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !is() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn weights_are_read_set_and_journalled() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let service = world.get("/v1/services/shop").json();
+    assert_eq!(service["weights"], json!({ "v1": "100%", "v2": "0%" }));
+    let generation = service["generation"].as_u64().unwrap();
+
+    let body =
+        json!({ "weights": { "v1": "97.5%", "v2": "2.5%" }, "if_generation": generation, "reason": "try" });
+    let set = world.call("PUT", "/v1/services/shop/weights", Some(&body));
+    assert_eq!(set.status, 200, "{set:?}");
+    assert_eq!(set.json()["generation"], generation + 1);
+    assert_eq!(set.json()["stored"], true);
+    assert_eq!(canary_share(world.pushed.lock().unwrap().last().unwrap()), weight("2.5%"));
+
+    let stale = world.call("PUT", "/v1/services/shop/weights", Some(&body));
+    assert_eq!(stale.problem(409), "stale-generation");
+    let current = &stale.json()["current"];
+    assert_eq!(current["generation"], generation + 1);
+    assert_eq!(current["services"]["shop"]["weights"]["v2"], "2.5%");
+
+    assert_eq!(world.get("/v1/plan").json()["generation"], generation + 1);
+    let list = world.get("/v1/services").json();
+    assert_eq!(list["services"][0]["weights"]["v1"], "97.5%");
+    let journal = world.get("/v1/journal?service=shop&limit=1").json();
+    let entry = &journal["entries"][0];
+    assert_eq!(
+        (&entry["actor"], &entry["action"], &entry["reason"]),
+        (&json!("api"), &json!("set_weights"), &json!("try"))
+    );
+    assert_eq!(entry["from"]["v2"], "0%");
+    assert_eq!(entry["to"]["v2"], "2.5%");
+    let before = entry["sequence"].as_u64().unwrap();
+    let earlier = world.get(&format!("/v1/journal?before={before}")).json();
+    assert_eq!(earlier["entries"][0]["sequence"], before - 1);
+    world.stop();
+}
+
+#[test]
+fn a_rollout_is_steered_and_a_failing_canary_rolled_back_and_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    assert_eq!(world.get("/v1/services/shop/rollout").problem(404), "no-rollout");
+    assert_eq!(world.steer(&json!({ "action": "pause" })).problem(409), "no-rollout");
+    assert_eq!(world.steer(&json!({ "action": "start", "reason": "v2 is out" })).status, 200);
+    assert_eq!(world.steer(&json!({ "action": "start" })).problem(409), "rollout-in-progress");
+    assert_eq!(world.steer(&json!({ "action": "pause" })).json()["rollout"]["state"], "paused");
+    assert_eq!(world.steer(&json!({ "action": "resume" })).json()["rollout"]["state"], "running");
+    assert_eq!(world.steer(&json!({ "action": "resume" })).problem(409), "rollout-state");
+    assert_eq!(world.steer(&json!({ "action": "pause", "full": true })).problem(422), "full-without-promote");
+    let next = world.steer(&json!({ "action": "promote" })).json();
+    assert_eq!((&next["rollout"]["step"], &next["weights"]["v2"]), (&json!(1), &json!("50%")));
+
+    let windows = world.handle.windows();
+    let generation = serin_config::Generation(next["generation"].as_u64().unwrap());
+    for sequence in 1..=60 {
+        windows.blocking_send(report(sequence, generation, (500, 250), (500, 0))).unwrap();
+    }
+    until("the rollback", || world.get("/v1/services/shop/rollout").json()["state"] == "rolled_back");
+    assert_eq!(world.get("/v1/services/shop").json()["weights"]["v2"], "0%");
+    assert_eq!(canary_share(world.pushed.lock().unwrap().last().unwrap()), weight("0%"));
+
+    let rollout = world.get("/v1/services/shop/rollout").json();
+    assert_eq!(rollout["verdict"]["state"], "fail");
+    let text = world.get("/v1/services/shop/rollout/explain");
+    assert!(text.head.contains("content-type: text/plain"), "{text:?}");
+    for part in ["Rollout 1 of service shop", "v2 is out", "roll back", "Rolled back: "] {
+        assert!(text.body.contains(part), "no \"{part}\" in:\n{}", text.body);
+    }
+    let told =
+        world.send("GET", "/v1/services/shop/rollout/explain", "accept: application/json\r\n", "").json();
+    assert_eq!(told["lines"].as_array().unwrap().len(), text.body.lines().count());
+    assert_eq!(told["journal"].as_array().unwrap().last().unwrap()["action"], "roll_back");
+    world.stop();
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_before_anything_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let weights = "/v1/services/shop/weights";
+    let put = |body: &str| world.send("PUT", weights, "content-type: application/json\r\n", body);
+
+    assert_eq!(world.get("/v2").problem(404), "no-such-path");
+    assert_eq!(world.get("/v1/services/blog").problem(404), "no-such-service");
+    assert_eq!(world.get("/v1/services/%20").problem(404), "no-such-service");
+    assert_eq!(world.call("DELETE", weights, None).problem(405), "wrong-method");
+    assert_eq!(world.get("/v1/journal?limit=0").problem(400), "malformed-query");
+    assert_eq!(world.get("/v1/journal?colour=red").problem(400), "malformed-query");
+    let malformed = put("{\n  \"weights\": nonsense }");
+    assert_eq!(malformed.problem(400), "malformed-body");
+    assert_eq!(malformed.json()["line"], 2);
+    assert_eq!(
+        put(r#"{"weights":{"v1":"100%"},"if_generation":1,"force":true}"#).problem(400),
+        "malformed-body"
+    );
+    assert_eq!(put(r#"{"weights":{"v1":"100"},"if_generation":1}"#).problem(400), "malformed-body");
+    let missing = put(r#"{"weights":{"v1":"100%"}}"#);
+    assert_eq!(missing.problem(428), "generation-required");
+    assert_eq!(missing.json()["generation"], 1);
+    assert_eq!(put(r#"{"weights":{"v1":"99%"},"if_generation":1}"#).problem(422), "not-a-split");
+    assert_eq!(put(r#"{"weights":{"v1":"50%","v1":"50%"},"if_generation":1}"#).problem(422), "not-a-split");
+    assert_eq!(put(r#"{"weights":{"v9":"100%"},"if_generation":1}"#).problem(422), "no-such-version");
+    assert_eq!(put(&format!("\"{}\"", "x".repeat(70_000))).problem(413), "body-too-large");
+    assert_eq!(world.send("PUT", weights, "content-type: text/plain\r\n", "{}").problem(415), "not-json");
+    let rebound = world.send("GET", "/v1/plan", "host: evil.example\r\n", "");
+    assert_eq!(rebound.problem(421), "host-refused");
+    assert_eq!(world.send("GET", "/v1/plan", "host: localhost:1\r\n", "").status, 200);
+
+    assert_eq!(world.get("/v1/plan").json()["generation"], 1);
+    assert!(world.pushed.lock().unwrap().is_empty());
+    world.stop();
+}
+
+#[test]
+fn with_a_token_nobody_else_reads_or_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = shop_in(directory.path());
+    config.control.token = Some(Secret::new("open sesame".into()));
+    let world = World::start(&config);
+    let with = |header: &str| world.send("GET", "/v1/plan", header, "");
+    let refused = with("");
+    assert_eq!(refused.problem(401), "unauthorized");
+    assert!(refused.head.contains("www-authenticate: bearer"), "{refused:?}");
+    assert_eq!(with("authorization: Bearer open\r\n").problem(401), "unauthorized");
+    assert_eq!(with("authorization: Basic open sesame\r\n").problem(401), "unauthorized");
+    assert_eq!(with("authorization: Bearer open sesame\r\n").status, 200);
+    assert_eq!(with("authorization: Bearer open sesame\r\nhost: control.example\r\n").status, 200);
+    assert_eq!(world.send("GET", "/nowhere", "", "").problem(401), "unauthorized");
+    world.stop();
+}
+
+#[test]
+fn the_api_listens_on_a_unix_socket_and_replaces_a_dead_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let mut config = shop_in(directory.path());
+    config.control.address = Address::Unix(path.clone());
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let world = World::start(&config);
+    let request = "GET /v1/plan HTTP/1.1\r\nhost: serin\r\nconnection: close\r\n\r\n";
+    assert_eq!(Reply::to(UnixStream::connect(&path).unwrap(), request).status, 200);
+    world.stop();
+    assert!(!path.exists(), "the socket's file is taken away");
+}
+
+#[test]
+fn what_stands_against_a_start_is_told_in_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = shop_in(directory.path());
+    let world = World::start(&config);
+    let locked = ControlPlane::open(&config, 1).unwrap_err();
+    assert!(matches!(locked, OpenError::Store(_)) && locked.to_string().contains("in use"), "{locked}");
+
+    let mut second = shop_in(directory.path());
+    second.control.state = directory.path().join("second.redb");
+    second.control.address = world.handle.address();
+    let control = ControlPlane::open(&second, 1).unwrap();
+    let taken = world.runtime.block_on(control.serve(Box::new(|_| {}))).unwrap_err();
+    assert!(matches!(taken, ServeError::InUse(_)) && taken.to_string().contains("in use"), "{taken}");
+    world.stop();
+    ControlPlane::open(&config, 1).unwrap();
+}
+
+#[test]
+fn a_reload_is_taken_or_refused_whole_and_a_restart_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = shop_in(directory.path());
+    let world = World::start(&config);
+    world.steer(&json!({ "action": "start" }));
+    let changed = || catalogue(vec![Service { split: split("v2 1% v1 99%"), ..shop() }]);
+    let refused = world.runtime.block_on(world.handle.reload(changed())).unwrap_err();
+    assert!(refused.to_string().contains("shop") && refused.to_string().contains("abort"), "{refused}");
+    let generation = world.get("/v1/plan").json()["generation"].as_u64().unwrap();
+    world.stop();
+
+    let world = World::start(&config);
+    let plan = world.get("/v1/plan").json();
+    assert!(plan["generation"].as_u64().unwrap() > generation);
+    assert_eq!(plan["services"][0]["weights"]["v2"], "10%");
+    assert_eq!(world.get("/v1/services/shop/rollout").json()["state"], "running");
+    world.steer(&json!({ "action": "abort" }));
+    let plan = world.runtime.block_on(world.handle.reload(changed())).unwrap();
+    assert_eq!(canary_share(&plan), weight("1%"));
+    assert!(Arc::ptr_eq(&plan, world.pushed.lock().unwrap().last().unwrap()));
+    let status = world.handle.status();
+    assert_eq!(
+        status.borrow().services["shop"].earlier.len(),
+        0,
+        "the last rollout is shown as the last one"
+    );
+    world.stop();
+}
