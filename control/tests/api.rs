@@ -1,6 +1,7 @@
 //! The API over real sockets, with the thread and the channels behind it.
 //!
 //! What is decided is covered beside the planner; that it survives a crash or a full disk, beside the keeper.
+#![cfg(test)]
 
 #[path = "../src/fixtures.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
