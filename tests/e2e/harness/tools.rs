@@ -30,8 +30,9 @@ impl Nginx {
         let [address] = free_addresses();
         let at = directory.path().display();
         let log = directory.path().join("access.log");
+        // One process, so that nothing outlives it when it is killed.
         let config = format!(
-            "daemon off; worker_processes 1; pid {at}/nginx.pid; error_log stderr warn;\n\
+            "daemon off; master_process off; pid {at}/nginx.pid; error_log stderr warn;\n\
              events {{ worker_connections 4096; }}\n\
              http {{\n\
                log_format seen '$status $http_traceparent';\n\
