@@ -24,7 +24,7 @@ pub enum CommandError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// It could not be stored, and so was not done. It may be sent again.
-    #[error(transparent)]
+    #[error("{0}; until then weights stay as they are, and traffic is not affected")]
     Store(#[from] StoreError),
     /// Too many others wait. It was not done, and may be sent again.
     #[error("too many commands wait already: try again")]

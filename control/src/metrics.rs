@@ -12,8 +12,14 @@ const STORE_ERRORS: &str = "serin_control_store_errors_total";
 const SPLIT: &str = "serin_split_weight_ratio";
 const STEP: &str = "serin_rollout_step";
 
-/// Says what each metric means; once, before the first is written.
-pub(crate) fn describe() {
+/// Shows everything anew. Each second, since whoever collects metrics may be installed after the first
+/// decision, and would otherwise wait for the next one.
+pub(crate) fn refresh(now: &State) {
+    describe();
+    state(None, now);
+}
+
+fn describe() {
     describe_counter!(DECISIONS, "Decisions of the control plane, by service and action.");
     describe_counter!(WINDOWS_RECEIVED, "Windows of counts that were taken from proxies.");
     describe_counter!(WINDOWS_DUPLICATE, "Windows that had been taken before, and were dropped.");
@@ -22,7 +28,7 @@ pub(crate) fn describe() {
     describe_gauge!(SPLIT, "The share of a version in its service's traffic, 0 to 1.");
     describe_gauge!(STEP, "The step of the rollout in progress, from 1; 0 while none is.");
     for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, STORE_ERRORS] {
-        counter!(name).absolute(0);
+        counter!(name).increment(0);
     }
 }
 

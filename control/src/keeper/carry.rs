@@ -164,7 +164,10 @@ impl Keeper {
             Err(failure) => {
                 metrics::store_failed();
                 if !std::mem::replace(&mut self.failing, true) {
-                    error!(generation = commit.generation.0, "{failure}");
+                    error!(
+                        generation = commit.generation.0,
+                        "{failure}; no weight is raised before it can be written"
+                    );
                 }
                 Err(failure)
             }

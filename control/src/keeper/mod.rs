@@ -132,8 +132,6 @@ impl Keeper {
             retry_due_ms: now_ms,
         };
         keeper.remember(&commit);
-        metrics::describe();
-        metrics::state(None, &keeper.state);
         keeper.publish();
         Ok(keeper)
     }
@@ -191,6 +189,7 @@ impl Keeper {
                 self.publish();
             }
             Event::Tick => {
+                metrics::refresh(&self.state);
                 self.save_unsaved(now_ms);
                 self.look_at_all(now_ms);
                 if now_ms >= self.checkpoint_due_ms {

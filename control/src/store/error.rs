@@ -68,10 +68,10 @@ pub enum StoreError {
         found: Generation,
     },
     /// The disk is full.
-    #[error("the disk under the store {} is full: free some space and try again; weights stay as they are, traffic is not affected", .0.display())]
+    #[error("the disk under the store {} is full: free some space", .0.display())]
     Full(PathBuf),
     /// Anything else.
-    #[error("the store {} can't be written ({why}): weights stay as they are, traffic is not affected", path.display())]
+    #[error("the store {} can't be written: {why}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
