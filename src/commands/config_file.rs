@@ -13,7 +13,7 @@ use serin_config::{
 #[derive(Debug, Clone, Args)]
 pub(super) struct ConfigFile {
     /// The configuration file (YAML)
-    #[arg(short, long = "config", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
     pub(super) path: PathBuf,
 }
 

@@ -12,11 +12,9 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST_SEEN: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Said by others and not kept up by us: an untrusted peer's copy must not get through.
-const SAID_BY_OTHERS: [HeaderName; 3] = [
-    HeaderName::from_static("forwarded"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-];
+fn is_said_by_others(name: &str) -> bool {
+    matches!(name, "forwarded" | "x-forwarded-port" | "x-forwarded-server" | "x-real-ip")
+}
 
 /// The client's address: the peer's own, or what a trusted peer says of it.
 pub fn client(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
@@ -41,16 +39,17 @@ pub fn client(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> 
 /// Writes the headers for the endpoint. `peer` is the peer's address as a header value, absent for a Unix
 /// socket; must be called before `host` is changed.
 pub fn write(headers: &mut HeaderMap, peer: Option<&HeaderValue>, trusted: bool) {
-    if !trusted {
-        for name in SAID_BY_OTHERS {
+    if !trusted && headers.keys().any(|name| is_said_by_others(name.as_str())) {
+        let said: Vec<_> = headers.keys().filter(|name| is_said_by_others(name.as_str())).cloned().collect();
+        for name in said {
             headers.remove(name);
         }
     }
-    match (peer, headers.contains_key(&FOR)) {
-        (Some(peer), true) if trusted => lengthen(headers, peer),
-        (Some(peer), _) => drop(headers.insert(FOR, peer.clone())),
-        (None, _) if !trusted => drop(headers.remove(FOR)),
-        (None, _) => {}
+    match peer {
+        Some(peer) if trusted && headers.contains_key(&FOR) => lengthen(headers, peer),
+        Some(peer) => drop(headers.insert(FOR, peer.clone())),
+        None if !trusted => drop(headers.remove(FOR)),
+        None => {}
     }
     if !(trusted && headers.contains_key(&HOST_SEEN)) {
         match headers.get(HOST).cloned() {

@@ -23,12 +23,9 @@ use crate::clock;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's body on its way to the endpoint.
+/// A request's body on its way to the endpoint. Most requests have none, and cost nothing here.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
-    incoming: Option<Incoming>,
-    client: Rc<ClientSide>,
-}
+pub(crate) struct RequestBody(Option<(Incoming, Rc<ClientSide>)>);
 
 /// What the request's body tells of its client.
 #[derive(Debug, Default)]
@@ -39,10 +36,6 @@ pub(crate) struct ClientSide {
 }
 
 impl ClientSide {
-    pub(crate) fn new(activity: Rc<Activity>) -> Rc<Self> {
-        Rc::new(Self { failed: Cell::new(false), answered: Cell::new(false), activity })
-    }
-
     /// Whether the body broke off on the client's side.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.get()
@@ -56,8 +49,14 @@ impl ClientSide {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, client: Rc<ClientSide>) -> Self {
-        Self { incoming: Some(incoming).filter(|body| !body.is_end_stream()), client }
+    pub(crate) fn new(incoming: Incoming, activity: Rc<Activity>) -> Self {
+        let client = || Rc::new(ClientSide { activity, ..ClientSide::default() });
+        Self((!incoming.is_end_stream()).then(|| (incoming, client())))
+    }
+
+    /// What the body will tell of its client; none if there is no body.
+    pub(crate) fn client_side(&self) -> Option<Rc<ClientSide>> {
+        self.0.as_ref().map(|(_, client)| client.clone())
     }
 }
 
@@ -69,22 +68,21 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = self.get_mut();
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let Some((incoming, client)) = &mut self.get_mut().0 else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
-        this.client.activity.body_awaited.set(polled.is_pending() && !this.client.answered.get());
+        client.activity.body_awaited.set(polled.is_pending() && !client.answered.get());
         if let Poll::Ready(Some(Err(_))) = &polled {
-            this.client.failed.set(true);
+            client.failed.set(true);
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.0.as_ref().is_none_or(|(incoming, _)| incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |(incoming, _)| incoming.size_hint())
     }
 }
 
@@ -115,27 +113,29 @@ pub(crate) struct StreamLimits {
 pub(crate) struct Streaming {
     incoming: Incoming,
     /// Absent once the body has ended.
-    running: Option<(Upstream, Exchange)>,
+    running: Option<(Box<Upstream>, Exchange)>,
     pool: Rc<Pool>,
     outcome: Outcome,
     /// A gRPC response has its status in its trailers.
     grpc: bool,
     limits: StreamLimits,
-    last_piece: Instant,
+    /// When the wait for the next piece began; none while pieces come without one.
+    waiting_since: Option<Instant>,
+    has_waited: bool,
 }
 
 impl Streaming {
     /// Begins to stream. `outcome` is what it will be if the body comes to its end.
     pub(crate) fn begin(
         incoming: Incoming,
-        (upstream, exchange): (Upstream, Exchange),
+        (upstream, exchange): (Box<Upstream>, Exchange),
         pool: Rc<Pool>,
         (outcome, grpc): (Outcome, bool),
         limits: StreamLimits,
-        now: Instant,
     ) -> Self {
         let running = Some((upstream, exchange));
-        let mut body = Self { incoming, running, pool, outcome, grpc, limits, last_piece: now };
+        let mut body =
+            Self { incoming, running, pool, outcome, grpc, limits, waiting_since: None, has_waited: false };
         if body.incoming.is_end_stream() {
             body.complete();
         }
@@ -144,18 +144,22 @@ impl Streaming {
 
     /// The body has come whole: count the attempt, and keep the connection for the next.
     fn complete(&mut self) {
-        if let Some((upstream, exchange)) = self.running.take() {
+        if let Some((upstream, mut exchange)) = self.running.take() {
+            let now = clock::now();
+            if !self.has_waited {
+                exchange.answered_at_once(now);
+            }
             // A gRPC response without a status broke off, whatever its HTTP status says.
             let unfinished = self.grpc && self.outcome == Outcome::Ok;
-            exchange.finish(if unfinished { Outcome::GrpcError } else { self.outcome });
-            self.pool.put_back(upstream, self.last_piece);
+            exchange.finish(if unfinished { Outcome::GrpcError } else { self.outcome }, now);
+            self.pool.put_back(upstream, now);
         }
     }
 
     /// The body was cut short: count that, and close the connection.
     fn fail(&mut self, outcome: Outcome) {
         if let Some((_closed, exchange)) = self.running.take() {
-            exchange.finish(outcome);
+            exchange.finish(outcome, clock::now());
         }
     }
 
@@ -168,7 +172,7 @@ impl Streaming {
         }
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.last_piece = clock::now();
+                self.waiting_since = None;
                 if let (true, Some(trailers)) = (self.grpc, frame.trailers_ref()) {
                     self.read_status(trailers);
                 }
@@ -196,7 +200,9 @@ impl Streaming {
     }
 
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<BoxError> {
-        let idle = self.limits.idle.map(|idle| (self.last_piece + idle, Outcome::IdleTimeout));
+        self.has_waited = true;
+        let since = *self.waiting_since.get_or_insert_with(clock::now);
+        let idle = self.limits.idle.map(|idle| (since + idle, Outcome::IdleTimeout));
         let total = self.limits.total.map(|deadline| (deadline, Outcome::TotalTimeout));
         let Some((deadline, outcome)) = idle.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)
         else {

@@ -27,30 +27,31 @@ pub(crate) async fn forward(
     mut exchange: Exchange,
     request: Request<RequestBody>,
     timeouts: &Timeouts,
-    client: &ClientSide,
+    client: Option<&ClientSide>,
 ) -> Response<ResponseBody> {
     let total = timeouts.total.map(|total| exchange.started() + total);
     let Some(pool) = exchange.lane().next_pool().cloned() else { return fail(exchange, Outcome::NoEndpoint) };
     let sent = attempt(&mut exchange, request, &pool, timeouts, total).await;
     let (upstream, response) = match sent {
         Ok(answered) => answered,
-        Err(_) if client.has_failed() => return fail(exchange, Outcome::ClientCancel),
+        Err(_) if client.is_some_and(ClientSide::has_failed) => return fail(exchange, Outcome::ClientCancel),
         Err(outcome) => return fail(exchange, outcome),
     };
-    client.answered();
+    if let Some(client) = client {
+        client.answered();
+    }
     let came_at = clock::now();
     exchange.headers_came(came_at);
     let (mut head, incoming) = response.into_parts();
     let verdict = judge(&head);
     clean(&mut head);
     let limits = StreamLimits { idle: timeouts.idle, total };
-    exchange.add_own_time(clock::now().saturating_duration_since(came_at));
-    let body = Streaming::begin(incoming, (upstream, exchange), pool, verdict, limits, came_at);
+    let body = Streaming::begin(incoming, (upstream, exchange), pool, verdict, limits);
     Response::from_parts(head, ResponseBody::streaming(body))
 }
 
 fn fail(exchange: Exchange, outcome: Outcome) -> Response<ResponseBody> {
-    exchange.finish(outcome);
+    exchange.finish(outcome, clock::now());
     fault::response(outcome)
 }
 
@@ -62,17 +63,22 @@ async fn attempt(
     pool: &Rc<Pool>,
     timeouts: &Timeouts,
     total: Option<Instant>,
-) -> Result<(Upstream, Response<Incoming>), Outcome> {
+) -> Result<(Box<Upstream>, Response<Incoming>), Outcome> {
     for again in 0.. {
         let pooled = if again < STALE_CONNECTION_RETRIES_MAX { pool.checkout() } else { None };
+        let mut now = clock::now();
         if again == 0 {
-            exchange.add_own_time(clock::now().saturating_duration_since(exchange.started()));
+            exchange.handed_over(now);
         }
         let mut upstream = match pooled {
             Some(upstream) => upstream,
-            None => connect(pool, timeouts, total).await?,
+            None => {
+                let upstream = connect(pool, timeouts, total, now).await?;
+                now = clock::now();
+                upstream
+            }
         };
-        let header = timeouts.header.map(|limit| (clock::now() + limit, Outcome::HeaderTimeout));
+        let header = timeouts.header.map(|limit| (now + limit, Outcome::HeaderTimeout));
         let whole = total.map(|deadline| (deadline, Outcome::TotalTimeout));
         let limit = header.into_iter().chain(whole).min_by_key(|(deadline, _)| *deadline);
         match upstream.send(request, limit.map(|(deadline, _)| deadline)).await {
@@ -89,8 +95,13 @@ async fn attempt(
     Err(Outcome::ResetBeforeHeaders)
 }
 
-async fn connect(pool: &Pool, timeouts: &Timeouts, total: Option<Instant>) -> Result<Upstream, Outcome> {
-    let own = clock::now() + timeouts.connect;
+async fn connect(
+    pool: &Pool,
+    timeouts: &Timeouts,
+    total: Option<Instant>,
+    now: Instant,
+) -> Result<Box<Upstream>, Outcome> {
+    let own = now + timeouts.connect;
     let (deadline, late) = match total {
         Some(total) if total < own => (total, Outcome::TotalTimeout),
         _ => (own, Outcome::ConnectTimeout),
@@ -119,7 +130,7 @@ pub(crate) fn prepare(
     }
     join_cookies(&mut head.headers);
     forwarded::write(&mut head.headers, peer.header.as_ref(), peer.trusted);
-    hop::strip_request(&mut head.headers);
+    hop::strip(&mut head.headers);
     trace::propagate(
         &mut head.headers,
         || [worker.random(), worker.random(), worker.random()],
@@ -167,7 +178,7 @@ fn judge(head: &response::Parts) -> (Outcome, bool) {
 
 /// The head for the client: the endpoint's, without what belongs to its hop.
 fn clean(head: &mut response::Parts) {
-    hop::strip_response(&mut head.headers);
+    hop::strip(&mut head.headers);
     head.extensions.clear();
     head.version = Version::HTTP_11;
 }

@@ -45,23 +45,29 @@ impl Exchange {
         self.headers_at = Some(at);
     }
 
-    /// The proxy itself took this long.
-    pub(crate) fn add_own_time(&mut self, time: Duration) {
-        self.own += time;
+    /// The request was ready to go out: what passed until then was the proxy's own time.
+    pub(crate) fn handed_over(&mut self, at: Instant) {
+        self.own = at.saturating_duration_since(self.started);
+    }
+
+    /// The answer went through without a wait for the endpoint: that time was the proxy's own, too.
+    pub(crate) fn answered_at_once(&mut self, at: Instant) {
+        if let Some(headers_at) = self.headers_at {
+            self.own += at.saturating_duration_since(headers_at);
+        }
     }
 
     /// Counts the attempt.
-    pub(crate) fn finish(mut self, outcome: Outcome) {
-        self.count(outcome);
+    pub(crate) fn finish(mut self, outcome: Outcome, at: Instant) {
+        self.count(outcome, at);
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    fn count(&mut self, outcome: Outcome, at: Instant) {
         self.finished = true;
         self.lane.load.in_flight.set(self.lane.load.in_flight.get().saturating_sub(1));
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
-        let timing =
-            Timing { headers, total: since_start(clock::now()), own: headers.map(|_| micros(self.own)) };
+        let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };
         self.lane.tally.borrow_mut().record(outcome, timing);
     }
 }
@@ -69,7 +75,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.finished {
-            self.count(Outcome::ClientCancel);
+            self.count(Outcome::ClientCancel, clock::now());
         }
     }
 }

@@ -10,7 +10,7 @@ use serin_config::{Outcome, Sticky};
 use serin_split::{forwarded, pick, vet};
 
 use super::{
-    body::{ClientSide, RequestBody, ResponseBody},
+    body::{RequestBody, ResponseBody},
     fault, forward,
     lane::Compiled,
     record::Exchange,
@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     let started = clock::now();
     activity.begin();
     let ending = EndUnlessAnswered(Some(activity.clone()));
-    let (mut head, incoming) = request.into_parts();
+    let (head, incoming) = request.into_parts();
     let plan = worker.plan();
     let routed = match route(&plan, &head) {
         Ok(routed) => routed,
@@ -52,21 +52,18 @@ pub(crate) async fn serve(
     let lane = lanes[picked.version].clone();
     let tags = worker.telemetry.debug_headers.then(|| (lane.version.clone(), plan.generation.clone()));
     if lane.load.in_flight.get() >= worker.requests_per_version {
-        Exchange::begin(lane, started).finish(Outcome::OverloadLocal);
+        Exchange::begin(lane, started).finish(Outcome::OverloadLocal, clock::now());
         return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
     }
     let exchange = Exchange::begin(lane, started);
-    for name in [VERSION, GENERATION] {
-        head.headers.remove(name);
-    }
+    let body = RequestBody::new(incoming, activity);
+    let client_side = body.client_side();
+    let mut request = forward::prepare(head, routed.authority, body, &peer, &worker);
     if let Some((version, generation)) = &tags {
-        head.headers.insert(VERSION, version.clone());
-        head.headers.insert(GENERATION, generation.clone());
+        request.headers_mut().insert(VERSION, version.clone());
+        request.headers_mut().insert(GENERATION, generation.clone());
     }
-    let client_side = ClientSide::new(activity);
-    let body = RequestBody::new(incoming, client_side.clone());
-    let request = forward::prepare(head, routed.authority, body, &peer, &worker);
-    let response = forward::forward(exchange, request, &service.timeouts, &client_side).await;
+    let response = forward::forward(exchange, request, &service.timeouts, client_side.as_deref()).await;
     ending.answer(tag(response, tags))
 }
 

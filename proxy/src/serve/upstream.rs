@@ -55,12 +55,12 @@ impl std::fmt::Debug for Upstream {
 
 impl Upstream {
     /// Opens a connection; the caller sets the time limit.
-    pub(crate) async fn connect(address: &Address) -> io::Result<Self> {
+    pub(crate) async fn connect(address: &Address) -> io::Result<Box<Self>> {
         let stream = Stream::connect(address).await?;
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADER_FIELDS_MAX).max_buf_size(HEAD_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Self { sender, driver, ended: false, timer: LazyTimer::default(), idle_since: None })
+        Ok(Box::new(Self { sender, driver, ended: false, timer: LazyTimer::default(), idle_since: None }))
     }
 
     /// Whether this connection has served a request before.
@@ -120,7 +120,8 @@ fn drive(driver: &mut Connection<TokioIo<Stream>, RequestBody>, ended: &mut bool
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: Address,
-    idle: RefCell<Vec<Upstream>>,
+    #[expect(clippy::vec_box, reason = "a connection is several hundred bytes, and moves with each request")]
+    idle: RefCell<Vec<Box<Upstream>>>,
     idle_max: usize,
 }
 
@@ -135,7 +136,7 @@ impl Pool {
     }
 
     /// The connection that was used last and is still good; those that the endpoint has closed go.
-    pub(crate) fn checkout(&self) -> Option<Upstream> {
+    pub(crate) fn checkout(&self) -> Option<Box<Upstream>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut upstream) = idle.pop() {
             if upstream.is_ready() {
@@ -146,7 +147,7 @@ impl Pool {
     }
 
     /// Takes a connection back whose response has ended; one that can't serve another request is closed.
-    pub(crate) fn put_back(&self, mut upstream: Upstream, now: Instant) {
+    pub(crate) fn put_back(&self, mut upstream: Box<Upstream>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.idle_max && upstream.is_ready() {
             upstream.idle_since = Some(now);
@@ -156,7 +157,7 @@ impl Pool {
 
     /// Closes connections that were not used for `keep_alive`, and those that the endpoint has closed.
     pub(crate) fn sweep(&self, now: Instant, keep_alive: Duration) {
-        let fresh = |upstream: &mut Upstream| {
+        let fresh = |upstream: &mut Box<Upstream>| {
             upstream.idle_since.is_some_and(|since| now.saturating_duration_since(since) < keep_alive)
                 && upstream.is_ready()
         };

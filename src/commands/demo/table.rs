@@ -50,7 +50,7 @@ impl Table {
             let last = service.seconds.last();
             last.and_then(|second| second.versions.get(version)).copied().unwrap_or_default()
         };
-        let canary = service.canary.as_ref().map(|canary| canary.as_str()).unwrap_or_default();
+        let canary = service.canary.as_ref().map(serin_config::VersionName::as_str).unwrap_or_default();
         let weight = service.weights.iter().find(|(version, _)| version.as_str() == canary);
         let weight = weight.map(|(_, weight)| weight.to_string()).unwrap_or_default();
         let verdict = service.rollout.as_ref().and_then(|rollout| rollout.verdict.as_ref());
