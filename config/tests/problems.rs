@@ -589,6 +589,11 @@ fn admin_and_control_stay_on_this_machine_unless_the_danger_is_named() {
         "12:21: control.address",
         &["danger_beyond_loopback"],
     );
+    assert_problem(
+        &and("control: { address: 10.0.0.1:9902, danger_beyond_loopback: true }\n"),
+        "12:21: control.address",
+        &["needs a bearer token", "token:"],
+    );
     let config = read(&and("admin: { address: 0.0.0.0:9901, danger_beyond_loopback: true }\n")).unwrap();
     assert_eq!(config.admin.address.to_string(), "0.0.0.0:9901");
 }

@@ -16,4 +16,5 @@ mod plan;
 mod serve;
 
 pub use app::{Proxy, Setup, StartError};
+pub use observe::install_metrics_recorder;
 pub use plan::{OlderPlan, PlanCell};

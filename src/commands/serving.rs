@@ -32,6 +32,7 @@ pub(super) struct Serving {
 impl Serving {
     /// Starts everything; when it returns, requests are served.
     pub(super) async fn start(config: &Config) -> Result<Self, ServingError> {
+        serin_proxy::install_metrics_recorder();
         let control = ControlPlane::open(config, unix_ms())?;
         let plans = PlanCell::new(control.plan());
         let in_force = Arc::clone(&plans);

@@ -33,6 +33,7 @@ pub(super) fn check_control(
     problems: &mut Problems,
 ) -> Result<Control, Reported> {
     let raw = section(field)?;
+    let given = raw.address.given().map(|address| address.place.clone());
     let address = local(raw.address, raw.danger_beyond_loopback, CONTROL_ADDRESS_DEFAULT, problems);
     let state = match raw.state.optional() {
         Ok(Some(given)) if given.value.is_empty() => {
@@ -49,7 +50,13 @@ pub(super) fn check_control(
         Ok(None) => Ok(None),
         Err(reported) => Err(reported),
     };
-    Ok(Control { address: address?, state: state?, token: token? })
+    let (address, token) = (address?, token?);
+    // Whoever reaches this API moves traffic; the danger that was named is reading along, not that.
+    if let (false, None, Some(place)) = (address.is_local(), &token, given) {
+        let right = "add token: \"${NAME}\" or token: \"${file:PATH}\"";
+        return Err(problems.add(&place, "an API beyond this machine needs a bearer token", right));
+    }
+    Ok(Control { address, state: state?, token })
 }
 
 /// How this proxy names itself.

@@ -15,6 +15,12 @@ pub(crate) use self::{
     totals::Totals,
 };
 
+/// Installs the process's recorder of rare counters. What is counted or described before is lost, so a program
+/// that counts before [`Proxy::start`](crate::Proxy::start) calls this first; calling it again is harmless.
+pub fn install_metrics_recorder() {
+    drop(metrics::recorder());
+}
+
 use serin_config::{RouteName, ServiceName, VersionName};
 use serin_split::tally::Drained;
 

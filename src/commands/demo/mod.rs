@@ -99,38 +99,48 @@ async fn show(scene: &Scene) -> Result<bool, CanNot> {
 /// One line a second until the rollout has ended. None if it was interrupted.
 async fn tell(scene: &Scene, serving: &Serving, api: &Api, load: Running) -> Result<Option<Ending>, CanNot> {
     let mut signals = Signals::listen()?;
-    let status = serving.control.status();
+    let mut status = serving.control.status();
     let table = Table::new();
     print(&table.head());
     let begun = Instant::now();
-    let mut seconds = tokio::time::interval_at(begun + Duration::from_secs(1), Duration::from_secs(1));
-    let (mut started, mut turned, mut ended_at) = (false, None, None::<Instant>);
+    let longest = tokio::time::sleep(LONGEST);
+    tokio::pin!(longest);
+    let (mut started, mut turned, mut ended) = (false, None::<Instant>, None::<Instant>);
+    let mut last_second = 0;
     loop {
         tokio::select! {
-            _ = seconds.tick() => {}
+            changed = status.changed() => changed?,
             asked = signals.next() => if asked == Asked::Stop { return Ok(None) },
+            () = &mut longest => return Err("the rollout did not end in time".into()),
         }
-        if !started && begun.elapsed() >= BEFORE {
-            started = true;
-            api_start(api).await?;
-            print(&table.event("the rollout starts"));
-        }
-        let service = status.borrow().services.get(scene::SERVICE).cloned();
+        let service = status.borrow_and_update().services.get(scene::SERVICE).cloned();
         let Some(service) = service else { continue };
+        let second = service.seconds.last().map_or(0, |second| second.at);
+        if second == last_second {
+            continue;
+        }
+        last_second = second;
         print(&table.line(begun.elapsed(), &service));
-        let Some(rollout) = service.rollout.filter(|_| started) else { continue };
+        if !started {
+            if begun.elapsed() >= BEFORE {
+                started = true;
+                api_start(api).await?;
+                print(&table.event("the rollout starts"));
+            }
+            continue;
+        }
+        let Some(rollout) = service.rollout else { continue };
         let at_second_step = matches!(rollout.state, State::Running { step: 1.. });
         if turned.is_none() && at_second_step && scene.turn() {
-            turned = Some(begun.elapsed());
+            turned = Some(Instant::now());
             print(&table.event(scene.story.turn_sentence()));
         }
-        if !rollout.live && ended_at.is_none() {
-            ended_at = Some(Instant::now());
+        if !rollout.live && ended.is_none() {
+            ended = Some(Instant::now());
             print(&table.event(&rollout.summary));
         }
-        let seen_enough = ended_at.is_some_and(|ended| ended.elapsed() >= AFTER);
-        if seen_enough || begun.elapsed() > LONGEST {
-            let took = ended_at.zip(turned).map(|(ended, turned)| ended.duration_since(begun + turned));
+        if let Some(ended) = ended.filter(|ended| ended.elapsed() >= AFTER) {
+            let took = turned.map(|turned| ended.duration_since(turned));
             load.cancel();
             let explained = api.call(Method::GET, &scene::path("/explain"), None).await?.body;
             return Ok(Some(Ending {
