@@ -65,16 +65,21 @@ fn timeouts(Timeouts { connect, header, idle, total }: &Timeouts) -> String {
 }
 
 fn write_rollout(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
-    let default = Step::at(crate::weight::Weight::WHOLE);
     let alike = |a: &Step, b: &Step| Step { weight: b.weight, ..a.clone() } == *b;
-    let first = policy.steps.first().unwrap_or(&default);
-    if policy.steps.iter().all(|step| alike(step, first)) {
-        let weights: Vec<_> = policy.steps.iter().map(|step| step.weight).collect();
-        writeln!(to, "  rollout   {}, each {}", join(&weights, " → "), conditions(first))?;
-    } else {
-        for (i, step) in policy.steps.iter().enumerate() {
-            let title = if i == 0 { "rollout" } else { "" };
-            writeln!(to, "  {title:<9} {}: {}", step.weight, conditions(step))?;
+    // The last step is all of the traffic: the end, and no gate.
+    let gates = policy.steps.split_last().map_or(&[][..], |(_, gates)| gates);
+    match gates {
+        [] => writeln!(to, "  rollout   100% at once")?,
+        [first, rest @ ..] if rest.iter().all(|step| alike(step, first)) => {
+            let weights: Vec<_> = gates.iter().map(|step| step.weight).collect();
+            writeln!(to, "  rollout   {} → 100%, each {}", join(&weights, " → "), conditions(first))?;
+        }
+        _ => {
+            for (i, step) in gates.iter().enumerate() {
+                let title = if i == 0 { "rollout" } else { "" };
+                writeln!(to, "  {title:<9} {}: {}", step.weight, conditions(step))?;
+            }
+            writeln!(to, "            then 100%")?;
         }
     }
     let then = match policy.on_timeout {
@@ -89,7 +94,7 @@ fn write_rollout(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
 
 fn conditions(step: &Step) -> String {
     let (min, max) = (show(step.min_duration), show(step.max_duration));
-    format!("{} requests, {min} to {max}", step.min_requests)
+    format!("at least {} requests and {min}, {max} at most", step.min_requests)
 }
 
 fn guards(Guards { errors, max_error_rate, max_p99 }: &Guards) -> String {

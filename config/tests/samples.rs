@@ -76,7 +76,7 @@ fn a_summary_fits_on_one_screen_and_does_not_show_the_secret() {
         "  version   v2             canary  127.0.0.1:9003",
         "  split     v2 10% · v1 90%, by client address",
         "  timeouts  connect 1s, header 15s, idle 1m, total none",
-        "  rollout   1% → 5% → 10% → 25% → 50% → 100%, each 500 requests, 10s to 1h",
+        "  rollout   1% → 5% → 10% → 25% → 50% → 100%, each at least 500 requests and 10s, 1h at most",
         "  time up   hold",
         "admin       127.0.0.1:9901",
     ] {

@@ -14,6 +14,7 @@
 )]
 
 mod command_line;
+mod demo;
 mod drain;
 mod endpoint_faults;
 mod harness;

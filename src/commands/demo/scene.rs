@@ -31,7 +31,7 @@ impl Story {
     pub(super) fn turn_sentence(self) -> &'static str {
         match self {
             Self::Failing => "the canary begins to fail 3 % of its requests",
-            Self::Slow => "the canary becomes slow: its median goes from 4 ms to 60 ms",
+            Self::Slow => "the canary becomes slow: its median rises to 60 ms",
             Self::Good => "the canary stays good",
         }
     }
