@@ -28,9 +28,6 @@ pub enum OpenError {
     /// The store can't be opened or read.
     #[error(transparent)]
     Store(#[from] store::OpenError),
-    /// The first plan can't be written.
-    #[error("the first plan can't be stored: {0}")]
-    Write(#[from] store::StoreError),
     /// What is stored does not fit the file.
     #[error("no plan can be made from the file and the stored state: {0}")]
     Plan(#[from] Refusal),
@@ -40,7 +37,6 @@ impl From<BeginError> for OpenError {
     fn from(error: BeginError) -> Self {
         match error {
             BeginError::Open(error) => Self::Store(error),
-            BeginError::Store(error) => Self::Write(error),
             BeginError::Plan(error) => Self::Plan(error),
         }
     }
@@ -66,7 +62,8 @@ impl std::fmt::Debug for ControlPlane {
 }
 
 impl ControlPlane {
-    /// Opens the store, merges the file into what was decided, and stores the first plan. `now_ms` is in
+    /// Opens the store, merges the file into what was decided, and stores the first plan. A store that can be
+    /// read but not written is no error: traffic comes first, and the write is tried again. `now_ms` is in
     /// milliseconds since 1970.
     pub fn open(config: &Config, now_ms: u64) -> Result<Self, OpenError> {
         let store = Store::open(&config.control.state)?;

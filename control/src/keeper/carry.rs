@@ -14,7 +14,7 @@ use crate::{
     metrics,
     state::{Decision, Record},
     store::{Commit, StoreError},
-    watch::Watch,
+    watch::{Checkpoint, Watch},
 };
 
 /// What must be written of a decision, but for evidence.
@@ -39,6 +39,7 @@ pub(super) fn commit(
         evidence: BTreeMap::new(),
         ended: ended.collect(),
         entries: decision.entries.clone(),
+        restores_from: None,
     }
 }
 
@@ -46,7 +47,7 @@ impl Keeper {
     /// Makes a decision true. On an error nothing has changed.
     pub(super) fn carry_out(&mut self, decision: Decision, now_ms: u64) -> Result<Answer, StoreError> {
         if !decision.protects {
-            self.save_unsaved_now()?;
+            self.settle()?;
         }
         let watches = self.next_watches(&decision, now_ms);
         let mut commit = commit(&self.state.services, &decision, self.stored);
@@ -55,13 +56,12 @@ impl Keeper {
         }
         if decision.protects {
             self.adopt(decision, watches, &commit);
-            let whole = match self.unsaved.take() {
+            self.unsaved = Some(match self.unsaved.take() {
                 Some(earlier) => earlier.then(commit),
                 None => commit,
-            };
-            if self.write(&whole).is_err() {
+            });
+            if self.settle().is_err() {
                 self.retry_due_ms = now_ms.saturating_add(RETRY_MS);
-                self.unsaved = Some(whole);
             }
         } else {
             self.write(&commit)?;
@@ -138,17 +138,35 @@ impl Keeper {
     }
 
     /// Tries again to store what could not be stored, if it is time.
-    pub(super) fn save_unsaved(&mut self, now_ms: u64) {
-        if self.unsaved.is_some() && now_ms >= self.retry_due_ms {
+    pub(super) fn retry(&mut self, now_ms: u64) {
+        if now_ms >= self.retry_due_ms {
             self.retry_due_ms = now_ms.saturating_add(RETRY_MS);
             // A failure is logged and counted where it happens, and the next second tries again.
-            let _ = self.save_unsaved_now();
+            let _ = self.settle();
         }
     }
 
-    fn save_unsaved_now(&mut self) -> Result<(), StoreError> {
-        let Some(commit) = self.unsaved.take() else { return Ok(()) };
-        self.write(&commit).inspect_err(|_| self.unsaved = Some(commit))
+    /// Brings the store to the present state: what could not be stored is, and what a write left that failed
+    /// is taken back.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        let mut commit = match self.unsaved.take() {
+            Some(commit) => commit,
+            None if self.failing => {
+                Commit::of_evidence(self.stored, self.state.next_rollout, BTreeMap::new())
+            }
+            None => return Ok(()),
+        };
+        let decides = commit.generation > self.stored;
+        if self.failing {
+            commit = commit.restoring(&self.state, self.evidence());
+        }
+        self.write(&commit).inspect_err(|_| self.unsaved = Some(commit).filter(|_| decides))
+    }
+
+    /// The evidence of all rollouts in progress, to be stored.
+    pub(super) fn evidence(&self) -> BTreeMap<ServiceName, Option<Checkpoint>> {
+        let kept = self.watches.iter();
+        kept.map(|(name, watch)| (name.clone(), Some(watch.checkpoint().clone()))).collect()
     }
 
     /// Writes a commit. The first failure of a row is logged, and the first success after it.

@@ -6,7 +6,8 @@
 //!
 //! That order has one exception. A decision that takes a canary out is pushed first and stored after: users
 //! must not be hurt longer because a disk is slow or full. If it can't be stored it is kept and tried again
-//! each second, and nothing else is decided before it is. An increase is never pushed that isn't stored.
+//! each second, and nothing else is decided before it is. An increase is never pushed that isn't stored, but
+//! for what the file itself asks for at a start-up whose store can't be written.
 
 mod carry;
 
@@ -19,6 +20,7 @@ use serin_config::{
 };
 use serin_judge::Verdict;
 use tokio::sync::{mpsc, watch};
+use tracing::error;
 
 use crate::{
     access::{CommandError, Order},
@@ -29,7 +31,7 @@ use crate::{
     rollout::Rollout,
     state::State,
     status::{Sources, Status},
-    store::{Commit, Loaded, OpenError, Store, StoreError},
+    store::{Commit, Loaded, OpenError, Store},
     watch::Watch,
 };
 
@@ -41,8 +43,6 @@ pub type Push = Box<dyn Fn(Arc<Plan>) + Send + Sync>;
 pub(crate) enum BeginError {
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
     #[error(transparent)]
     Plan(#[from] crate::refusal::Refusal),
 }
@@ -83,15 +83,16 @@ enum Event {
 impl Keeper {
     /// Reads the store, merges the file into it, and stores the first plan.
     pub(crate) fn begin(
-        mut store: Store,
+        store: Store,
         catalogue: &Arc<serin_config::Catalogue>,
         now_ms: u64,
     ) -> Result<Self, BeginError> {
-        let Loaded { stored, mut evidence, ended, entries } = store.load()?;
+        let Loaded { stored, evidence, mut ended, entries } = store.load()?;
         let decision = planner::start_up(&stored, catalogue, now_ms)?;
+        ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
         for (service, _) in decision.state.plan.services() {
-            let checkpoint = evidence.remove(&service.name);
+            let checkpoint = evidence.get(&service.name).cloned();
             if let Some(rollout) = decision.state.live(service.name.as_str()) {
                 let watch = Watch::new(rollout, service, checkpoint, now_ms);
                 watches.insert(service.name.clone(), watch);
@@ -114,11 +115,10 @@ impl Keeper {
             let kept = watches.get(name).map(|watch: &Watch| watch.checkpoint().clone());
             commit.evidence.insert(name.clone(), kept);
         }
-        store.write(&commit)?;
         let mut keeper = Self {
-            state: decision.state.clone(),
+            state: decision.state,
             store,
-            stored: commit.generation,
+            stored: stored.generation,
             unsaved: None,
             failing: false,
             watches,
@@ -132,6 +132,10 @@ impl Keeper {
             retry_due_ms: now_ms,
         };
         keeper.remember(&commit);
+        keeper.unsaved = Some(commit);
+        // This plan follows from the file and from what is stored; a start that can't store it makes the
+        // same one again. So traffic need not wait for the disk. A failure is logged where it happens.
+        let _ = keeper.settle();
         keeper.publish();
         Ok(keeper)
     }
@@ -190,7 +194,7 @@ impl Keeper {
             }
             Event::Tick => {
                 metrics::refresh(&self.state);
-                self.save_unsaved(now_ms);
+                self.retry(now_ms);
                 self.look_at_all(now_ms);
                 if now_ms >= self.checkpoint_due_ms {
                     self.keep_evidence(now_ms);
@@ -199,8 +203,16 @@ impl Keeper {
             }
             Event::Stop => {
                 self.retry_due_ms = now_ms;
-                self.save_unsaved(now_ms);
+                self.retry(now_ms);
                 self.keep_evidence(now_ms);
+                if self.unsaved.is_some() {
+                    error!(
+                        stored = self.stored.0,
+                        in_force = self.state.plan.generation().0,
+                        "stopped while decisions could not be stored: the next start goes on from plan {}",
+                        self.stored
+                    );
+                }
             }
         }
     }
@@ -246,11 +258,11 @@ impl Keeper {
     fn keep_evidence(&mut self, now_ms: u64) {
         let every = u64::try_from(EVIDENCE_CHECKPOINT.as_millis()).unwrap_or(u64::MAX);
         self.checkpoint_due_ms = now_ms.saturating_add(every);
-        if self.watches.is_empty() || self.unsaved.is_some() {
+        if self.watches.is_empty() || self.failing {
             return;
         }
-        let kept = self.watches.iter().map(|(name, watch)| (name.clone(), Some(watch.checkpoint().clone())));
-        let commit = Commit::of_evidence(self.stored, self.state.next_rollout, kept.collect());
+        let commit = Commit::of_evidence(self.stored, self.state.next_rollout, self.evidence());
+        // A failure is logged and counted where it happens, and taken back by the next retry.
         let _ = self.write(&commit);
     }
 

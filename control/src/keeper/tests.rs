@@ -14,7 +14,7 @@ use crate::{
     command::{Action, Actor, Command, Request},
     fixtures::{canary_share, catalogue, name, report, shop, split, weight},
     rollout::{RolledBackFor, State as S},
-    store::fault::Disk,
+    store::{StoreError, fault::Disk},
 };
 
 struct World {
@@ -241,4 +241,83 @@ fn a_reload_that_is_refused_changes_nothing() {
     assert_eq!(*world.keeper.plan(), before);
     let same = world.ask(Command::Reload(catalogue(vec![shop()]))).unwrap();
     assert_eq!(same.plan, before, "a file that changes nothing makes no plan");
+}
+
+#[test]
+fn a_write_that_breaks_off_anywhere_is_taken_back_before_anything_else_is_decided() {
+    for operations in 0.. {
+        let mut world = World::new();
+        world.disk.break_after(operations);
+        let answer = world.steer(Action::Start);
+        world.disk.work_again();
+        if answer.is_ok() {
+            assert!(operations > 2, "a write is more than one operation of the disk");
+            return;
+        }
+        let now_ms = world.now_ms + 1_000;
+        world.keeper.handle(Event::Tick, now_ms);
+        let stored = world.stored();
+        let context = format!("broken after {operations} operations");
+        assert_eq!(stored.stored.services, world.keeper.state.services, "{context}");
+        assert_eq!(stored.entries.len(), world.keeper.journal.newest(None, None, 99).len(), "{context}");
+        assert!(stored.ended.is_empty() && stored.evidence.is_empty(), "{context}");
+
+        let answer = world.set("v2 5% v1 95%").unwrap_or_else(|error| panic!("{context}: {error}"));
+        let stored = world.stored();
+        assert_eq!(stored.stored.generation, answer.plan.generation(), "{context}");
+        let sequences: Vec<u64> = stored.entries.iter().map(|entry| entry.sequence).collect();
+        assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "{context}: {sequences:?}");
+    }
+}
+
+#[test]
+fn a_rollback_whose_write_breaks_off_anywhere_is_stored_in_the_end() {
+    for operations in 0.. {
+        let mut world = World::new();
+        world.steer(Action::Start).unwrap();
+        world.disk.break_after(operations);
+        let answer = world.steer(Action::Abort).unwrap();
+        assert_eq!(canary_share(&world.last_pushed()), Weight::ZERO);
+        world.disk.work_again();
+        if answer.stored {
+            return;
+        }
+        world.second((0, 0), (0, 0));
+        world.second((0, 0), (0, 0));
+        assert!(world.status().stored, "broken after {operations} operations");
+        assert_eq!(world.stored().stored.generation, answer.plan.generation());
+        world.steer(Action::Start).unwrap_or_else(|error| panic!("after {operations}: {error}"));
+    }
+}
+
+#[test]
+fn a_start_on_a_full_disk_serves_the_stored_split_and_stores_it_later() {
+    let mut world = World::new();
+    world.steer(Action::Start).unwrap();
+    let disk = world.disk.after_a_crash();
+    let store = disk.store();
+    disk.be_full(true);
+    let keeper = Keeper::begin(store, &catalogue(vec![shop()]), 2_000).unwrap();
+    assert_eq!(canary_share(keeper.plan()), weight("10%"));
+    let mut again = World { keeper, disk, ..World::new() };
+    assert!(!again.status().stored);
+    assert!(matches!(again.steer(Action::Promote { full: false }), Err(CommandError::Store(_))));
+    again.disk.be_full(false);
+    again.second((1, 0), (9, 0));
+    assert!(again.status().stored);
+    assert_eq!(again.stored().stored.generation, again.keeper.plan().generation());
+}
+
+#[test]
+fn a_state_file_that_was_taken_away_is_written_anew() {
+    let mut world = World::new();
+    world.steer(Action::Start).unwrap();
+    world.disk.be_full(true);
+    world.steer(Action::Abort).unwrap();
+    world.disk.be_empty();
+    world.disk.be_full(false);
+    world.second((0, 0), (0, 0));
+    world.second((0, 0), (0, 0));
+    assert!(world.status().stored);
+    assert_eq!(world.stored().stored.services, world.keeper.state.services);
 }

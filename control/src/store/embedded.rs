@@ -21,6 +21,7 @@ use super::{
     Commit, Loaded,
     error::{OpenError, StoreError, io_cause},
 };
+use crate::state::Record;
 
 /// The layout of the tables below.
 const SCHEMA: u64 = 1;
@@ -40,6 +41,8 @@ pub struct Store {
     path: PathBuf,
     opener: Opener,
     database: Option<Database>,
+    /// The newest generation of the writes that failed since the last success: it may be what is stored.
+    doubt: Generation,
 }
 
 impl std::fmt::Debug for Store {
@@ -66,7 +69,7 @@ impl Store {
     /// A store over whatever the opener opens; the path is for messages.
     pub(super) fn with_opener(path: PathBuf, opener: Opener) -> Result<Self, OpenError> {
         let database = opener().map_err(|error| open_error(&path, &error.into()))?;
-        let store = Self { path, opener, database: Some(database) };
+        let store = Self { path, opener, database: Some(database), doubt: Generation::NONE };
         store.check_schema()?;
         Ok(store)
     }
@@ -77,14 +80,19 @@ impl Store {
         load(database).map_err(|error| open_error(&self.path, &error))
     }
 
-    /// Writes a commit: durable when this returns, or not written at all.
+    /// Writes a commit, which is durable when this returns. After an error it may be there or not, so the
+    /// next one must be [`Commit::restoring`].
     pub fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let written = self.opened().and_then(|database| write(database, commit));
-        match written {
-            Ok(None) => Ok(()),
+        let doubt = self.doubt;
+        match self.opened().and_then(|database| write(database, commit, doubt)) {
+            Ok(None) => {
+                self.doubt = Generation::NONE;
+                Ok(())
+            }
             Ok(Some(found)) => Err(StoreError::Conflict { expected: commit.expected, found }),
             Err(error) => {
                 self.database = None;
+                self.doubt = self.doubt.max(commit.generation);
                 Err(self.store_error(&error))
             }
         }
@@ -179,12 +187,15 @@ fn load(database: &Database) -> Result<Loaded, redb::Error> {
 }
 
 /// Gives the generation that stands in the way, if there is one.
-fn write(database: &Database, commit: &Commit) -> Result<Option<Generation>, redb::Error> {
+fn write(database: &Database, commit: &Commit, doubt: Generation) -> Result<Option<Generation>, redb::Error> {
     let write = database.begin_write()?;
     {
         let mut meta = write.open_table(META)?;
         let found = Generation(meta.get("generation")?.map_or(0, |value| value.value()));
-        if found != commit.expected {
+        // A file that was taken away is made anew, empty, when it is opened after an error.
+        let left_by_failure = commit.restores_from.is_some()
+            && (found == Generation::NONE || (commit.expected..=doubt).contains(&found));
+        if found != commit.expected && !left_by_failure {
             drop(meta);
             write.abort()?;
             return Ok(Some(found));
@@ -202,13 +213,17 @@ fn write(database: &Database, commit: &Commit) -> Result<Option<Generation>, red
 
 fn write_records(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {
     let mut records = write.open_table(RECORDS)?;
+    let mut evidence = write.open_table(EVIDENCE)?;
+    if commit.restores_from.is_some() {
+        records.retain(|_, _| false)?;
+        evidence.retain(|_, _| false)?;
+    }
     for (name, record) in &commit.records {
         match record {
             Some(record) => records.insert(name.as_str(), to_json(record.as_ref())?.as_slice())?,
             None => records.remove(name.as_str())?,
         };
     }
-    let mut evidence = write.open_table(EVIDENCE)?;
     for (name, checkpoint) in &commit.evidence {
         match checkpoint {
             Some(checkpoint) => evidence.insert(name.as_str(), to_json(checkpoint)?.as_slice())?,
@@ -220,6 +235,16 @@ fn write_records(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::
 
 fn write_ended(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {
     let mut ended = write.open_table(ENDED)?;
+    for (name, _) in commit.records.iter().filter(|(_, record)| record.is_none()) {
+        ended.retain_in((name.as_str(), 0)..=(name.as_str(), u64::MAX), |_, _| false)?;
+    }
+    if commit.restores_from.is_some() {
+        ended.retain(|(name, id), _| {
+            let record = commit.records.get(name).and_then(Option::as_ref);
+            let has_ended = |record: &Arc<Record>| record.live().is_none_or(|rollout| rollout.id != id);
+            id < commit.next_rollout && record.is_some_and(has_ended)
+        })?;
+    }
     for rollout in &commit.ended {
         let name = rollout.service.as_str();
         ended.insert((name, rollout.id), to_json(rollout.as_ref())?.as_slice())?;
@@ -234,6 +259,9 @@ fn write_ended(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Er
 
 fn write_journal(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {
     let mut journal = write.open_table(JOURNAL)?;
+    if let Some(first) = commit.restores_from {
+        journal.retain_in(first.., |_, _| false)?;
+    }
     for entry in &commit.entries {
         journal.insert(entry.sequence, to_json(entry)?.as_slice())?;
     }

@@ -56,7 +56,7 @@ pub enum OpenError {
     },
 }
 
-/// Why a commit was not written. Nothing of it is stored then.
+/// Why a commit was not written. What of it may have reached the disk is taken back by the next.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else has written since.

@@ -1,10 +1,10 @@
-//! A disk in memory that can be full, for tests.
+//! A disk in memory that can be full or break off in the middle of a write, for tests.
 
 use std::{
     io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -12,10 +12,22 @@ use redb::{Database, StorageBackend};
 
 use super::Store;
 
-#[derive(Debug, Clone, Default)]
+/// A number of operations that is never reached.
+const NEVER: usize = usize::MAX;
+
+#[derive(Debug, Clone)]
 pub(crate) struct Disk {
     bytes: Arc<Mutex<Vec<u8>>>,
     full: Arc<AtomicBool>,
+    /// Changing operations until the disk breaks; it stays broken.
+    breaks_in: Arc<AtomicUsize>,
+    broke: Arc<AtomicBool>,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
 }
 
 impl Disk {
@@ -30,13 +42,55 @@ impl Disk {
         self.full.store(full, Ordering::SeqCst);
     }
 
-    /// The disk as it would be found after a crash right now.
-    pub(crate) fn after_a_crash(&self) -> Self {
-        Self { bytes: Arc::new(Mutex::new(self.bytes.lock().unwrap().clone())), full: Arc::default() }
+    /// Breaks after this many more operations. The first that fails has done its work all the same, as a
+    /// page cache does whose flush fails; the later ones do nothing.
+    pub(crate) fn break_after(&self, operations: usize) {
+        self.broke.store(false, Ordering::SeqCst);
+        self.breaks_in.store(operations, Ordering::SeqCst);
     }
 
-    fn has_room(&self) -> io::Result<()> {
-        if self.full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    pub(crate) fn work_again(&self) {
+        self.break_after(NEVER);
+    }
+
+    /// Loses everything, as when the file is removed.
+    pub(crate) fn be_empty(&self) {
+        self.bytes.lock().unwrap().clear();
+    }
+
+    /// The disk as it would be found after a crash right now.
+    pub(crate) fn after_a_crash(&self) -> Self {
+        Self::of(self.bytes.lock().unwrap().clone())
+    }
+
+    fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: Arc::new(Mutex::new(bytes)),
+            full: Arc::default(),
+            breaks_in: Arc::new(AtomicUsize::new(NEVER)),
+            broke: Arc::default(),
+        }
+    }
+
+    /// Does a changing operation, if the disk lets it.
+    fn change(&self, what: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let left = self.breaks_in.load(Ordering::SeqCst);
+        let broken = || io::Error::other("the disk is broken");
+        if left == 0 && self.broke.swap(true, Ordering::SeqCst) {
+            return Err(broken());
+        }
+        what(&mut self.bytes.lock().unwrap());
+        match left {
+            0 => Err(broken()),
+            NEVER => Ok(()),
+            left => {
+                self.breaks_in.store(left - 1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -53,19 +107,15 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.has_room()?;
-        self.bytes.lock().unwrap().resize(usize::try_from(len).unwrap(), 0);
-        Ok(())
+        self.change(|bytes| bytes.resize(usize::try_from(len).unwrap(), 0))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.has_room()
+        self.change(|_| {})
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.has_room()?;
         let from = usize::try_from(offset).unwrap();
-        self.bytes.lock().unwrap()[from..from + data.len()].copy_from_slice(data);
-        Ok(())
+        self.change(|bytes| bytes[from..from + data.len()].copy_from_slice(data))
     }
 }

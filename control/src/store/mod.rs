@@ -3,6 +3,10 @@
 //! A [`Commit`] names the generation that it replaces. If the store holds another one the commit is refused,
 //! whoever writes it: so two writers can't both succeed, and a writer that was away can't go back. The
 //! embedded store is one redb file; it is small, and all of it is read at start-up.
+//!
+//! A write that failed may have reached the disk all the same: a flush can report an error for bytes that are
+//! found again later. So what was reported as not written is taken back, by a commit that says everything
+//! ([`Commit::restoring`]), before anything else is written.
 
 mod embedded;
 mod error;
@@ -16,7 +20,13 @@ use serin_config::{Generation, ServiceName};
 pub use embedded::Store;
 pub use error::{OpenError, StoreError};
 
-use crate::{journal::Entry, planner::Stored, rollout::Rollout, state::Record, watch::Checkpoint};
+use crate::{
+    journal::Entry,
+    planner::Stored,
+    rollout::Rollout,
+    state::{Record, State},
+    watch::Checkpoint,
+};
 
 /// Everything that one decision changes; written whole or not at all.
 #[derive(Debug, Clone)]
@@ -35,6 +45,9 @@ pub struct Commit {
     pub ended: Vec<Arc<Rollout>>,
     /// Journal entries to add.
     pub entries: Vec<Entry>,
+    /// Set after a write that failed: `records` and `evidence` are all that there is, and journal entries
+    /// from this sequence on are only those in `entries`. Whatever else the failed write left is removed.
+    pub restores_from: Option<u64>,
 }
 
 impl Commit {
@@ -52,6 +65,18 @@ impl Commit {
             evidence,
             ended: Vec::new(),
             entries: Vec::new(),
+            restores_from: None,
+        }
+    }
+
+    /// The same decision, with everything that it does not change: to be written after a write that failed.
+    pub fn restoring(self, state: &State, evidence: BTreeMap<ServiceName, Option<Checkpoint>>) -> Self {
+        let records = state.services.iter().map(|(name, record)| (name.clone(), Some(record.clone())));
+        Self {
+            records: records.collect(),
+            evidence,
+            restores_from: Some(self.entries.first().map_or(state.next_entry, |entry| entry.sequence)),
+            ..self
         }
     }
 

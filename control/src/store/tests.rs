@@ -23,6 +23,7 @@ fn commit_of(decision: &Decision) -> Commit {
         evidence: BTreeMap::new(),
         ended: Vec::new(),
         entries: decision.entries.clone(),
+        restores_from: None,
     }
 }
 
@@ -81,7 +82,8 @@ fn a_full_disk_writes_nothing_and_is_a_passing_trouble() {
     let mut store = disk.store();
     let begun = first();
     store.write(&commit_of(&begun)).unwrap();
-    let commit = commit_of(&rolling(&begun.state));
+    let decision = rolling(&begun.state);
+    let commit = commit_of(&decision);
     disk.be_full(true);
     for _ in 0..3 {
         let error = store.write(&commit).unwrap_err();
@@ -91,7 +93,7 @@ fn a_full_disk_writes_nothing_and_is_a_passing_trouble() {
     assert_eq!(meanwhile.stored.generation, Generation(1));
     assert_eq!(meanwhile.entries, begun.entries);
     disk.be_full(false);
-    store.write(&commit).unwrap();
+    store.write(&commit.restoring(&decision.state, BTreeMap::new())).unwrap();
     assert_eq!(store.load().unwrap().stored.generation, Generation(2));
 }
 
