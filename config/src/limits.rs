@@ -69,6 +69,8 @@ pub const PROXIES_MAX: usize = 1024;
 pub const API_ENTRIES_MAX: usize = 1_000;
 /// How often a decision that could not be stored is tried again.
 pub const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How long a decision waits for the store before its write counts as failed.
+pub const STORE_WAIT: Duration = Duration::from_secs(1);
 /// How long a changed file must be quiet before it is read: editors write in several steps.
 pub const RELOAD_SETTLE: Duration = Duration::from_millis(50);
 

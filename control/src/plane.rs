@@ -28,6 +28,9 @@ pub enum OpenError {
     /// The store can't be opened or read.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// The thread that writes can't be started.
+    #[error("the store's thread can't be started: {0}")]
+    Thread(#[source] std::io::Error),
     /// What is stored does not fit the file.
     #[error("no plan can be made from the file and the stored state: {0}")]
     Plan(#[from] Refusal),
@@ -37,6 +40,7 @@ impl From<BeginError> for OpenError {
     fn from(error: BeginError) -> Self {
         match error {
             BeginError::Open(error) => Self::Store(error),
+            BeginError::Thread(error) => Self::Thread(error),
             BeginError::Plan(error) => Self::Plan(error),
         }
     }

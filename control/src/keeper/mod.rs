@@ -1,7 +1,7 @@
 //! The one who decides: a thread that owns state, evidence and store, and takes one event at a time.
 //!
-//! A thread of its own, because a write may wait for a disk, and neither a request to the API nor one of a
-//! user may wait with it. Inside, all sources (commands, windows, the second's tick) become one event, and a
+//! A thread of its own, because a decision waits for the disk, and neither a request to the API nor one of a
+//! user may wait with it. It waits for a second at most: then the write counts as failed. Inside, all sources (commands, windows, the second's tick) become one event, and a
 //! synchronous [`Keeper::handle`] carries it through: decide, store, push, publish.
 //!
 //! That order has one exception. A decision that takes a canary out is pushed first and stored after: users
@@ -31,7 +31,7 @@ use crate::{
     rollout::Rollout,
     state::State,
     status::{Sources, Status},
-    store::{Commit, Loaded, OpenError, Store},
+    store::{Commit, Loaded, OpenError, Scribe, Store},
     watch::Watch,
 };
 
@@ -43,6 +43,8 @@ pub type Push = Box<dyn Fn(Arc<Plan>) + Send + Sync>;
 pub(crate) enum BeginError {
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error("the store's thread can't be started: {0}")]
+    Thread(#[source] std::io::Error),
     #[error(transparent)]
     Plan(#[from] crate::refusal::Refusal),
 }
@@ -50,7 +52,7 @@ pub(crate) enum BeginError {
 /// State, evidence and store, and what is done with them.
 pub(crate) struct Keeper {
     state: State,
-    store: Store,
+    store: Scribe,
     stored: Generation,
     unsaved: Option<Commit>,
     failing: bool,
@@ -117,7 +119,7 @@ impl Keeper {
         }
         let mut keeper = Self {
             state: decision.state,
-            store,
+            store: Scribe::start(store).map_err(BeginError::Thread)?,
             stored: stored.generation,
             unsaved: None,
             failing: false,
@@ -173,6 +175,7 @@ impl Keeper {
                 break;
             }
         }
+        self.store.close();
     }
 
     fn handle(&mut self, event: Event, now_ms: u64) {

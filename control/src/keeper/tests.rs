@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-use serin_config::Weight;
+use serin_config::{Weight, limits::STORE_WAIT};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -72,6 +72,15 @@ impl World {
             }
         }
         panic!("a dead canary was left in");
+    }
+
+    /// Seconds pass until the store is what is in force.
+    fn until_stored(&mut self) {
+        let deadline = std::time::Instant::now() + 10 * STORE_WAIT;
+        while self.keeper.failing {
+            assert!(std::time::Instant::now() < deadline, "never stored");
+            self.second((0, 0), (0, 0));
+        }
     }
 
     fn last_pushed(&self) -> Arc<Plan> {
@@ -320,4 +329,37 @@ fn a_state_file_that_was_taken_away_is_written_anew() {
     world.second((0, 0), (0, 0));
     assert!(world.status().stored);
     assert_eq!(world.stored().stored.services, world.keeper.state.services);
+}
+
+#[test]
+fn a_failing_canary_is_taken_out_though_the_disk_hangs() {
+    let mut world = World::new();
+    world.steer(Action::Start).unwrap();
+    world.disk.hang(true);
+    let begun = std::time::Instant::now();
+    world.fail_until_rolled_back();
+    let slow = world.set("v2 1% v1 99%").unwrap_err();
+    assert!(matches!(slow, CommandError::Store(StoreError::Slow(_))), "{slow}");
+    assert!(
+        begun.elapsed() < 3 * STORE_WAIT,
+        "{:?}: a write or two are waited for, not each",
+        begun.elapsed()
+    );
+    assert_eq!(canary_share(&world.last_pushed()), Weight::ZERO);
+    world.disk.hang(false);
+    world.until_stored();
+    assert_eq!(world.stored().entries.last().unwrap().action, crate::journal::Action::RollBack);
+}
+
+#[test]
+fn a_decision_that_the_disk_took_too_late_is_taken_back() {
+    let mut world = World::new();
+    world.disk.hang(true);
+    let slow = world.steer(Action::Start).unwrap_err();
+    assert!(matches!(slow, CommandError::Store(StoreError::Slow(_))), "{slow}");
+    world.disk.hang(false);
+    world.until_stored();
+    assert_eq!(world.stored().stored.services, world.keeper.state.services);
+    assert!(world.pushed.lock().unwrap().is_empty());
+    world.steer(Action::Start).unwrap();
 }

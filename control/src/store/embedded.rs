@@ -98,6 +98,15 @@ impl Store {
         }
     }
 
+    /// What is stored may be as new as this, by a write that was given up.
+    pub(super) fn doubt(&mut self, generation: Generation) {
+        self.doubt = self.doubt.max(generation);
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn opened(&mut self) -> Result<&Database, redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,

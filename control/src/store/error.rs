@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use serin_config::Generation;
+use serin_config::{Generation, limits::STORE_WAIT};
 
 /// Why the store can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,16 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk under the store {} is full: free some space", .0.display())]
     Full(PathBuf),
+    /// The disk does not answer.
+    #[error(
+        "the disk under the store {} does not answer: a write takes longer than {} s; look at the disk",
+        .0.display(),
+        STORE_WAIT.as_secs()
+    )]
+    Slow(PathBuf),
+    /// The thread that writes has ended by a fault.
+    #[error("the store {} is closed after a fault, which is on stderr: restart serin", .0.display())]
+    Gone(PathBuf),
     /// Anything else.
     #[error("the store {} can't be written: {why}", path.display())]
     Io {

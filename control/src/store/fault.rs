@@ -1,9 +1,9 @@
-//! A disk in memory that can be full or break off in the middle of a write, for tests.
+//! A disk in memory that can be full, hang, or break off in the middle of a write, for tests.
 
 use std::{
     io,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -22,6 +22,8 @@ pub(crate) struct Disk {
     /// Changing operations until the disk breaks; it stays broken.
     breaks_in: Arc<AtomicUsize>,
     broke: Arc<AtomicBool>,
+    /// Whether changing operations do not return for now.
+    hangs: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Default for Disk {
@@ -53,6 +55,12 @@ impl Disk {
         self.break_after(NEVER);
     }
 
+    /// Lets changing operations wait until it no longer hangs.
+    pub(crate) fn hang(&self, hangs: bool) {
+        *self.hangs.0.lock().unwrap() = hangs;
+        self.hangs.1.notify_all();
+    }
+
     /// Loses everything, as when the file is removed.
     pub(crate) fn be_empty(&self) {
         self.bytes.lock().unwrap().clear();
@@ -69,11 +77,13 @@ impl Disk {
             full: Arc::default(),
             breaks_in: Arc::new(AtomicUsize::new(NEVER)),
             broke: Arc::default(),
+            hangs: Arc::default(),
         }
     }
 
     /// Does a changing operation, if the disk lets it.
     fn change(&self, what: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        drop(self.hangs.1.wait_while(self.hangs.0.lock().unwrap(), |hangs| *hangs).unwrap());
         if self.full.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -12,6 +12,7 @@ mod embedded;
 mod error;
 #[cfg(test)]
 pub(crate) mod fault;
+mod scribe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,6 +20,7 @@ use serin_config::{Generation, ServiceName};
 
 pub use embedded::Store;
 pub use error::{OpenError, StoreError};
+pub(crate) use scribe::Scribe;
 
 use crate::{
     journal::Entry,
