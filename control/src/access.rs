@@ -32,8 +32,11 @@ pub enum CommandError {
     /// No answer in time. It may have been done, or may be yet.
     #[error("there was no answer within {} s; it may still be carried out: read the plan before trying again", COMMAND_WAIT.as_secs())]
     Late,
-    /// The control plane has stopped.
-    #[error("the control plane has stopped; traffic goes on with the last plan")]
+    /// The control plane has stopped: it is being shut down, or a fault has ended it.
+    #[error(
+        "the control plane has stopped: no rollout is watched and no weight can be changed until serin is restarted; \
+         traffic goes on with the last plan, and what was decided is stored"
+    )]
     Stopped,
 }
 
@@ -64,6 +67,11 @@ impl Access {
             Ok(Err(_)) => Err(CommandError::Stopped),
             Err(_) => Err(CommandError::Late),
         }
+    }
+
+    /// Whether nobody takes requests any more. The snapshot is then out of date, and stays so.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.orders.is_closed()
     }
 
     /// The latest snapshot.

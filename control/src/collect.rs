@@ -71,11 +71,12 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Takes a window, unless it was taken before.
-    pub fn take(&mut self, report: &WindowReport) -> Arrival {
+    /// Takes a window, unless it was taken before. `now_ms` is in milliseconds since 1970, by a clock that
+    /// never goes back.
+    pub fn take(&mut self, report: &WindowReport, now_ms: u64) -> Arrival {
         let arrival = self.arrival(report);
         if matches!(arrival, Arrival::New { .. }) {
-            self.remember(report);
+            self.remember(report, now_ms);
         }
         arrival
     }
@@ -99,8 +100,8 @@ impl Collector {
         Arrival::New { lost }
     }
 
-    fn remember(&mut self, report: &WindowReport) {
-        let at = report.ended_ms / 1_000;
+    fn remember(&mut self, report: &WindowReport, now_ms: u64) {
+        let at = second_of(report.ended_ms, now_ms);
         for cell in &report.cells {
             let seconds = self.recent.entry(cell.service.clone()).or_default();
             let Some(second) = place(seconds, at) else { continue };
@@ -127,6 +128,13 @@ impl Collector {
     pub fn keep_only(&mut self, there: impl Fn(&ServiceName) -> bool) {
         self.recent.retain(|service, _| there(service));
     }
+}
+
+/// The second to which a window belongs: the one that its proxy says, or the one in which it arrived where the
+/// proxy's clock is so far off that its seconds would come out of order, or all in the future.
+fn second_of(ended_ms: u64, now_ms: u64) -> u64 {
+    let (ended, now) = (ended_ms / 1_000, now_ms / 1_000);
+    if ended.abs_diff(now) < RECENT_LATENCY_SECONDS_MAX as u64 / 2 { ended } else { now }
 }
 
 /// The entry of a second; none if it is older than all that are kept with their latencies, since then it

@@ -9,13 +9,18 @@ fn numbered(epoch: u64, sequence: u64) -> WindowReport {
     WindowReport { epoch, ..report(sequence, Generation(1), (1, 0), (9, 1)) }
 }
 
+/// A window arrives at the end of its second.
+fn take(collector: &mut Collector, report: &WindowReport) -> Arrival {
+    collector.take(report, report.ended_ms)
+}
+
 #[test]
 fn a_window_is_taken_once() {
     let mut collector = Collector::default();
-    assert_eq!(collector.take(&numbered(1, 1)), Arrival::New { lost: 0 });
-    assert_eq!(collector.take(&numbered(1, 1)), Arrival::Duplicate);
-    assert_eq!(collector.take(&numbered(1, 2)), Arrival::New { lost: 0 });
-    assert_eq!(collector.take(&numbered(1, 1)), Arrival::Duplicate);
+    assert_eq!(take(&mut collector, &numbered(1, 1)), Arrival::New { lost: 0 });
+    assert_eq!(take(&mut collector, &numbered(1, 1)), Arrival::Duplicate);
+    assert_eq!(take(&mut collector, &numbered(1, 2)), Arrival::New { lost: 0 });
+    assert_eq!(take(&mut collector, &numbered(1, 1)), Arrival::Duplicate);
     let seen: u64 =
         collector.recent("shop").map(|second| second.versions[&version("v1")].outcomes.total()).sum();
     assert_eq!(seen, 18);
@@ -24,10 +29,14 @@ fn a_window_is_taken_once() {
 #[test]
 fn a_gap_is_counted_and_a_new_life_begins_anew() {
     let mut collector = Collector::default();
-    assert_eq!(collector.take(&numbered(5, 40)), Arrival::New { lost: 0 }, "what came before is not known");
-    assert_eq!(collector.take(&numbered(5, 44)), Arrival::New { lost: 3 });
-    assert_eq!(collector.take(&numbered(6, 1)), Arrival::New { lost: 0 });
-    assert_eq!(collector.take(&numbered(5, 45)), Arrival::Duplicate, "an earlier life is over");
+    assert_eq!(
+        take(&mut collector, &numbered(5, 40)),
+        Arrival::New { lost: 0 },
+        "what came before is not known"
+    );
+    assert_eq!(take(&mut collector, &numbered(5, 44)), Arrival::New { lost: 3 });
+    assert_eq!(take(&mut collector, &numbered(6, 1)), Arrival::New { lost: 0 });
+    assert_eq!(take(&mut collector, &numbered(5, 45)), Arrival::Duplicate, "an earlier life is over");
 }
 
 #[test]
@@ -35,7 +44,7 @@ fn the_proxy_that_was_silent_longest_is_forgotten_first() {
     let mut collector = Collector::default();
     let from = |proxy: usize| WindowReport { proxy: proxy.to_string(), ..numbered(1, 1 + proxy as u64) };
     for proxy in 0..=PROXIES_MAX {
-        collector.take(&from(proxy));
+        take(&mut collector, &from(proxy));
     }
     assert_eq!(collector.proxies.len(), PROXIES_MAX);
     assert!(!collector.proxies.contains_key("0"));
@@ -44,8 +53,8 @@ fn the_proxy_that_was_silent_longest_is_forgotten_first() {
 #[test]
 fn two_proxies_share_a_second_and_latencies_add_up() {
     let mut collector = Collector::default();
-    collector.take(&numbered(1, 7));
-    collector.take(&WindowReport { proxy: "other".into(), ..numbered(1, 7) });
+    take(&mut collector, &numbered(1, 7));
+    take(&mut collector, &WindowReport { proxy: "other".into(), ..numbered(1, 7) });
     let seconds: Vec<&Second> = collector.recent("shop").collect();
     let [second] = seconds.as_slice() else { panic!("{seconds:?}") };
     let stable = &second.versions[&version("v1")];
@@ -57,7 +66,7 @@ fn two_proxies_share_a_second_and_latencies_add_up() {
 fn two_minutes_are_kept_and_the_oldest_only_in_sum() {
     let mut collector = Collector::default();
     for sequence in 1..=200 {
-        collector.take(&numbered(1, sequence));
+        take(&mut collector, &numbered(1, sequence));
     }
     let seconds: Vec<&Second> = collector.recent("shop").collect();
     assert_eq!(seconds.len(), RECENT_SECONDS_MAX);
@@ -65,4 +74,26 @@ fn two_minutes_are_kept_and_the_oldest_only_in_sum() {
     let whole = seconds.iter().filter(|second| second.versions[&version("v1")].headers.total() > 0).count();
     assert_eq!(whole, RECENT_LATENCY_SECONDS_MAX);
     assert!(seconds[0].versions[&version("v1")].p99_ms.is_some());
+}
+
+#[test]
+fn seconds_are_shown_on_though_the_clock_of_a_proxy_jumps() {
+    const HOUR_MS: u64 = 3_600_000;
+    let mut collector = Collector::default();
+    let mut arrive = |sequence: u64, ended_ms: u64| {
+        let window = WindowReport { ended_ms, ..numbered(1, sequence) };
+        collector.take(&window, HOUR_MS * 10 + sequence * 1_000);
+        collector.recent("shop").last().unwrap().at
+    };
+    for sequence in 1..=20 {
+        let right = HOUR_MS * 10 + sequence * 1_000;
+        assert_eq!(arrive(sequence, right), 36_000 + sequence);
+    }
+    for sequence in 21..=40 {
+        assert_eq!(arrive(sequence, HOUR_MS * 9 + sequence * 1_000), 36_000 + sequence, "an hour back");
+    }
+    for sequence in 41..=60 {
+        assert_eq!(arrive(sequence, HOUR_MS * 11 + sequence * 1_000), 36_000 + sequence, "an hour ahead");
+    }
+    assert_eq!(collector.recent("shop").len(), 60);
 }

@@ -4,6 +4,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use crate::{journal::Entry, state::State};
 
+const UP: &str = "serin_control_up";
 const DECISIONS: &str = "serin_control_decisions_total";
 const WINDOWS_RECEIVED: &str = "serin_control_windows_received_total";
 const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
@@ -16,10 +17,17 @@ const STEP: &str = "serin_rollout_step";
 /// decision, and would otherwise wait for the next one.
 pub(crate) fn refresh(now: &State) {
     describe();
+    gauge!(UP).set(1.0);
     state(None, now);
 }
 
+/// Shows that nobody decides any more.
+pub(crate) fn down() {
+    gauge!(UP).set(0.0);
+}
+
 fn describe() {
+    describe_gauge!(UP, "Whether the control plane decides: 0 after a fault in it, until a restart.");
     describe_counter!(DECISIONS, "Decisions of the control plane, by service and action.");
     describe_counter!(WINDOWS_RECEIVED, "Windows of counts that were taken from proxies.");
     describe_counter!(WINDOWS_DUPLICATE, "Windows that had been taken before, and were dropped.");

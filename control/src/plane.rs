@@ -1,6 +1,9 @@
 //! The control plane as the binary sees it: open it, serve it, hand it windows and files.
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use serin_config::{
     Address, Catalogue, Config, Plan,
@@ -17,6 +20,7 @@ use crate::{
     clock::Clock,
     command::{Actor, Command, Request},
     keeper::{BeginError, Inlets, Keeper, Push},
+    metrics,
     refusal::Refusal,
     status::Status,
     store::{self, Store},
@@ -103,12 +107,26 @@ impl ControlPlane {
     }
 }
 
-/// The keeper's thread. Its runtime serves its timers and channels only.
-fn spawn(keeper: Keeper, inlets: Inlets) -> std::io::Result<JoinHandle<()>> {
+/// Starts the keeper's thread; what is given back tells when and how it ended. Its runtime serves its timers
+/// and channels only.
+fn spawn(keeper: Keeper, inlets: Inlets) -> std::io::Result<watch::Receiver<Life>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    std::thread::Builder::new()
-        .name("serin-keeper".into())
-        .spawn(move || runtime.block_on(keeper.run(inlets)))
+    let (tell, life) = watch::channel(Life::Decides);
+    std::thread::Builder::new().name("serin-keeper".into()).spawn(move || {
+        // Nothing of the keeper is used after a panic: it is dropped by it.
+        let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(keeper.run(inlets))));
+        metrics::down();
+        tell.send_replace(if ended.is_ok() { Life::Stopped } else { Life::Broke });
+    })?;
+    Ok(life)
+}
+
+/// How the keeper is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Decides,
+    Stopped,
+    Broke,
 }
 
 /// A running control plane. Dropping it stops everything without waiting; [`Handle::shutdown`] waits.
@@ -118,7 +136,7 @@ pub struct Handle {
     windows: mpsc::Sender<WindowReport>,
     address: Address,
     stop: watch::Sender<bool>,
-    keeper: JoinHandle<()>,
+    keeper: watch::Receiver<Life>,
     api: tokio::task::JoinHandle<()>,
 }
 
@@ -150,11 +168,21 @@ impl Handle {
         self.access.status.clone()
     }
 
-    /// Stops the API and the keeper; evidence is kept. Proxies go on with the last plan.
-    pub async fn shutdown(self) {
+    /// Ends when a fault in the control plane has ended it. From then on nobody watches a rollout and every
+    /// request to the API is answered with 503, until a restart; traffic goes on with the last plan.
+    pub async fn broke(&self) {
+        let mut keeper = self.keeper.clone();
+        if keeper.wait_for(|life| *life == Life::Broke).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Stops the API and the keeper; evidence is kept. Proxies go on with the last plan. Does not wait for a
+    /// disk that hangs.
+    pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         // Both end by themselves now; a panic in one of them has been reported by its own thread.
         let _ = self.api.await;
-        let _ = tokio::task::spawn_blocking(move || self.keeper.join()).await;
+        let _ = self.keeper.wait_for(|life| *life != Life::Decides).await;
     }
 }

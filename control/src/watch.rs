@@ -5,6 +5,9 @@
 //! requests. Hence a step's totals begin with the first window that the step's plan was in force for. And the
 //! clock of a step runs only while somebody watches: neither a pause nor the time during which the control
 //! plane was down may run a step out of its time.
+//!
+//! And evidence grows old. Where no window comes at all, because the proxies hang or can't be reached, what was
+//! seen before must not carry a rollout on: neither a pass nor a timeout moves a weight then, the step is held.
 
 use std::time::Duration;
 
@@ -18,9 +21,9 @@ use serin_judge::{Evidence, Lacking, State as Judged, Verdict, Window};
 
 use crate::rollout::{Event, HeldFor, Rollout, State};
 
-/// How long the first window of a step may be under way before its absence is taken for an absence of
-/// traffic: proxies report each second, and a step may be that short.
-const FIRST_WINDOW_WAIT_MS: u64 = 5_000;
+/// How long a window may be under way before its absence is taken for an absence of traffic: proxies report
+/// each second, and a step may be that short.
+const WINDOW_WAIT_MS: u64 = 5_000;
 
 /// What is stored of a watch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub struct Checkpoint {
 pub struct Watch {
     kept: Checkpoint,
     seen_ms: u64,
+    /// When the last window came, or when the watch began.
+    heard_ms: u64,
 }
 
 /// What the judge says at one moment, and what it means for the rollout.
@@ -64,7 +69,7 @@ impl Watch {
             evidence: Evidence::new(&service.rollout),
         };
         let kept = stored.filter(|stored| stored.rollout == rollout.id).unwrap_or_else(fresh);
-        let mut watch = Self { kept, seen_ms: now_ms };
+        let mut watch = Self { kept, seen_ms: now_ms, heard_ms: now_ms };
         watch.follow(rollout, rollout, now_ms);
         watch
     }
@@ -82,7 +87,8 @@ impl Watch {
     }
 
     /// Takes one second of one proxy's counts; those from before the rollout are not its evidence.
-    pub fn observe(&mut self, rollout: &Rollout, report: &WindowReport) {
+    pub fn observe(&mut self, rollout: &Rollout, report: &WindowReport, now_ms: u64) {
+        self.heard_ms = self.heard_ms.max(now_ms);
         if report.generation < rollout.start_generation {
             return;
         }
@@ -110,15 +116,16 @@ impl Watch {
         step: &Step,
         verdict: &Verdict,
     ) -> Option<(Event, String)> {
-        let traffic = self.kept.counting && verdict.step.failures.canary.requests > 0;
-        let wait_ms = if self.kept.counting { 0 } else { FIRST_WINDOW_WAIT_MS };
+        let blind = self.seen_ms.saturating_sub(self.heard_ms) > WINDOW_WAIT_MS;
+        let traffic = self.kept.counting && verdict.step.failures.canary.requests > 0 && !blind;
+        let wait_ms = if self.kept.counting { 0 } else { WINDOW_WAIT_MS };
         let out_of_time =
             u128::from(self.kept.elapsed_ms) >= step.max_duration.as_millis() + u128::from(wait_ms);
         let promotes = service.rollout.on_timeout == OnTimeout::Promote;
         let moves = matches!(state, State::Running { .. } | State::Held { .. });
         match (verdict.state, state) {
             (Judged::Fail, _) => Some((Event::Fail, "a guard failed".into())),
-            (Judged::Pass, _) if self.kept.counting && moves => {
+            (Judged::Pass, _) if self.kept.counting && moves && !blind => {
                 Some((Event::Pass, format!("step {} passed", self.kept.step + 1)))
             }
             (_, State::Held { why: HeldFor::Traffic, .. }) if traffic => {
@@ -130,7 +137,8 @@ impl Watch {
                 Some(if traffic {
                     (Event::TimedOut(service.rollout.on_timeout), after)
                 } else {
-                    (Event::TimedOutWithoutTraffic, format!("{after}: the canary had no traffic"))
+                    let what = if blind { "no proxy reports" } else { "the canary had no traffic" };
+                    (Event::TimedOutWithoutTraffic, format!("{after}: {what}"))
                 })
             }
             _ => None,

@@ -32,6 +32,11 @@ fn running() -> Rollout {
     rollout(State::Running { step: 0 }, 10)
 }
 
+/// A window arrives at the end of the second that its number says.
+fn observe(watch: &mut Watch, rollout: &Rollout, report: &WindowReport) {
+    watch.observe(rollout, report, report.ended_ms);
+}
+
 fn look(watch: &mut Watch, rollout: &Rollout, now_ms: u64) -> (Verdict, Option<Event>) {
     let look = watch.look(rollout, &shop(), now_ms).unwrap();
     (look.verdict, look.event.map(|(event, _)| event))
@@ -41,7 +46,7 @@ fn look(watch: &mut Watch, rollout: &Rollout, now_ms: u64) -> (Verdict, Option<E
 fn windows_from_before_the_rollout_are_not_its_evidence() {
     let rollout = running();
     let mut watch = Watch::new(&rollout, &shop(), None, 0);
-    watch.observe(&rollout, &report(1, Generation(9), (100, 100), (900, 0)));
+    observe(&mut watch, &rollout, &report(1, Generation(9), (100, 100), (900, 0)));
     let (verdict, event) = look(&mut watch, &rollout, 1_000);
     assert_eq!((verdict.canary.requests, event), (0, None));
 }
@@ -50,14 +55,14 @@ fn windows_from_before_the_rollout_are_not_its_evidence() {
 fn windows_of_the_step_before_are_evidence_but_do_not_count_for_the_step() {
     let before = running();
     let mut watch = Watch::new(&before, &shop(), None, 0);
-    watch.observe(&before, &report(1, START, (100, 0), (900, 0)));
+    observe(&mut watch, &before, &report(1, START, (100, 0), (900, 0)));
     let after = rollout(State::Running { step: 1 }, 11);
     watch.follow(&before, &after, 1_000);
-    watch.observe(&after, &report(2, START, (100, 0), (900, 0)));
+    observe(&mut watch, &after, &report(2, START, (100, 0), (900, 0)));
     let (verdict, _) = look(&mut watch, &after, 2_000);
     assert_eq!(verdict.canary.requests, 200);
     assert!(!watch.checkpoint().counting);
-    watch.observe(&after, &report(3, Generation(11), (7, 0), (7, 0)));
+    observe(&mut watch, &after, &report(3, Generation(11), (7, 0), (7, 0)));
     let (verdict, _) = look(&mut watch, &after, 3_000);
     assert_eq!((verdict.canary.requests, verdict.step.failures.canary.requests), (207, 7));
 }
@@ -67,7 +72,7 @@ fn a_step_does_not_pass_on_what_was_counted_before_it() {
     let before = running();
     let mut watch = Watch::new(&before, &shop(), None, 0);
     for second in 1..=30 {
-        watch.observe(&before, &report(second, START, (1_000, 0), (9_000, 0)));
+        observe(&mut watch, &before, &report(second, START, (1_000, 0), (9_000, 0)));
     }
     assert_eq!(look(&mut watch, &before, 30_000).1, Some(Event::Pass));
     let after = rollout(State::Running { step: 1 }, 11);
@@ -86,7 +91,7 @@ fn a_failing_canary_is_taken_out_while_paused_and_held() {
         let rollout = rollout(state, 10);
         let mut watch = Watch::new(&rollout, &shop(), None, 0);
         let failed = (1..=60).any(|second| {
-            watch.observe(&rollout, &report(second, START, (100, 100), (900, 0)));
+            observe(&mut watch, &rollout, &report(second, START, (100, 100), (900, 0)));
             look(&mut watch, &rollout, second * 1_000).1 == Some(Event::Fail)
         });
         assert!(failed, "{state}");
@@ -99,12 +104,12 @@ fn a_step_without_traffic_is_held_whatever_the_policy_says() {
     service.rollout.on_timeout = OnTimeout::Rollback;
     let rollout = running();
     let mut watch = Watch::new(&rollout, &service, None, 0);
-    watch.observe(&rollout, &report(1, START, (0, 0), (900, 0)));
+    observe(&mut watch, &rollout, &report(1, START, (0, 0), (900, 0)));
     let event =
         |watch: &mut Watch, now_ms| watch.look(&rollout, &service, now_ms).unwrap().event.map(|one| one.0);
     assert_eq!(event(&mut watch, 59_999), None);
     assert_eq!(event(&mut watch, 60_000), Some(Event::TimedOutWithoutTraffic));
-    watch.observe(&rollout, &report(2, START, (1, 0), (900, 0)));
+    observe(&mut watch, &rollout, &report(61, START, (1, 0), (900, 0)));
     assert_eq!(event(&mut watch, 61_000), Some(Event::TimedOut(OnTimeout::Rollback)));
 }
 
@@ -115,10 +120,10 @@ fn a_timeout_does_not_promote_a_canary_that_is_over_its_limit() {
     service.rollout.guards.max_error_rate = Some(weight("1%"));
     let rollout = running();
     let mut watch = Watch::new(&rollout, &service, None, 0);
-    watch.observe(&rollout, &report(1, START, (50, 1), (50, 1)));
+    observe(&mut watch, &rollout, &report(60, START, (50, 1), (50, 1)));
     let look = watch.look(&rollout, &service, 60_000).unwrap();
     assert!(look.event.is_none(), "{look:?}");
-    watch.observe(&rollout, &report(2, START, (500, 0), (500, 0)));
+    observe(&mut watch, &rollout, &report(61, START, (500, 0), (500, 0)));
     let event = watch.look(&rollout, &service, 61_000).unwrap().event.map(|one| one.0);
     assert_eq!(event, Some(Event::TimedOut(OnTimeout::Promote)));
 }
@@ -128,7 +133,7 @@ fn neither_a_pause_nor_a_restart_runs_a_step_out_of_its_time() {
     let running = running();
     let paused = rollout(State::Paused { step: 0 }, 10);
     let mut watch = Watch::new(&running, &shop(), None, 0);
-    watch.observe(&running, &report(1, START, (1, 0), (1, 0)));
+    observe(&mut watch, &running, &report(1, START, (1, 0), (1, 0)));
     watch.follow(&running, &paused, 30_000);
     assert_eq!(look(&mut watch, &paused, 500_000).1, None);
     watch.follow(&paused, &running, 500_000);
@@ -151,7 +156,7 @@ fn a_held_step_that_is_resumed_gets_its_time_again() {
 #[test]
 fn evidence_of_another_rollout_is_not_resumed() {
     let mut watch = Watch::new(&running(), &shop(), None, 0);
-    watch.observe(&running(), &report(1, START, (100, 100), (100, 0)));
+    observe(&mut watch, &running(), &report(1, START, (100, 100), (100, 0)));
     let other = Rollout { id: 2, ..running() };
     let fresh = Watch::new(&other, &shop(), Some(watch.checkpoint().clone()), 0);
     assert_eq!(fresh.checkpoint().evidence, Evidence::new(&policy()));
@@ -163,4 +168,29 @@ fn an_ended_rollout_is_not_looked_at() {
     let mut watch = Watch::new(&running(), &shop(), None, 0);
     let ended = rollout(State::RolledBack { why: RolledBackFor::Evidence }, 11);
     assert!(watch.look(&ended, &shop(), 1_000).is_none());
+}
+
+#[test]
+fn without_any_window_nothing_moves_and_the_step_is_held() {
+    for on_timeout in [OnTimeout::Promote, OnTimeout::Rollback, OnTimeout::Hold] {
+        let mut service = shop();
+        service.rollout.on_timeout = on_timeout;
+        service.rollout.steps[0].min_duration = Duration::from_secs(50);
+        let rollout = running();
+        let mut watch = Watch::new(&rollout, &service, None, 0);
+        for second in 1..=30 {
+            observe(&mut watch, &rollout, &report(second, START, (1_000, 0), (9_000, 0)));
+        }
+        let event = |watch: &mut Watch, state, now_ms| {
+            let look = watch.look(&Rollout { state, ..running() }, &service, now_ms).unwrap();
+            look.event.map(|(event, _)| event)
+        };
+        let state = State::Running { step: 0 };
+        assert_eq!(event(&mut watch, state, 50_000), None, "a pass on what was seen 20 s ago");
+        assert_eq!(event(&mut watch, state, 60_000), Some(Event::TimedOutWithoutTraffic), "{on_timeout:?}");
+        let held = State::Held { step: 0, why: HeldFor::Traffic };
+        assert_eq!(event(&mut watch, held, 61_000), None, "held while nobody reports");
+        observe(&mut watch, &rollout, &report(62, START, (1_000, 0), (9_000, 0)));
+        assert_eq!(event(&mut watch, held, 62_000), Some(Event::Pass), "with windows it goes on");
+    }
 }

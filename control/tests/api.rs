@@ -19,7 +19,7 @@ use std::{
 use fixtures::{canary_share, catalogue, config, report, shop, split, weight};
 use serde_json::{Value, json};
 use serin_config::{Address, Plan, Service, secret::Secret};
-use serin_control::{ControlPlane, Handle, OpenError, ServeError};
+use serin_control::{ControlPlane, Handle, OpenError, Push, ServeError};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -31,12 +31,15 @@ struct World {
 
 impl World {
     fn start(config: &serin_config::Config) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let pushed: Arc<Mutex<Vec<Arc<Plan>>>> = Arc::default();
         let sink = pushed.clone();
-        let push = Box::new(move |plan| sink.lock().unwrap().push(plan));
-        let control = ControlPlane::open(config, 1).unwrap();
+        Self::pushing(config, pushed, Box::new(move |plan| sink.lock().unwrap().push(plan)))
+    }
+
+    fn pushing(config: &serin_config::Config, pushed: Arc<Mutex<Vec<Arc<Plan>>>>, push: Push) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let control = opened(config);
         let handle = runtime.block_on(control.serve(push)).unwrap();
         Self { runtime, handle, pushed }
     }
@@ -109,6 +112,18 @@ impl Reply {
 
 fn shop_in(directory: &Path) -> serin_config::Config {
     config(vec![shop()], directory.join("state.redb"))
+}
+
+/// Opens the control plane; after a fault, the thread of the last one may still be closing the store.
+fn opened(config: &serin_config::Config) -> ControlPlane {
+    let deadline = Instant::now() + SOON;
+    loop {
+        match ControlPlane::open(config, 1) {
+            Ok(control) => return control,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {
@@ -312,4 +327,32 @@ fn a_reload_is_taken_or_refused_whole_and_a_restart_goes_on() {
         "the last rollout is shown as the last one"
     );
     world.stop();
+}
+
+#[test]
+fn a_fault_that_ends_the_keeper_is_told_to_whoever_asks_or_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = shop_in(directory.path());
+    let world = World::pushing(&config, Arc::default(), Box::new(|_| panic!("a fault, for the test")));
+    assert_eq!(world.get("/v1/services").status, 200);
+    assert_eq!(world.steer(&json!({ "action": "start" })).problem(503), "stopped");
+    world.runtime.block_on(async { tokio::time::timeout(SOON, world.handle.broke()).await.unwrap() });
+    for path in ["/v1/services", "/v1/services/shop/rollout", "/v1/plan", "/v1/journal"] {
+        assert_eq!(world.get(path).problem(503), "stopped");
+    }
+    assert!(world.steer(&json!({ "action": "abort" })).body.contains("restarted"));
+    world.stop();
+    let again = World::start(&config);
+    let weights = again.get("/v1/services/shop").json()["weights"]["v2"].clone();
+    assert_eq!(weights, "10%", "what was decided and stored goes on");
+    again.stop();
+}
+
+#[test]
+fn a_control_plane_that_is_shut_down_did_not_break() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let status = world.handle.status();
+    world.stop();
+    assert!(status.has_changed().is_err(), "the keeper is gone");
 }

@@ -74,11 +74,20 @@ async fn serve(arguments: &Arguments, config: Config) -> ExitCode {
         tracing::info!(listener = %name, %address, "serving");
     }
     tracing::info!(admin = %serving.proxy.admin(), control = %serving.control.address(), "ready");
+    let mut broke = false;
     let mut reloader = Reloader::new(arguments.file.clone(), config);
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
             () = changed(&mut file) => Asked::Reload,
+            () = serving.control.broke(), if !broke => {
+                broke = true;
+                tracing::error!(
+                    "a fault has ended the control plane: no rollout is watched and no weight can be changed until \
+                     serin is restarted; traffic goes on with the last plan"
+                );
+                continue;
+            }
         };
         match asked {
             Asked::Reload => reloader.reload(&serving).await,

@@ -5,6 +5,9 @@
 //! which is never answered; so a change must come as JSON. And a page whose host name was rebound to
 //! 127.0.0.1 is of the same origin, but its requests still carry that name; so without a token the `host`
 //! header must be an IP address or `localhost`.
+//!
+//! Nobody is answered when a fault has ended the keeper: the snapshot would go on to tell of rollouts in
+//! progress that nobody watches.
 
 use axum::{
     extract::{Request, State},
@@ -14,6 +17,7 @@ use axum::{
 use http::{Method, StatusCode, header};
 
 use super::{Context, problem::Problem};
+use crate::access::CommandError;
 
 pub(super) async fn guard(State(context): State<Context>, request: Request, next: Next) -> Response {
     match check(&context, &request) {
@@ -39,6 +43,9 @@ fn check(context: &Context, request: &Request) -> Result<(), Problem> {
             host.chars().take(80).collect::<String>()
         );
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host-refused", detail));
+    }
+    if context.access.has_stopped() {
+        return Err(CommandError::Stopped.into());
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !is_json(request) {

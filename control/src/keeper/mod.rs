@@ -221,13 +221,13 @@ impl Keeper {
     }
 
     fn take_window(&mut self, report: &WindowReport, now_ms: u64) {
-        match self.collector.take(report) {
+        match self.collector.take(report, now_ms) {
             Arrival::Duplicate => metrics::windows(0, 1, 0),
             Arrival::New { lost } => {
                 metrics::windows(1, 0, lost);
                 for (name, watch) in &mut self.watches {
                     if let Some(rollout) = self.state.live(name.as_str()) {
-                        watch.observe(rollout, report);
+                        watch.observe(rollout, report, now_ms);
                     }
                 }
                 self.look_at_all(now_ms);
