@@ -1,13 +1,15 @@
 //! Headers that belong to one hop and must not travel on (RFC 9110, 7.6.1).
 
-use http::{HeaderMap, HeaderName, header::CONNECTION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONNECTION, TE},
+};
 
 /// The headers of one hop. `expect` is among a request's, since Serin answers `100-continue` itself when it
 /// begins to read the body; `x-serin-*` because only Serin may say them.
 fn is_of_hop(name: &str) -> bool {
     match name {
-        "connection" | "transfer-encoding" | "keep-alive" | "upgrade" | "te" | "trailer"
-        | "proxy-connection" => true,
+        "connection" | "transfer-encoding" | "keep-alive" | "upgrade" | "te" | "proxy-connection" => true,
         "expect" | "http2-settings" | "proxy-authorization" | "proxy-authenticate" => true,
         _ => name.starts_with("x-serin-"),
     }
@@ -34,12 +36,14 @@ fn is_protected(name: &str) -> bool {
         || name.get(..12).is_some_and(|head| head.eq_ignore_ascii_case("x-forwarded-"))
 }
 
-/// Takes away the headers of the sender's hop. Most messages have none, which one pass over the names shows
-/// for less than one look-up for each name.
-pub fn strip(headers: &mut HeaderMap) {
+/// Takes away the headers of the sender's hop, and tells whether one of them said that the sender takes
+/// trailers. Most messages have none, which one pass over the names shows for less than one look-up for each
+/// name.
+pub fn strip(headers: &mut HeaderMap) -> bool {
     if !headers.keys().any(|name| is_of_hop(name.as_str())) {
-        return;
+        return false;
     }
+    let trailers = takes_trailers(headers);
     if headers.contains_key(CONNECTION) {
         strip_named(headers);
     }
@@ -47,6 +51,19 @@ pub fn strip(headers: &mut HeaderMap) {
     for name in of_hop {
         headers.remove(name);
     }
+    trailers
+}
+
+/// Whether `te: trailers` is said (RFC 9110, 10.1.4).
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    codings.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Says on the next hop that trailers are taken. TE is of one hop, so `Connection` names it.
+pub fn take_trailers(headers: &mut HeaderMap) {
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONNECTION, HeaderValue::from_static("te"));
 }
 
 /// Takes away what any of the `Connection` lines names, and the lines themselves.
@@ -100,6 +117,16 @@ mod tests {
         map.append(CONNECTION, "Host, Authorization, X-Forwarded-For, traceparent".parse().unwrap());
         strip(&mut map);
         assert_eq!(map, headers(&kept));
+    }
+
+    #[test]
+    fn who_takes_trailers_is_told_apart() {
+        for (te, takes) in [("trailers", true), ("gzip;q=0.5, Trailers", true), ("gzip", false)] {
+            let mut map = headers(&[("te", te)]);
+            assert_eq!(strip(&mut map), takes, "{te}");
+            assert!(map.is_empty());
+        }
+        assert!(!strip(&mut headers(&[("connection", "te")])));
     }
 
     #[test]

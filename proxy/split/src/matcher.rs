@@ -34,9 +34,10 @@ impl Matcher {
     }
 
     /// The position of the first route that matches. `host` may have a port and any case; `path` begins
-    /// with a slash and has no query.
+    /// with a slash and has no query, or is the `*` of a question about the server itself, which goes where
+    /// `/` goes.
     pub fn find(&self, host: &str, path: &str) -> Option<usize> {
-        let path = normalise(path);
+        let path = if path == "*" { Cow::Borrowed("/") } else { normalise(path) };
         let of_host = if self.hosts.is_empty() { None } else { self.hosts.get(bare(host).as_ref()) };
         of_host.and_then(|prefixes| first(prefixes, &path)).or_else(|| first(&self.any_host, &path))
     }

@@ -4,6 +4,7 @@ use http::{
     HeaderMap, Method, StatusCode, Uri, Version,
     header::{HOST, TRANSFER_ENCODING},
 };
+use serin_config::limits::HEADER_FIELDS_MAX;
 
 /// Why a request is refused. It is the client's fault, and no version is charged with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,11 @@ pub fn vet<'a>(
 ) -> Result<&'a str, Refusal> {
     if matches!(*method, Method::CONNECT | Method::TRACE) || method.as_str() == "TRACK" {
         return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here"));
+    }
+    // HTTP/2 bounds the bytes of a head only.
+    if headers.len() > HEADER_FIELDS_MAX {
+        let too_many = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(refusal(too_many, "there are too many header fields"));
     }
     if headers.contains_key(TRANSFER_ENCODING) {
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();

@@ -28,14 +28,23 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct RequestBody(Option<(Incoming, Rc<ClientSide>)>);
 
 /// What the request's body tells of its client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClientSide {
     failed: Cell<bool>,
     answered: Cell<bool>,
+    /// A piece is wanted, and has not come.
+    awaited: Cell<bool>,
+    /// When the endpoint was handed the last piece.
+    moved_at: Cell<Option<Instant>>,
     activity: Rc<Activity>,
 }
 
 impl ClientSide {
+    fn new(activity: Rc<Activity>) -> Self {
+        let (failed, answered, awaited) = (Cell::default(), Cell::default(), Cell::default());
+        Self { failed, answered, awaited, moved_at: Cell::default(), activity }
+    }
+
     /// Whether the body broke off on the client's side.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.get()
@@ -44,14 +53,44 @@ impl ClientSide {
     /// The endpoint has answered: from here on both sides may take their time, as in a stream.
     pub(crate) fn answered(&self) {
         self.answered.set(true);
-        self.activity.body_awaited.set(false);
+        self.set_awaited(false);
+    }
+
+    /// Since when the endpoint owes the next step, for a request that began to go out at `began`; none while
+    /// the client owes it.
+    pub(crate) fn endpoint_owes_since(&self, began: Instant) -> Option<Instant> {
+        (!self.awaited.get()).then(|| self.moved_at.get().unwrap_or(began))
+    }
+
+    fn set_awaited(&self, awaited: bool) {
+        if self.awaited.replace(awaited) != awaited {
+            self.activity.await_body(awaited);
+        }
+    }
+
+    fn moved(&self) {
+        self.set_awaited(false);
+        self.activity.moved_piece();
+        if !self.answered.get() {
+            self.moved_at.set(Some(clock::now()));
+        }
+    }
+}
+
+impl Drop for ClientSide {
+    fn drop(&mut self) {
+        self.set_awaited(false);
     }
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, activity: Rc<Activity>) -> Self {
-        let client = || Rc::new(ClientSide { activity, ..ClientSide::default() });
-        Self((!incoming.is_end_stream()).then(|| (incoming, client())))
+        Self((!incoming.is_end_stream()).then(|| (incoming, Rc::new(ClientSide::new(activity)))))
+    }
+
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self(None)
     }
 
     /// What the body will tell of its client; none if there is no body.
@@ -70,9 +109,10 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some((incoming, client)) = &mut self.get_mut().0 else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
-        client.activity.body_awaited.set(polled.is_pending() && !client.answered.get());
-        if let Poll::Ready(Some(Err(_))) = &polled {
-            client.failed.set(true);
+        match &polled {
+            Poll::Pending => client.set_awaited(!client.answered.get()),
+            Poll::Ready(Some(Err(_))) => client.failed.set(true),
+            Poll::Ready(_) => client.moved(),
         }
         polled
     }
@@ -91,6 +131,8 @@ impl Body for RequestBody {
 pub(crate) struct ResponseBody {
     kind: Kind,
     activity: Option<Rc<Activity>>,
+    /// A piece was handed out, and the next was not asked for: the client has to make room first.
+    unread: bool,
 }
 
 #[derive(Debug)]
@@ -176,8 +218,12 @@ impl Streaming {
                 if let (true, Some(trailers)) = (self.grpc, frame.trailers_ref()) {
                     self.read_status(trailers);
                 }
-                if self.incoming.is_end_stream() {
+                // Nobody asks for what comes after trailers.
+                if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.complete();
+                } else if self.limits.total.is_some_and(|deadline| clock::now() >= deadline) {
+                    // Pieces that never have to be waited for would outrun the timer.
+                    return Poll::Ready(Some(Err(self.give_up(Outcome::TotalTimeout))));
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -209,22 +255,24 @@ impl Streaming {
             return Poll::Pending;
         };
         let Some((upstream, _)) = &mut self.running else { return Poll::Pending };
-        upstream.poll_deadline(deadline, cx).map(|()| {
-            self.fail(outcome);
-            format!("the endpoint's body was given up: {}", outcome.label()).into()
-        })
+        upstream.poll_deadline(deadline, cx).map(|()| self.give_up(outcome))
+    }
+
+    fn give_up(&mut self, outcome: Outcome) -> BoxError {
+        self.fail(outcome);
+        format!("the endpoint's body was given up: {}", outcome.label()).into()
     }
 }
 
 impl ResponseBody {
     /// A short text by Serin itself.
     pub(crate) fn local(text: String) -> Self {
-        Self { kind: Kind::Local(Some(text.into())), activity: None }
+        Self { kind: Kind::Local(Some(text.into())), activity: None, unread: false }
     }
 
     /// An endpoint's body.
     pub(crate) fn streaming(body: Streaming) -> Self {
-        Self { kind: Kind::Streaming(Box::new(body)), activity: None }
+        Self { kind: Kind::Streaming(Box::new(body)), activity: None, unread: false }
     }
 
     /// Notes the end of the response in the client's activity.
@@ -232,10 +280,18 @@ impl ResponseBody {
         self.activity = Some(activity);
         self
     }
+
+    fn set_unread(&mut self, unread: bool) {
+        if let (true, Some(activity)) = (self.unread != unread, &self.activity) {
+            self.unread = unread;
+            activity.await_reader(unread);
+        }
+    }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        self.set_unread(false);
         if let Some(activity) = &self.activity {
             activity.end();
         }
@@ -250,10 +306,14 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().kind {
+        let this = self.get_mut();
+        this.set_unread(false);
+        let polled = match &mut this.kind {
             Kind::Local(text) => Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Streaming(body) => body.poll_frame(cx),
-        }
+        };
+        this.set_unread(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -27,6 +27,7 @@ use super::{
     watch::{Activity, Overdue, Watchdog, Watched},
     worker::{Peer, Worker},
 };
+use crate::clock;
 
 /// The first bytes of HTTP/2 (RFC 9113, 3.4). No HTTP/1.1 request can begin with them.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -36,10 +37,12 @@ const QUIET_BEFORE_CLOSE: Duration = Duration::from_millis(500);
 
 /// Serves a client connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Peer) {
+    let accepted = clock::now();
     let first = tokio::time::timeout(worker.limits.client_header_timeout, sniff(&mut stream, &worker)).await;
     let Ok(Some(first)) = first else { return };
-    let activity = Rc::new(Activity::default());
     let is_h2 = first == PREFACE;
+    let activity = Rc::new(Activity::new(is_h2));
+    let watchdog = Watchdog::new(activity.clone(), accepted);
     let io = TokioIo::new(Watched::new(stream, first, activity.clone()));
     let peer = Rc::new(peer);
     let service = {
@@ -51,10 +54,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Peer) {
     };
     let ended = if is_h2 {
         let connection = http2_builder(&worker).serve_connection(io, service);
-        supervise(&worker, activity, pin!(connection), http2::Connection::graceful_shutdown).await
+        supervise(&worker, activity, watchdog, pin!(connection), http2::Connection::graceful_shutdown).await
     } else {
         let connection = http1_builder().serve_connection(io, service);
-        supervise(&worker, activity, pin!(connection), http1::Connection::graceful_shutdown).await
+        supervise(&worker, activity, watchdog, pin!(connection), http1::Connection::graceful_shutdown).await
     };
     if let Some(error) = ended {
         if error.is_parse() {
@@ -118,15 +121,15 @@ async fn sniff(stream: &mut Stream, worker: &Worker) -> Option<Vec<u8>> {
 async fn supervise<C>(
     worker: &Worker,
     activity: Rc<Activity>,
+    mut watchdog: Watchdog,
     mut connection: Pin<&mut C>,
     graceful_shutdown: fn(Pin<&mut C>),
 ) -> Option<hyper::Error>
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
-    let mut watchdog = Watchdog::new(activity.clone());
     let mut drain_begun = pin!(worker.drain_begun.notified());
-    let (mut registered, told) = (false, Cell::new(false));
+    let (mut registered, told, mut grace) = (false, Cell::new(false), Duration::ZERO);
     poll_fn(|cx: &mut Context<'_>| {
         if !registered {
             // One registration: this task stays the one to wake.
@@ -149,13 +152,19 @@ where
         }
         let keep_alive =
             if worker.draining.get() { QUIET_BEFORE_CLOSE } else { worker.limits.client_keep_alive };
-        match watchdog.poll(&worker.limits, keep_alive, cx) {
-            Poll::Ready(Overdue::Idle) if !told.replace(true) => {
-                graceful_shutdown(connection.as_mut());
-                connection.as_mut().poll(cx).map(Result::err)
+        loop {
+            match watchdog.poll(&worker.limits, keep_alive, grace, cx) {
+                Poll::Ready(Overdue::Idle) if !told.replace(true) => {
+                    // In HTTP/2 the client has to agree: a request may have crossed the farewell.
+                    grace = QUIET_BEFORE_CLOSE;
+                    graceful_shutdown(connection.as_mut());
+                    if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                        return Poll::Ready(ended.err());
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
             }
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
         }
     })
     .await

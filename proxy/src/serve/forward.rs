@@ -17,7 +17,7 @@ use super::{
     body::{ClientSide, RequestBody, ResponseBody, StreamLimits, Streaming},
     fault,
     record::Exchange,
-    upstream::{Pool, SendError, Upstream},
+    upstream::{Patience, Pool, SendError, Upstream},
     worker::{Peer, Worker},
 };
 use crate::clock;
@@ -31,7 +31,8 @@ pub(crate) async fn forward(
 ) -> Response<ResponseBody> {
     let total = timeouts.total.map(|total| exchange.started() + total);
     let Some(pool) = exchange.lane().next_pool().cloned() else { return fail(exchange, Outcome::NoEndpoint) };
-    let sent = attempt(&mut exchange, request, &pool, timeouts, total).await;
+    let patience = Patience { header: timeouts.header, total, client };
+    let sent = attempt(&mut exchange, request, &pool, timeouts, &patience).await;
     let (upstream, response) = match sent {
         Ok(answered) => answered,
         Err(_) if client.is_some_and(ClientSide::has_failed) => return fail(exchange, Outcome::ClientCancel),
@@ -55,17 +56,18 @@ fn fail(exchange: Exchange, outcome: Outcome) -> Response<ResponseBody> {
     fault::response(outcome)
 }
 
-/// Over a pooled connection if there is one; a request that was not written because the endpoint had just
-/// closed the connection goes out again on another.
+/// Over a pooled connection if there is one; a request that crossed with the endpoint's closing of it goes
+/// out again on another.
 async fn attempt(
     exchange: &mut Exchange,
     mut request: Request<RequestBody>,
     pool: &Rc<Pool>,
     timeouts: &Timeouts,
-    total: Option<Instant>,
+    patience: &Patience<'_>,
 ) -> Result<(Box<Upstream>, Response<Incoming>), Outcome> {
     for again in 0.. {
-        let pooled = if again < STALE_CONNECTION_RETRIES_MAX { pool.checkout() } else { None };
+        let pooled =
+            if again < STALE_CONNECTION_RETRIES_MAX { pool.checkout(exchange.started()) } else { None };
         let mut now = clock::now();
         if again == 0 {
             exchange.handed_over(now);
@@ -73,21 +75,18 @@ async fn attempt(
         let mut upstream = match pooled {
             Some(upstream) => upstream,
             None => {
-                let upstream = connect(pool, timeouts, total, now).await?;
+                let upstream = connect(pool, timeouts, patience.total, now).await?;
                 now = clock::now();
                 upstream
             }
         };
-        let header = timeouts.header.map(|limit| (now + limit, Outcome::HeaderTimeout));
-        let whole = total.map(|deadline| (deadline, Outcome::TotalTimeout));
-        let limit = header.into_iter().chain(whole).min_by_key(|(deadline, _)| *deadline);
-        match upstream.send(request, limit.map(|(deadline, _)| deadline)).await {
+        match upstream.send(request, now, patience).await {
+            // Nobody asked for another protocol, so these are no bytes of HTTP.
+            Ok(response) if response.status().is_informational() => return Err(Outcome::ProtocolError),
             Ok(response) => return Ok((upstream, response)),
-            Err(SendError::Unsent(unsent)) if upstream.is_reused() => request = *unsent,
-            Err(SendError::Unsent(_)) => return Err(Outcome::ResetBeforeHeaders),
-            Err(SendError::Timeout) => {
-                return Err(limit.map_or(Outcome::HeaderTimeout, |(_, outcome)| outcome));
-            }
+            Err(SendError::Again(same)) if upstream.is_reused() => request = *same,
+            Err(SendError::Again(_)) => return Err(Outcome::ResetBeforeHeaders),
+            Err(SendError::Late(outcome)) => return Err(outcome),
             Err(SendError::Failed(error)) if error.is_parse() => return Err(Outcome::ProtocolError),
             Err(SendError::Failed(_)) => return Err(Outcome::ResetBeforeHeaders),
         }
@@ -130,7 +129,9 @@ pub(crate) fn prepare(
     }
     join_cookies(&mut head.headers);
     forwarded::write(&mut head.headers, peer.header.as_ref(), peer.trusted);
-    hop::strip(&mut head.headers);
+    if hop::strip(&mut head.headers) {
+        hop::take_trailers(&mut head.headers);
+    }
     trace::propagate(
         &mut head.headers,
         || [worker.random(), worker.random(), worker.random()],

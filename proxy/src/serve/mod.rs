@@ -14,6 +14,7 @@ pub(crate) mod lane;
 pub(crate) mod listen;
 pub(crate) mod record;
 pub(crate) mod request;
+pub(crate) mod resend;
 pub(crate) mod stream;
 pub(crate) mod timer;
 pub(crate) mod upstream;

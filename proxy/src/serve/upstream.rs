@@ -10,6 +10,7 @@ use std::{
     future::Future,
     io,
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -21,27 +22,57 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serin_config::{
-    Address,
+    Address, Outcome,
     limits::{HEAD_BYTES_MAX, HEADER_FIELDS_MAX},
 };
 
-use super::{body::RequestBody, stream::Stream, timer::LazyTimer};
+use super::{
+    body::{ClientSide, RequestBody},
+    resend::{Noted, Traffic},
+    stream::Stream,
+    timer::LazyTimer,
+};
 
 /// Why no response came.
 #[derive(Debug)]
 pub(crate) enum SendError {
-    /// Nothing was written: the same request may go out again on another connection.
-    Unsent(Box<Request<RequestBody>>),
+    /// The endpoint closed the connection before it took the request, or it may have: the same request may
+    /// go out again on another connection.
+    Again(Box<Request<RequestBody>>),
     /// The exchange failed.
     Failed(hyper::Error),
-    /// The deadline passed.
-    Timeout,
+    /// A deadline passed.
+    Late(Outcome),
+}
+
+/// How long the head of a response may take.
+#[derive(Debug)]
+pub(crate) struct Patience<'a> {
+    /// From the moment that the endpoint has the request.
+    pub(crate) header: Option<Duration>,
+    /// For the whole exchange.
+    pub(crate) total: Option<Instant>,
+    /// The client, if it sends a body.
+    pub(crate) client: Option<&'a ClientSide>,
+}
+
+impl Patience<'_> {
+    /// When it ends, and as what, for a request that began to go out at `began`.
+    fn deadline(&self, began: Instant) -> Option<(Instant, Outcome)> {
+        // While the client owes a piece of its body, the endpoint owes nothing.
+        let owed_since = self.client.map_or(Some(began), |client| client.endpoint_owes_since(began));
+        let header =
+            owed_since.zip(self.header).map(|(since, limit)| (since + limit, Outcome::HeaderTimeout));
+        let total = self.total.map(|deadline| (deadline, Outcome::TotalTimeout));
+        header.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)
+    }
 }
 
 /// An open connection to an endpoint.
 pub(crate) struct Upstream {
     sender: SendRequest<RequestBody>,
-    driver: Connection<TokioIo<Stream>, RequestBody>,
+    driver: Connection<TokioIo<Noted>, RequestBody>,
+    traffic: Rc<Traffic>,
     ended: bool,
     timer: LazyTimer,
     idle_since: Option<Instant>,
@@ -59,8 +90,11 @@ impl Upstream {
         let stream = Stream::connect(address).await?;
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADER_FIELDS_MAX).max_buf_size(HEAD_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Box::new(Self { sender, driver, ended: false, timer: LazyTimer::default(), idle_since: None }))
+        let traffic = Rc::<Traffic>::default();
+        let io = TokioIo::new(Noted::new(stream, traffic.clone()));
+        let (sender, driver) = builder.handshake(io).await.map_err(io::Error::other)?;
+        let timer = LazyTimer::default();
+        Ok(Box::new(Self { sender, driver, traffic, ended: false, timer, idle_since: None }))
     }
 
     /// Whether this connection has served a request before.
@@ -68,24 +102,31 @@ impl Upstream {
         self.idle_since.is_some()
     }
 
-    /// Sends a request and waits for the response's head, until `deadline`.
+    /// Sends a request at `now` and waits for the response's head.
     pub(crate) async fn send(
         &mut self,
         request: Request<RequestBody>,
-        deadline: Option<Instant>,
+        now: Instant,
+        patience: &Patience<'_>,
     ) -> Result<Response<Incoming>, SendError> {
+        // On a fresh connection there was no idle time in which a close could cross the request.
+        let repeatable = self.is_reused() && request.method().is_idempotent() && patience.client.is_none();
+        let traffic = &self.traffic;
+        traffic.begin(repeatable);
         let mut answer = pin!(self.sender.try_send_request(request));
         let (driver, ended, timer) = (&mut self.driver, &mut self.ended, &mut self.timer);
         std::future::poll_fn(|cx| {
             drive(driver, ended, cx);
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(|mut failed| match failed.take_message() {
-                    Some(unsent) => SendError::Unsent(Box::new(unsent)),
-                    None => SendError::Failed(failed.into_error()),
+                return Poll::Ready(answer.map_err(|mut failed| {
+                    match failed.take_message().or_else(|| traffic.request()) {
+                        Some(request) => SendError::Again(Box::new(request)),
+                        None => SendError::Failed(failed.into_error()),
+                    }
                 }));
             }
-            match deadline {
-                Some(deadline) => timer.poll(deadline, cx).map(|()| Err(SendError::Timeout)),
+            match patience.deadline(now) {
+                Some((deadline, late)) => timer.poll(deadline, cx).map(|()| Err(SendError::Late(late))),
                 None => Poll::Pending,
             }
         })
@@ -109,7 +150,7 @@ impl Upstream {
     }
 }
 
-fn drive(driver: &mut Connection<TokioIo<Stream>, RequestBody>, ended: &mut bool, cx: &mut Context<'_>) {
+fn drive(driver: &mut Connection<TokioIo<Noted>, RequestBody>, ended: &mut bool, cx: &mut Context<'_>) {
     if !*ended {
         // How it ended reaches whoever waits for the answer or reads the body.
         *ended = Pin::new(driver).poll(cx).is_ready();
@@ -123,11 +164,13 @@ pub(crate) struct Pool {
     #[expect(clippy::vec_box, reason = "a connection is several hundred bytes, and moves with each request")]
     idle: RefCell<Vec<Box<Upstream>>>,
     idle_max: usize,
+    keep_alive: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(address: Address, idle_max: usize) -> Self {
-        Self { address, idle: RefCell::new(Vec::new()), idle_max }
+    /// A pool that keeps up to `idle_max` connections, each unused for less than `keep_alive`.
+    pub(crate) fn new(address: Address, idle_max: usize, keep_alive: Duration) -> Self {
+        Self { address, idle: RefCell::new(Vec::new()), idle_max, keep_alive }
     }
 
     /// The endpoint's address.
@@ -135,11 +178,11 @@ impl Pool {
         &self.address
     }
 
-    /// The connection that was used last and is still good; those that the endpoint has closed go.
-    pub(crate) fn checkout(&self) -> Option<Box<Upstream>> {
+    /// The connection that was used last and is still good; those that are not go.
+    pub(crate) fn checkout(&self, now: Instant) -> Option<Box<Upstream>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut upstream) = idle.pop() {
-            if upstream.is_ready() {
+            if self.is_fresh(&mut upstream, now) {
                 return Some(upstream);
             }
         }
@@ -155,13 +198,14 @@ impl Pool {
         }
     }
 
-    /// Closes connections that were not used for `keep_alive`, and those that the endpoint has closed.
-    pub(crate) fn sweep(&self, now: Instant, keep_alive: Duration) {
-        let fresh = |upstream: &mut Box<Upstream>| {
-            upstream.idle_since.is_some_and(|since| now.saturating_duration_since(since) < keep_alive)
-                && upstream.is_ready()
-        };
-        self.idle.borrow_mut().retain_mut(fresh);
+    /// Closes connections that were not used for too long, and those that the endpoint has closed.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.idle.borrow_mut().retain_mut(|upstream| self.is_fresh(upstream, now));
+    }
+
+    fn is_fresh(&self, upstream: &mut Upstream, now: Instant) -> bool {
+        let unused = |since| now.saturating_duration_since(since);
+        upstream.idle_since.is_some_and(|since| unused(since) < self.keep_alive) && upstream.is_ready()
     }
 
     /// How many wait.

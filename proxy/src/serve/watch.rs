@@ -21,8 +21,10 @@ use super::{stream::Stream, timer::LazyTimer};
 use crate::clock;
 
 /// Notes of what happens on one client connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Activity {
+    /// HTTP/2: what comes between requests may be an acknowledgement, and need not become a head.
+    multiplexed: bool,
     /// Requests between their head and the end of their response.
     pub(crate) in_flight: Cell<usize>,
     /// Requests that have begun, ever.
@@ -31,19 +33,37 @@ pub(crate) struct Activity {
     head_begun: Cell<bool>,
     /// The socket takes no more bytes for now.
     write_blocked: Cell<bool>,
-    /// A request's body is wanted, and the client has sent none of it.
-    pub(crate) body_awaited: Cell<bool>,
-    /// Grows with every byte in either direction.
-    progress: Cell<u64>,
+    /// Request bodies that are wanted, and of which the client has sent no more.
+    bodies_awaited: Cell<usize>,
+    /// Response bodies whose last piece the client has made no room for.
+    bodies_unread: Cell<usize>,
+    /// Bytes that were written, ever.
+    written: Cell<u64>,
+    /// Pieces of bodies that moved in either direction, ever.
+    pieces: Cell<u64>,
 }
 
 impl Activity {
+    /// Nothing has happened yet. `multiplexed` is HTTP/2.
+    pub(crate) fn new(multiplexed: bool) -> Self {
+        Self {
+            multiplexed,
+            in_flight: Cell::default(),
+            requests: Cell::default(),
+            head_begun: Cell::default(),
+            write_blocked: Cell::default(),
+            bodies_awaited: Cell::default(),
+            bodies_unread: Cell::default(),
+            written: Cell::default(),
+            pieces: Cell::default(),
+        }
+    }
+
     /// A request's head is complete.
     pub(crate) fn begin(&self) {
         self.in_flight.set(self.in_flight.get() + 1);
         self.requests.set(self.requests.get() + 1);
         self.head_begun.set(false);
-        self.body_awaited.set(false);
     }
 
     /// A response has ended, or was given up.
@@ -51,20 +71,38 @@ impl Activity {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
     }
 
-    fn moved(&self, bytes: usize) {
-        self.progress.set(self.progress.get().wrapping_add(bytes as u64));
+    /// The wait for a piece of one more request body begins, or is over.
+    pub(crate) fn await_body(&self, begins: bool) {
+        count(&self.bodies_awaited, begins);
+    }
+
+    /// The wait for room for a piece of one more response body begins, or is over.
+    pub(crate) fn await_reader(&self, begins: bool) {
+        count(&self.bodies_unread, begins);
+        self.moved_piece();
+    }
+
+    /// A piece of a body has moved.
+    pub(crate) fn moved_piece(&self) {
+        self.pieces.set(self.pieces.get().wrapping_add(1));
     }
 
     fn waits_for(&self) -> Waits {
+        let client_owes = self.bodies_awaited.get() + self.bodies_unread.get() > 0;
         match (self.write_blocked.get(), self.in_flight.get(), self.head_begun.get()) {
-            (true, _, _) => Waits::Reader(self.progress.get()),
-            (_, 1.., _) if self.body_awaited.get() => Waits::Body(self.progress.get()),
+            (true, _, _) => Waits::Reader(self.written.get()),
+            // Bytes alone are no progress here: HTTP/2 has pings.
+            (_, 1.., _) if client_owes => Waits::Body(self.pieces.get()),
             (_, 1.., _) => Waits::Endpoint,
             // A head that drips makes progress; its time runs all the same.
             (_, 0, true) => Waits::Head(self.requests.get()),
             (_, 0, false) => Waits::Request(self.requests.get()),
         }
     }
+}
+
+fn count(cell: &Cell<usize>, one_more: bool) {
+    cell.set(if one_more { cell.get() + 1 } else { cell.get().saturating_sub(1) });
 }
 
 /// What a client connection waits for, with a number that tells one wait from the next.
@@ -96,15 +134,18 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    pub(crate) fn new(activity: Rc<Activity>) -> Self {
-        Self { activity, waiting: Waits::Request(0), since: clock::now(), timer: LazyTimer::default() }
+    /// A watch over a connection that was accepted at `since`.
+    pub(crate) fn new(activity: Rc<Activity>, since: Instant) -> Self {
+        Self { activity, waiting: Waits::Request(0), since, timer: LazyTimer::default() }
     }
 
-    /// To be polled whenever the connection waits; ready when the client has let a deadline pass.
+    /// To be polled whenever the connection waits; ready when the client has let a deadline pass. An idle
+    /// client gets `grace` on top.
     pub(crate) fn poll(
         &mut self,
         limits: &Limits,
         keep_alive: Duration,
+        grace: Duration,
         cx: &mut Context<'_>,
     ) -> Poll<Overdue> {
         let waiting = self.activity.waits_for();
@@ -112,8 +153,8 @@ impl Watchdog {
             (self.waiting, self.since) = (waiting, clock::now());
         }
         let (limit, overdue) = match waiting {
-            Waits::Request(0) => (limits.client_header_timeout, Overdue::Idle),
-            Waits::Request(_) => (keep_alive, Overdue::Idle),
+            Waits::Request(0) => (limits.client_header_timeout + grace, Overdue::Idle),
+            Waits::Request(_) => (keep_alive + grace, Overdue::Idle),
             Waits::Head(_) => (limits.client_header_timeout, Overdue::Stalled),
             Waits::Body(_) | Waits::Reader(_) => (limits.client_stall_timeout, Overdue::Stalled),
             Waits::Endpoint => return Poll::Pending,
@@ -139,7 +180,7 @@ impl Watched {
         match &result {
             Poll::Ready(Ok(bytes)) => {
                 self.activity.write_blocked.set(false);
-                self.activity.moved(*bytes);
+                self.activity.written.set(self.activity.written.get().wrapping_add(*bytes as u64));
             }
             Poll::Ready(Err(_)) => self.activity.write_blocked.set(false),
             Poll::Pending => self.activity.write_blocked.set(true),
@@ -162,12 +203,9 @@ impl AsyncRead for Watched {
             }
             None => Pin::new(&mut this.stream).poll_read(cx, into),
         };
-        let bytes = into.filled().len() - before;
-        if bytes > 0 {
-            this.activity.moved(bytes);
-            if this.activity.in_flight.get() == 0 {
-                this.activity.head_begun.set(true);
-            }
+        let between_requests = !this.activity.multiplexed && this.activity.in_flight.get() == 0;
+        if between_requests && into.filled().len() > before {
+            this.activity.head_begun.set(true);
         }
         polled
     }

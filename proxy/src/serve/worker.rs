@@ -39,15 +39,16 @@ pub(crate) struct State {
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
     pools: HashMap<Address, Rc<Pool>>,
     idle_connections: usize,
+    keep_alive: Duration,
 }
 
 impl State {
     /// The lane of a route to a version, with whatever state there already is.
     pub(crate) fn lane(&mut self, route: &Route, service: &Service, version: &Version) -> Lane {
         let key = (service.name.clone(), version.name.clone(), route.name.clone());
-        let idle = self.idle_connections;
+        let (idle, keep_alive) = (self.idle_connections, self.keep_alive);
         let pool = |address: &Address| {
-            let made = || Rc::new(Pool::new(address.clone(), idle));
+            let made = || Rc::new(Pool::new(address.clone(), idle, keep_alive));
             self.pools.entry(address.clone()).or_insert_with(made).clone()
         };
         Lane {
@@ -104,6 +105,7 @@ impl Worker {
             loads: HashMap::new(),
             pools: HashMap::new(),
             idle_connections: parts.limits.idle_connections_per_endpoint,
+            keep_alive: parts.limits.endpoint_keep_alive,
         };
         let compiled = Rc::new(Compiled::new(plans.load(), &mut state, None));
         Rc::new(Self {
@@ -162,7 +164,7 @@ impl Worker {
     pub(crate) fn sweep(&self) {
         let now = clock::now();
         for pool in self.state.borrow().pools.values() {
-            pool.sweep(now, self.limits.endpoint_keep_alive);
+            pool.sweep(now);
         }
     }
 

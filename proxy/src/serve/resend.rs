@@ -1,0 +1,189 @@
+//! A request that may go out a second time.
+//!
+//! An endpoint may close an idle connection just as a request is written to it (RFC 9112, 9.3.1). The request
+//! is gone then, without an answer, and through nobody's fault. A proxy may send it again if its method is
+//! idempotent; it can if there was no body. A copy of the head for every request would cost the hot path two
+//! allocations and a counter for each field, so what is kept are the bytes as they were written, in a buffer
+//! that the connection owns; they are read back in the rare case that they are needed.
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use serin_config::limits::HEAD_BYTES_MAX;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{body::RequestBody, stream::Stream};
+
+/// What an unused connection keeps of its buffer.
+const KEPT_BYTES: usize = 4096;
+
+/// What went over a connection since its last request began.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    recording: Cell<bool>,
+    sent: RefCell<Vec<u8>>,
+    answered: Cell<bool>,
+}
+
+impl Traffic {
+    /// A request begins; `repeatable` ones are recorded.
+    pub(crate) fn begin(&self, repeatable: bool) {
+        self.answered.set(false);
+        self.recording.set(repeatable);
+        let mut sent = self.sent.borrow_mut();
+        sent.clear();
+        sent.shrink_to(KEPT_BYTES);
+    }
+
+    /// The request once more, if it was recorded whole and not one byte of an answer came.
+    pub(crate) fn request(&self) -> Option<Request<RequestBody>> {
+        if self.answered.get() || !self.recording.get() { None } else { parse(&self.sent.borrow()) }
+    }
+
+    fn wrote<'a>(&self, mut bytes: usize, slices: impl Iterator<Item = &'a [u8]>) {
+        if !self.recording.get() {
+            return;
+        }
+        let mut sent = self.sent.borrow_mut();
+        if sent.len() + bytes > HEAD_BYTES_MAX {
+            return self.recording.set(false);
+        }
+        for slice in slices {
+            let part = &slice[..slice.len().min(bytes)];
+            sent.extend_from_slice(part);
+            bytes -= part.len();
+        }
+    }
+}
+
+/// Reads back a head that the HTTP library wrote; none if it did not come to write all of it.
+fn parse(sent: &[u8]) -> Option<Request<RequestBody>> {
+    let head = sent.strip_suffix(b"\r\n\r\n")?;
+    let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut words = lines.next()?.split(|b| *b == b' ');
+    let mut request = Request::new(RequestBody::none());
+    *request.method_mut() = Method::from_bytes(words.next()?).ok()?;
+    *request.uri_mut() = Uri::try_from(words.next()?).ok()?;
+    for line in lines {
+        let colon = line.iter().position(|b| *b == b':')?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+        request.headers_mut().append(name, value);
+    }
+    Some(request)
+}
+
+/// An endpoint's socket that notes its traffic.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    stream: Stream,
+    traffic: Rc<Traffic>,
+}
+
+impl Noted {
+    pub(crate) fn new(stream: Stream, traffic: Rc<Traffic>) -> Self {
+        Self { stream, traffic }
+    }
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = into.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, into);
+        if into.filled().len() > before {
+            this.traffic.answered.set(true);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &polled {
+            this.traffic.wrote(*written, std::iter::once(bytes));
+        }
+        polled
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        if let Poll::Ready(Ok(written)) = &polled {
+            this.traffic.wrote(*written, slices.iter().map(|slice| &**slice));
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"PUT /a?b=c HTTP/1.1\r\nhost: a.example\r\nx: 1\r\nx: \xff : 2\r\nempty: \r\n\r\n";
+
+    fn traffic(repeatable: bool, written: &[&[u8]]) -> Traffic {
+        let traffic = Traffic::default();
+        traffic.begin(repeatable);
+        for bytes in written {
+            traffic.wrote(bytes.len(), std::iter::once(*bytes));
+        }
+        traffic
+    }
+
+    #[test]
+    fn a_head_reads_back_as_it_was_written() {
+        let request = traffic(true, &[&HEAD[..10], &HEAD[10..]]).request().unwrap();
+        assert_eq!((request.method(), request.uri().to_string().as_str()), (&Method::PUT, "/a?b=c"));
+        let fields: Vec<_> = request.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        let expected: [(&str, &[u8]); 4] =
+            [("host", b"a.example"), ("x", b"1"), ("x", b"\xff : 2"), ("empty", b"")];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn what_was_not_written_whole_or_was_answered_is_not_repeated() {
+        assert!(traffic(true, &[&HEAD[..HEAD.len() - 1]]).request().is_none());
+        assert!(traffic(false, &[HEAD]).request().is_none());
+        let answered = traffic(true, &[HEAD]);
+        answered.answered.set(true);
+        assert!(answered.request().is_none());
+        assert!(traffic(true, &[HEAD, &[b'x'; HEAD_BYTES_MAX]]).request().is_none());
+    }
+
+    #[test]
+    fn the_next_request_starts_from_nothing() {
+        let traffic = traffic(true, &[HEAD]);
+        traffic.begin(true);
+        assert!(traffic.request().is_none());
+        traffic.wrote(16, [&b"OPTIONS * "[..], b"HTTP/1.1\r\n\r\n"].into_iter());
+        assert!(traffic.request().is_none());
+        traffic.wrote(6, std::iter::once(&b".1\r\n\r\n"[..]));
+        let request = traffic.request().unwrap();
+        assert_eq!((request.method(), request.uri().path()), (&Method::OPTIONS, "*"));
+    }
+}
