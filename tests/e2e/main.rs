@@ -13,15 +13,23 @@
     reason = "a test says what is wrong by failing, and measured numbers are part of its output"
 )]
 
+mod broken_off;
 mod command_line;
 mod demo;
 mod drain;
 mod endpoint_faults;
 mod harness;
+mod heads;
 mod kill_and_recover;
+mod limits;
 mod malformed;
 mod nginx_split;
+mod protocols;
 mod reload;
+mod reuse;
 mod rollback;
+mod sticky;
 mod store_full;
+mod streaming;
+mod timeouts;
 mod weight_changes;

@@ -3,11 +3,14 @@
 
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod endpoint;
+pub(crate) mod h2;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod process;
 pub(crate) mod serin;
 pub(crate) mod tools;
+pub(crate) mod wire;
 
 use std::{
     net::{SocketAddr, TcpListener},

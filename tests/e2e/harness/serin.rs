@@ -49,7 +49,7 @@ impl Serin {
         for _ in 0..START_ATTEMPTS {
             let directory = tempfile::tempdir().unwrap();
             let [web, admin, api] = free_addresses();
-            config["listeners"] = json!([{ "name": "web", "address": web.to_string() }]);
+            listen(&mut config, web);
             config["admin"]["address"] = admin.to_string().into();
             config["control"]["address"] = api.to_string().into();
             fs::write(directory.path().join("serin.yaml"), config.to_string()).unwrap();
@@ -114,6 +114,13 @@ impl Serin {
         http::get(self.web, path).unwrap_or_else(|error| panic!("{path}: {error}; {}", self.stderr()))
     }
 
+    /// Memory that it holds, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is told");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -133,6 +140,15 @@ impl Serin {
     pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {
         self.process.wait(within, "serin ends")
     }
+}
+
+/// The first listener gets this address; whatever else a test said of it, or of others, stays.
+fn listen(config: &mut Value, web: SocketAddr) {
+    if config["listeners"].is_null() {
+        config["listeners"] = json!([{}]);
+    }
+    config["listeners"][0]["name"] = "web".into();
+    config["listeners"][0]["address"] = web.to_string().into();
 }
 
 fn launch(directory: &tempfile::TempDir, wrap: &impl Fn(&Command) -> Command) -> Process {
