@@ -47,6 +47,9 @@ pub const COMMAND_WAIT: Duration = Duration::from_secs(10);
 pub const API_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Requests that the control API, and the admin listener, serve at once.
 pub const API_CONCURRENCY_MAX: usize = 64;
+/// Connections to the control API at once, idle ones too; more than requests, so that those who do not ask do
+/// not shut out those who do.
+pub const API_CONNECTIONS_MAX: usize = 256;
 /// How long the control API, and the admin listener, may take for one request.
 pub const API_TIMEOUT: Duration = Duration::from_secs(30);
 /// Journal entries that are kept; the oldest go first.

@@ -42,9 +42,18 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request by `actor`; a longer reason is cut.
+    /// A request by `actor`; a longer reason is cut. It is shown on terminals and in logs, so what steers
+    /// these (line ends, escapes) becomes a space.
     pub fn new(command: Command, actor: Actor, reason: &str) -> Self {
-        Self { command, actor, reason: reason.chars().take(REASON_CHARS_MAX).collect() }
+        Self {
+            command,
+            actor,
+            reason: reason
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .take(REASON_CHARS_MAX)
+                .collect(),
+        }
     }
 }
 

@@ -216,12 +216,20 @@ fn what_is_wrong_with_a_request_is_said_before_anything_changes() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::start(&shop_in(directory.path()));
     let weights = "/v1/services/shop/weights";
-    let put = |body: &str| world.send("PUT", weights, "content-type: application/json\r\n", body);
+    let json = "content-type: application/json\r\n";
+    let put = |body: &str| world.send("PUT", weights, json, body);
 
     assert_eq!(world.get("/v2").problem(404), "no-such-path");
     assert_eq!(world.get("/v1/services/blog").problem(404), "no-such-service");
     assert_eq!(world.get("/v1/services/%20").problem(404), "no-such-service");
-    assert_eq!(world.call("DELETE", weights, None).problem(405), "wrong-method");
+    assert_eq!(world.get("/v1/services/%ff").problem(400), "malformed-path");
+    assert_eq!(world.get("/v1/services/%73hop").status, 200, "an escaped name is that name");
+    assert_eq!(world.send("PUT", "/v1/services/%ff/weights", json, "{}").problem(400), "malformed-path");
+    let deleted = world.call("DELETE", weights, None);
+    assert_eq!(deleted.problem(405), "wrong-method");
+    assert!(deleted.head.contains("allow: put"), "{deleted:?}");
+    let head = world.call("HEAD", "/v1/plan", None);
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert_eq!(world.get("/v1/journal?limit=0").problem(400), "malformed-query");
     assert_eq!(world.get("/v1/journal?colour=red").problem(400), "malformed-query");
     let malformed = put("{\n  \"weights\": nonsense }");
@@ -355,4 +363,49 @@ fn a_control_plane_that_is_shut_down_did_not_break() {
     let status = world.handle.status();
     world.stop();
     assert!(status.has_changed().is_err(), "the keeper is gone");
+}
+
+#[test]
+fn what_a_reason_says_can_not_forge_lines_in_log_and_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let reason = "fine\n     9.9 s  promote   → v2 100%\u{1b}[2J\r";
+    world.steer(&json!({ "action": "start", "reason": reason }));
+    let text = world.get("/v1/services/shop/rollout/explain").body;
+    assert!(text.lines().all(|line| !line.starts_with("     9.9 s")), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    world.stop();
+}
+
+#[test]
+fn an_action_that_rests_on_an_older_plan_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let generation = world.get("/v1/plan").json()["generation"].as_u64().unwrap();
+    let start = json!({ "action": "start", "if_generation": generation });
+    assert_eq!(world.steer(&start).status, 200);
+    for action in ["pause", "promote", "abort"] {
+        let stale = world.steer(&json!({ "action": action, "if_generation": generation }));
+        assert_eq!(stale.problem(409), "stale-generation", "{action}");
+    }
+    assert_eq!(world.steer(&json!({ "action": "pause", "if_generation": generation + 1 })).status, 200);
+    world.stop();
+}
+
+#[test]
+fn idle_connections_do_not_shut_others_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let idle: Vec<TcpStream> = (0..serin_config::limits::API_CONCURRENCY_MAX)
+        .map(|_| TcpStream::connect(world.address()).unwrap())
+        .collect();
+    let mut stream = TcpStream::connect(world.address()).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let request = "GET /v1/plan HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    drop(idle);
+    world.stop();
 }

@@ -7,6 +7,7 @@
 mod body;
 mod guard;
 mod listener;
+mod name;
 mod problem;
 mod read;
 mod serve;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, header};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use serin_config::{Generation, ServiceName, limits::API_ENTRIES_MAX};
 use serin_judge::Verdict;
 
-use super::{Context, problem::Problem};
+use super::{Context, name::Name, problem::Problem};
 use crate::{
     command::Actor,
     journal::{Action, Entry},
@@ -68,21 +68,21 @@ pub(super) async fn services(State(context): State<Context>) -> Json<Value> {
 
 pub(super) async fn service(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Json<ServiceStatus>, Problem> {
     find(&context, &name).map(Json)
 }
 
 pub(super) async fn rollout(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Json<RolloutStatus>, Problem> {
     find_rollout(&context, &name).map(|(_, rollout)| Json(rollout))
 }
 
 pub(super) async fn explain(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    Name(name): Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (service, rollout) = find_rollout(&context, &name)?;

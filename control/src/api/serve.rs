@@ -1,4 +1,6 @@
-//! Connections of the API: bounded in number, and none may take its time over a request head.
+//! Connections of the API: bounded in number and in age, and none may take its time over a request head.
+//!
+//! The age is what bounds a client that never reads its answer: it would hold its place for ever.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +8,7 @@ use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serin_config::{
-    limits::{API_CONCURRENCY_MAX, API_TIMEOUT},
+    limits::{API_CONNECTIONS_MAX, API_TIMEOUT, HEAD_BYTES_MAX},
     secret::Secret,
 };
 use tokio::{
@@ -24,6 +26,8 @@ use crate::access::Access;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long open connections may take to end when the API stops.
 const STOP_WAIT: Duration = Duration::from_secs(5);
+/// How long a connection may be kept open for further requests.
+const CONNECTION_AGE_MAX: Duration = API_TIMEOUT.saturating_mul(2);
 
 /// Serves until told to stop, then lets requests in progress end.
 pub(crate) async fn serve(
@@ -34,7 +38,7 @@ pub(crate) async fn serve(
 ) {
     let names_refused = listener.is_tcp() && token.is_none();
     let router = router(Context { access, token: token.map(Arc::new), names_refused });
-    let permits = Arc::new(Semaphore::new(API_CONCURRENCY_MAX));
+    let permits = Arc::new(Semaphore::new(API_CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &permits) => accepted,
@@ -52,7 +56,7 @@ pub(crate) async fn serve(
     }
     listener.close();
     #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
-    let all = permits.acquire_many(API_CONCURRENCY_MAX as u32);
+    let all = permits.acquire_many(API_CONNECTIONS_MAX as u32);
     if timeout(STOP_WAIT, all).await.is_err() {
         warn!("connections to the control API were cut: they did not end within {} s", STOP_WAIT.as_secs());
     }
@@ -83,13 +87,17 @@ where
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(API_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
+        () = stopped_or_old(&mut stop) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match timeout(API_TIMEOUT, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return debug!("a connection to the control API was cut: its client does not read"),
+            }
         }
     };
     if let Err(error) = ended {
@@ -97,7 +105,52 @@ where
     }
 }
 
+async fn stopped_or_old(stop: &mut watch::Receiver<bool>) {
+    let _ = timeout(CONNECTION_AGE_MAX, stopped(stop)).await;
+}
+
 /// Ends when the API is told to stop, or when whoever could tell it is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// Much more than the pipe and hyper's buffer hold.
+    const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+    fn large() -> Router {
+        Router::new().route("/", axum::routing::get(|| async { "x".repeat(ANSWER_BYTES) }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_its_answer_is_cut() {
+        let (mut client, server) = duplex(1024);
+        let (_stop, stopped) = watch::channel(false);
+        let connection = tokio::spawn(converse(server, large(), stopped));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        client.read_u8().await.unwrap();
+        timeout(CONNECTION_AGE_MAX + 2 * API_TIMEOUT, connection).await.expect("cut in time").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_drips_its_request_is_cut() {
+        let (mut client, server) = duplex(1024);
+        let (_stop, stopped) = watch::channel(false);
+        let connection = tokio::spawn(converse(server, large(), stopped));
+        let dripping = async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                if client.write_all(b"G").await.is_err() {
+                    return;
+                }
+            }
+        };
+        timeout(2 * API_TIMEOUT, dripping).await.expect("cut in time");
+        connection.await.unwrap();
+    }
 }

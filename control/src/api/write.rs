@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -15,7 +15,7 @@ use serde::{
 use serde_json::json;
 use serin_config::{Generation, ServiceName, Split, VersionName, Weight};
 
-use super::{Context, body::Body, problem::Problem};
+use super::{Context, body::Body, name::Name, problem::Problem};
 use crate::{
     access::Answer,
     command::{Action, Actor, Command, Request},
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for Pairs {
 
 pub(super) async fn set_weights(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    Name(name): Name,
     Body(body): Body<SetWeights>,
 ) -> Result<Response, Problem> {
     let service = service(&name)?;
@@ -98,7 +98,7 @@ enum Wanted {
 
 pub(super) async fn steer(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    Name(name): Name,
     Body(body): Body<Steer>,
 ) -> Result<Response, Problem> {
     let service = service(&name)?;
