@@ -10,6 +10,8 @@ use serde::Serialize;
 pub const NAME_LENGTH_MAX: usize = 63;
 /// The largest configuration file.
 pub const CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The largest file that holds a secret.
+pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// The deepest nesting in a configuration file.
 pub const CONFIG_DEPTH_MAX: usize = 32;
 /// The most nodes in a configuration file, aliases expanded.
@@ -76,6 +78,8 @@ pub const STORE_RETRY: Duration = Duration::from_secs(1);
 pub const STORE_WAIT: Duration = Duration::from_secs(1);
 /// How long a changed file must be quiet before it is read: editors write in several steps.
 pub const RELOAD_SETTLE: Duration = Duration::from_millis(50);
+/// How often the file is looked at where no event tells of a change.
+pub const RELOAD_POLL: Duration = Duration::from_secs(5);
 
 /// Header fields in one request or response.
 pub const HEADER_FIELDS_MAX: usize = 100;

@@ -1,12 +1,16 @@
 //! Reading the configuration file with its secrets.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serin_config::{
     Config, Problems,
     file::{self, Secrets},
-    limits::CONFIG_BYTES_MAX,
+    limits::{CONFIG_BYTES_MAX, SECRET_BYTES_MAX},
 };
 
 /// Which file.
@@ -41,7 +45,11 @@ impl Secrets for Environment {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        std::fs::read_to_string(path).map_err(|error| error.to_string())
+        let bytes = read_at_most(path, SECRET_BYTES_MAX).map_err(|error| error.to_string())?;
+        if bytes.len() > SECRET_BYTES_MAX {
+            return Err(format!("the file has more than {SECRET_BYTES_MAX} bytes"));
+        }
+        String::from_utf8(bytes).map_err(|error| error.to_string())
     }
 }
 
@@ -50,11 +58,12 @@ impl ConfigFile {
     pub(super) fn load(&self) -> Result<Config, LoadError> {
         let name = self.path.display().to_string();
         let unreadable = |why: String| LoadError::Unreadable { path: name.clone(), why };
-        let size = std::fs::metadata(&self.path).map_err(|error| unreadable(why(&error)))?.len();
-        if size > CONFIG_BYTES_MAX as u64 {
-            return Err(unreadable(format!("the file has {size} bytes, more than {CONFIG_BYTES_MAX}")));
+        let bytes = read_at_most(&self.path, CONFIG_BYTES_MAX).map_err(|error| unreadable(why(&error)))?;
+        if bytes.len() > CONFIG_BYTES_MAX {
+            return Err(unreadable(format!(
+                "the file has more than {CONFIG_BYTES_MAX} bytes; is it the right one?"
+            )));
         }
-        let bytes = std::fs::read(&self.path).map_err(|error| unreadable(why(&error)))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             unreadable(format!("the text is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
         })?;
@@ -62,6 +71,14 @@ impl ConfigFile {
         let base = absolute.parent().unwrap_or(Path::new("/"));
         file::load(&text, &name, base, &Environment).map_err(LoadError::Problems)
     }
+}
+
+/// Reads a file up to one byte more than `limit`, which tells that it is too large. What the system says of
+/// its size is not asked: a device or a pipe has none.
+pub(super) fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn why(error: &std::io::Error) -> String {
@@ -72,5 +89,34 @@ fn why(error: &std::io::Error) -> String {
         }
         std::io::ErrorKind::IsADirectory => "this is a directory; give the file within it".into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(path: &str) -> String {
+        ConfigFile { path: path.into() }.load().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_without_end_and_one_that_is_no_text_are_refused_in_one_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let binary = directory.path().join("binary");
+        std::fs::write(&binary, [0x7f, b'E', b'L', b'F', 0xff, 0xfe]).unwrap();
+        for (path, word) in [
+            ("/dev/zero", "more than"),
+            (binary.to_str().unwrap(), "not UTF-8 at byte 4"),
+            (directory.path().to_str().unwrap(), "directory"),
+        ] {
+            let said = said(path);
+            assert!(said.contains(word) && said.lines().count() == 1, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_secret_without_end_is_refused() {
+        assert!(Environment.file(Path::new("/dev/zero")).unwrap_err().contains("more than"));
     }
 }

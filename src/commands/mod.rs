@@ -62,10 +62,10 @@ const CAN_NOT: u8 = 2;
 /// The answer is no.
 const NO: u8 = 1;
 
-/// Says in one line why something can't be done.
-#[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
+/// Says in one line why something can't be done. Where nobody listens, the exit code still tells.
 fn can_not(why: impl std::fmt::Display) -> ExitCode {
-    eprintln!("serin: {why}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "serin: {why}");
     ExitCode::from(CAN_NOT)
 }
 

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serin_config::Config;
 
 use super::{
     NO, can_not,
@@ -37,6 +36,26 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = logging::start(arguments.log_format, &arguments.log) {
         return can_not(error);
     }
+    // Workers have threads of their own; this runtime serves housekeeping and the control plane's API.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(serve(arguments));
+            // Whoever asked twice to stop does not wait for what is still in flight.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => can_not(format_args!("no runtime can be made: {error}")),
+    }
+}
+
+async fn serve(arguments: &Arguments) -> ExitCode {
+    // Both before the file is read: a SIGHUP, or a change of the file, is not lost from here on.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
+    };
+    let mut file = FileWatch::new(&arguments.file.path);
     let config = match arguments.file.load() {
         Ok(config) => config,
         Err(LoadError::Problems(problems)) => {
@@ -46,26 +65,6 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(unreadable) => return can_not(unreadable),
     };
     raise_descriptor_limit();
-    // Workers have threads of their own; this runtime serves housekeeping and the control plane's API.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments, config)),
-        Err(error) => can_not(format_args!("no runtime can be made: {error}")),
-    }
-}
-
-async fn serve(arguments: &Arguments, config: Config) -> ExitCode {
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
-    };
-    let mut file = match FileWatch::new(&arguments.file.path) {
-        Ok(watch) => Some(watch),
-        Err(error) => {
-            tracing::warn!(%error, "the configuration file can't be watched: send SIGHUP after a change");
-            None
-        }
-    };
     let serving = match Serving::start(&config).await {
         Ok(serving) => serving,
         Err(error) => return can_not(error),
@@ -79,7 +78,7 @@ async fn serve(arguments: &Arguments, config: Config) -> ExitCode {
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
-            () = changed(&mut file) => Asked::Reload,
+            () = file.changed() => Asked::Reload,
             () = serving.control.broke(), if !broke => {
                 broke = true;
                 tracing::error!(
@@ -103,13 +102,6 @@ async fn serve(arguments: &Arguments, config: Config) -> ExitCode {
         () = stopped_again(&mut signals) => tracing::warn!("asked to stop again, not waiting any longer"),
     }
     ExitCode::SUCCESS
-}
-
-async fn changed(file: &mut Option<FileWatch>) {
-    match file {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn stopped_again(signals: &mut Signals) {
