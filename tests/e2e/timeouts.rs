@@ -314,3 +314,21 @@ fn a_client_that_stops_sending_its_body_is_dropped() {
     counted(&serin, "client_cancel", 1.0);
     until(SOON, "the endpoint is free again", || endpoint.closed() == 1);
 }
+
+/// A client of HTTP/2 can read the socket and still make no room for an answer; its pings are no progress.
+#[test]
+fn a_client_that_makes_no_room_for_its_answer_is_dropped_however_much_it_pings() {
+    let _machine = beside();
+    let endpoint = Endpoint::answering(|_| ok("hello"));
+    let serin = with_limits(endpoint.address(), &json!({ "client_stall_timeout": "400ms" }));
+    let mut client = Wire::connect(serin.web);
+    // SETTINGS with an initial window of 0 instead of none.
+    let (preface, headers) = (&H2_REQUEST[..24], &H2_REQUEST[33..]);
+    let no_room = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    let began = Instant::now();
+    client.send([preface, no_room, headers].concat()).unwrap();
+    until(SOON, "the connection is closed", || client.send(H2_PING).is_err());
+    after_the_timer(began);
+    assert_eq!(endpoint.requests(), 1);
+    assert_eq!(serin.get("/").status, 200);
+}
