@@ -106,22 +106,22 @@ async fn tell(scene: &Scene, serving: &Serving, api: &Api, load: Running) -> Res
     let longest = tokio::time::sleep(LONGEST);
     tokio::pin!(longest);
     let (mut started, mut turned, mut ended) = (false, None::<Instant>, None::<Instant>);
-    let mut last_second = 0;
+    let (mut last_second, mut late) = (0, false);
     loop {
         tokio::select! {
             changed = status.changed() => changed?,
             asked = signals.next() => if asked == Asked::Stop { return Ok(None) },
-            () = &mut longest => return Err("the rollout did not end in time".into()),
+            () = &mut longest => late = true,
         }
         let service = status.borrow_and_update().services.get(scene::SERVICE).cloned();
         let Some(service) = service else { continue };
         let second = service.seconds.last().map_or(0, |second| second.at);
-        if second == last_second {
+        if second == last_second && !late {
             continue;
         }
         last_second = second;
         print(&table.line(begun.elapsed(), &service));
-        if !started {
+        if !started && !late {
             if begun.elapsed() >= BEFORE {
                 started = true;
                 api_start(api).await?;
@@ -129,7 +129,12 @@ async fn tell(scene: &Scene, serving: &Serving, api: &Api, load: Running) -> Res
             }
             continue;
         }
-        let Some(rollout) = service.rollout else { continue };
+        let Some(rollout) = service.rollout else {
+            if late {
+                return Err("no traffic was seen, so the rollout never began".into());
+            }
+            continue;
+        };
         let at_second_step = matches!(rollout.state, State::Running { step: 1.. });
         if turned.is_none() && at_second_step && scene.turn() {
             turned = Some(Instant::now());
@@ -139,8 +144,8 @@ async fn tell(scene: &Scene, serving: &Serving, api: &Api, load: Running) -> Res
             ended = Some(Instant::now());
             print(&table.event(&rollout.summary));
         }
-        if let Some(ended) = ended.filter(|ended| ended.elapsed() >= AFTER) {
-            let took = turned.map(|turned| ended.duration_since(turned));
+        if late || ended.is_some_and(|ended| ended.elapsed() >= AFTER) {
+            let took = turned.zip(ended).map(|(turned, ended)| ended.duration_since(turned));
             load.cancel();
             let explained = api.call(Method::GET, &scene::path("/explain"), None).await?.body;
             return Ok(Some(Ending {
