@@ -173,7 +173,7 @@ impl Handle {
     pub async fn broke(&self) {
         let mut keeper = self.keeper.clone();
         if keeper.wait_for(|life| *life == Life::Broke).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -161,3 +161,20 @@ fn what_stands_against_opening_is_one_line_that_says_what_to_do() {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
     }
 }
+
+#[test]
+fn a_service_that_is_gone_leaves_nothing_but_its_journal() {
+    let mut store = Disk::default().store();
+    let begun = first();
+    let decision = rolling(&begun.state);
+    let ended = Arc::new(decision.state.live("shop").unwrap().clone());
+    store.write(&Commit { expected: Generation::NONE, ended: vec![ended], ..commit_of(&decision) }).unwrap();
+    assert_eq!(store.load().unwrap().ended.len(), 1);
+    let records = BTreeMap::from([(name("shop"), None)]);
+    let generation = decision.state.plan.generation();
+    let gone = Commit::of_evidence(generation, 2, BTreeMap::from([(name("shop"), None)]));
+    store.write(&Commit { records, ..gone }).unwrap();
+    let loaded = store.load().unwrap();
+    assert!(loaded.ended.is_empty() && loaded.stored.services.is_empty() && loaded.evidence.is_empty());
+    assert!(!loaded.entries.is_empty());
+}
