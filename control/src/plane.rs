@@ -71,7 +71,7 @@ impl std::fmt::Debug for ControlPlane {
 
 impl ControlPlane {
     /// Opens the store, merges the file into what was decided, and stores the first plan. A store that can be
-    /// read but not written is no error: traffic comes first, and the write is tried again. `now_ms` is in
+    /// opened but not written is no error: traffic comes first, and the write is tried again. `now_ms` is in
     /// milliseconds since 1970.
     pub fn open(config: &Config, now_ms: u64) -> Result<Self, OpenError> {
         let store = Store::open(&config.control.state)?;
