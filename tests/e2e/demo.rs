@@ -4,8 +4,13 @@
 
 use std::process::Command;
 
+use crate::harness::beside;
+
 /// Runs the demo and gives its exit code and everything that it printed.
 fn demo(story: &[&str]) -> (Option<i32>, String) {
+    // The stories take seconds of wall time each; they may run beside each other, but not beside what
+    // measures time.
+    let _machine = beside();
     let output = Command::new(env!("CARGO_BIN_EXE_serin")).arg("demo").args(story).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), text + &String::from_utf8_lossy(&output.stderr))

@@ -126,7 +126,13 @@ fn failing_canary(run: usize, error_ppm: u32) -> Run {
     assert_eq!(rig.canary.requests(), last, "the canary is out");
     running.cancel();
     let report = running.blocking_report().unwrap();
-    assert_eq!(report.tally.failed(), rig.canary.failures(), "only the canary's own failures reach clients");
+    let own = rig.canary.failures();
+    assert_eq!(
+        report.tally.failed(),
+        own,
+        "only the canary's own failures reach clients: {:?}",
+        report.tally
+    );
     assert_eq!(report.progress.missed, report.progress.due - report.progress.sent);
     Run { taken_out_after: out.duration_since(first), failed: report.tally.failed() }
 }

@@ -16,7 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_config::Address;
+use serin_config::{Address, limits::LISTEN_BACKLOG};
+use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
 
 use self::behaviour::Behaviour;
@@ -157,10 +158,20 @@ enum Bound {
     Unix(std::os::unix::net::UnixListener),
 }
 
+/// The standard library's queue of 128 connections overflows when a load bursts, and the kernel then drops
+/// what a client takes for an accepted connection: a failure that no version has made.
+fn listening(address: net::SocketAddr) -> io::Result<net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    Ok(socket.into())
+}
+
 fn bind(listen: &Listen) -> io::Result<(Bound, Address)> {
     let tcp = |address: net::SocketAddr| {
-        let listener = net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
+        let listener = listening(address)?;
         let address = listener.local_addr()?;
         Ok((Bound::Tcp(listener), Address::Tcp(address)))
     };
