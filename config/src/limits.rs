@@ -97,8 +97,6 @@ pub const H2_PENDING_RESETS_MAX: usize = 20;
 pub const H2_LOCAL_RESETS_MAX: usize = 128;
 /// A request sent over an idle connection that the endpoint had just closed may go out again this often.
 pub const STALE_CONNECTION_RETRIES_MAX: u32 = 2;
-/// Members of a `tracestate` that are passed on (W3C Trace Context, 3.3.1).
-pub const TRACESTATE_MEMBERS_MAX: usize = 32;
 /// The largest value in a latency histogram, in microseconds; longer ones are counted there.
 pub const LATENCY_MAX_US: u64 = 60_000_000;
 /// Pending connections in the kernel for each listener.
@@ -120,7 +118,7 @@ pub struct Limits {
     pub workers: Option<usize>,
     /// Client connections at once, all workers together; beyond it they are refused at once. 10 000.
     pub max_connections: usize,
-    /// Requests in flight to one version, all workers together; beyond it 503 `overload_local`. 1 000.
+    /// Requests in flight to one version, each worker an equal share; beyond it 503 `overload_local`. 1 000.
     pub max_requests_per_version: usize,
     /// Streams at once on one HTTP/2 connection. 100.
     pub max_streams: u32,

@@ -87,6 +87,10 @@ fn watcher(path: &Path, events: mpsc::Sender<()>) -> notify::Result<RecommendedW
 }
 
 fn fingerprint(path: &Path) -> Option<u64> {
+    // A pipe can be read once, and that is for whoever loads it.
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
     let bytes = read_at_most(path, CONFIG_BYTES_MAX).ok()?;
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);

@@ -100,6 +100,29 @@ fn an_answer_that_ends_with_its_connection_arrives_whole() {
 }
 
 #[test]
+fn a_chunked_answer_that_also_states_a_length_arrives_whole_and_without_it() {
+    let _machine = beside();
+    let endpoint = Endpoint::scripted(|wire, seen| {
+        let Some(head) = read_request(wire, seen)? else { return Ok(()) };
+        let length = head.word().trim_start_matches('/').to_owned();
+        wire.send(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        ))?;
+        wire.wait_for_close();
+        Ok(())
+    });
+    let serin = Serin::start(one_version(endpoint.address()));
+    let mut client = Wire::connect(serin.web);
+    for length in ["3", "5", "30"] {
+        // RFC 9112, 6.3: the coding overrides the length, which is not to be passed on.
+        let answer = client.ask(format!("GET /{length} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "hello"), "{length}: {answer:?}");
+        assert_eq!(answer.head.one("content-length"), None, "{length}");
+    }
+    until(SOON, "all are counted", || serin.metrics().outcome("v1", "ok") == 3.0);
+}
+
+#[test]
 fn a_client_that_expects_100_continue_gets_it_and_the_endpoint_is_not_asked() {
     let _machine = beside();
     let (endpoint, serin) = rig(|_| ok("done"));
@@ -232,6 +255,7 @@ fn an_answer_that_is_not_http_is_the_endpoint_s_fault() {
         wire.send(match head.word() {
             "/banner" => "SSH-2.0-OpenSSH\r\n\r\n",
             "/big" => &big,
+            "/coded" => "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             "/lengths" => "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
             // Nobody asked for another protocol.
             _ => "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
@@ -241,11 +265,11 @@ fn an_answer_that_is_not_http_is_the_endpoint_s_fault() {
     });
     let serin = Serin::start(one_version(endpoint.address()));
     let mut client = Wire::connect(serin.web);
-    for path in ["/banner", "/big", "/lengths", "/101"] {
+    for path in ["/banner", "/big", "/coded", "/lengths", "/101"] {
         let answer = client.ask(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"));
         assert_eq!(answer.status(), 502, "{path}: {answer:?}");
         assert!(answer.text().contains("protocol_error"), "{path}: {}", answer.text());
     }
-    until(SOON, "all are counted", || serin.metrics().outcome("v1", "protocol_error") == 4.0);
-    until(SOON, "their connections are closed", || endpoint.closed() == 4);
+    until(SOON, "all are counted", || serin.metrics().outcome("v1", "protocol_error") == 5.0);
+    until(SOON, "their connections are closed", || endpoint.closed() == 5);
 }

@@ -76,6 +76,15 @@ fn check_step(
     let weight = raw.weight.required("weight", &place, problems, right);
     let weight = weight.and_then(|given| rising(&given, before, problems));
     let default = Step::at(Weight::WHOLE);
+    let conditions = [
+        raw.min_requests.given().map(|given| given.place.clone()),
+        raw.min_duration.given().map(|given| given.place.clone()),
+        raw.max_duration.given().map(|given| given.place.clone()),
+    ];
+    if let (Ok(Weight::WHOLE), Some(condition)) = (&weight, conditions.into_iter().flatten().next()) {
+        let right = "put the conditions on the step before it; at 100% there is no stable traffic left to compare with";
+        return Err(problems.add(&condition, "the step at 100% is the end and waits for nothing", right));
+    }
     let requests = within_or(raw.min_requests, 1..=STEP_REQUESTS_MAX, default.min_requests, problems);
     let longest = raw.max_duration.given().map(|max| max.place.clone());
     let shortest = raw.min_duration.given().map(|min| min.place.clone());

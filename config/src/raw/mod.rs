@@ -209,7 +209,7 @@ record! {
         @ workers: u64,
         /// Client connections at once. Default: 10000.
         @ max_connections: u64,
-        /// Requests in flight to one version; beyond it, 503. Default: 1000.
+        /// Requests in flight to one version, each worker an equal share; beyond it, 503. Default: 1000.
         @ max_requests_per_version: u64,
         /// Streams at once on one HTTP/2 connection. Default: 100.
         @ max_streams: u64,

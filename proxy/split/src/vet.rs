@@ -34,17 +34,9 @@ pub fn vet<'a>(
         let too_many = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(refusal(too_many, "there are too many header fields"));
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
-        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-        let chunked = codings
-            .next()
-            .is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
-        if !chunked || codings.next().is_some() {
-            return Err(refusal(
-                StatusCode::NOT_IMPLEMENTED,
-                "the only transfer coding that is understood is \"chunked\"",
-            ));
-        }
+    if !is_at_most_chunked(headers) {
+        let detail = "the only transfer coding that is understood is \"chunked\"";
+        return Err(refusal(StatusCode::NOT_IMPLEMENTED, detail));
     }
     let path = uri.path();
     let of_server = path == "*" && *method == Method::OPTIONS;
@@ -52,6 +44,14 @@ pub fn vet<'a>(
         return Err(refusal(StatusCode::BAD_REQUEST, "the request target is not a path"));
     }
     authority(uri, version, headers)
+}
+
+/// Whether a message has no transfer coding, or `chunked` alone, which is all that the HTTP library undoes.
+pub fn is_at_most_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    first.is_none_or(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 /// RFC 9112, 3.2: exactly one Host in HTTP/1.1, and it must not contradict an authority in the target.
@@ -106,11 +106,30 @@ fn checked(host: &str) -> Result<&str, Refusal> {
                     | b'='
             )
     };
-    if host.bytes().all(allowed) {
+    if host.bytes().all(allowed) && has_sound_port(host) {
         Ok(host)
     } else {
         Err(refusal(StatusCode::BAD_REQUEST, "the Host header is not a host"))
     }
+}
+
+/// Brackets hold an IPv6 address and stand at its ends; what follows a colon outside them is a port.
+fn has_sound_port(host: &str) -> bool {
+    let after = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, after)) if !address.is_empty() => after,
+            _ => return false,
+        },
+        None => host.find(':').map_or("", |colon| &host[colon..]),
+    };
+    let bracketed_inside = host.bytes().skip(1).any(|b| b == b'[') || after.contains(']');
+    let stray = !host.starts_with('[') && host.contains(']');
+    let port = after.strip_prefix(':').unwrap_or(after);
+    let sound = after.is_empty()
+        || (after.starts_with(':')
+            && (port.is_empty()
+                || (port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok())));
+    sound && !bracketed_inside && !stray
 }
 
 #[cfg(test)]
@@ -137,6 +156,12 @@ mod tests {
         assert_eq!(get("/", &[("host", "a"), ("host", "a")]), Err(400));
         assert_eq!(get("/", &[("host", "a b")]), Err(400));
         assert_eq!(get("/", &[("host", "a/b")]), Err(400));
+        for odd in ["a:b:c", "]]]", "[::1", "[]", "[::1]x", "a[b", "a:99999999", "[[::1]]", "a:+1"] {
+            assert_eq!(get("/", &[("host", odd)]), Err(400), "{odd}");
+        }
+        for sound in ["a", "a:", "a:80", "[::1]", "[::1]:443", "1.2.3.4:8080"] {
+            assert_eq!(get("/", &[("host", sound)]), Ok(sound.into()));
+        }
         assert_eq!(get("/", &[("host", "ä")]), Err(400));
         assert_eq!(get("http://a.example/", &[("host", "b.example")]), Err(400));
         assert_eq!(get("http://a.example/", &[("host", "A.example")]), Ok("a.example".into()));

@@ -11,7 +11,7 @@ use http::{
 use http_body::Body;
 use hyper::body::Incoming;
 use serin_config::{Outcome, Timeouts, limits::STALE_CONNECTION_RETRIES_MAX};
-use serin_split::{classify, forwarded, hop, trace};
+use serin_split::{classify, forwarded, hop, trace, vet};
 
 use super::{
     body::{ClientSide, RequestBody, ResponseBody, StreamLimits, Streaming},
@@ -33,7 +33,7 @@ pub(crate) async fn forward(
     let Some(pool) = exchange.lane().next_pool().cloned() else { return fail(exchange, Outcome::NoEndpoint) };
     let patience = Patience { header: timeouts.header, total, client };
     let sent = attempt(&mut exchange, request, &pool, timeouts, &patience).await;
-    let (upstream, response) = match sent {
+    let (mut upstream, response) = match sent {
         Ok(answered) => answered,
         Err(_) if client.is_some_and(ClientSide::has_failed) => return fail(exchange, Outcome::ClientCancel),
         Err(outcome) => return fail(exchange, outcome),
@@ -45,6 +45,11 @@ pub(crate) async fn forward(
     exchange.headers_came(came_at);
     let (mut head, incoming) = response.into_parts();
     let verdict = judge(&head);
+    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.remove(CONTENT_LENGTH).is_some() {
+        // RFC 9112, 6.3: the coding overrides a length, which must not be passed on; who sends both may be up
+        // to something.
+        upstream.retire();
+    }
     clean(&mut head);
     let limits = StreamLimits { idle: timeouts.idle, total };
     let body = Streaming::begin(incoming, (upstream, exchange), pool, verdict, limits);
@@ -83,6 +88,10 @@ async fn attempt(
         match upstream.send(request, now, patience).await {
             // Nobody asked for another protocol, so these are no bytes of HTTP.
             Ok(response) if response.status().is_informational() => return Err(Outcome::ProtocolError),
+            // Only the chunks are undone here: any other coding would be passed on without its name.
+            Ok(response) if !vet::is_at_most_chunked(response.headers()) => {
+                return Err(Outcome::ProtocolError);
+            }
             Ok(response) => return Ok((upstream, response)),
             Err(SendError::Again(same)) if upstream.is_reused() => request = *same,
             Err(SendError::Again(_)) => return Err(Outcome::ResetBeforeHeaders),

@@ -74,6 +74,8 @@ pub(crate) struct Upstream {
     driver: Connection<TokioIo<Noted>, RequestBody>,
     traffic: Rc<Traffic>,
     ended: bool,
+    /// Its framing was ambiguous: the next answer on it might be a part of this one.
+    retired: bool,
     timer: LazyTimer,
     idle_since: Option<Instant>,
 }
@@ -94,7 +96,7 @@ impl Upstream {
         let io = TokioIo::new(Noted::new(stream, traffic.clone()));
         let (sender, driver) = builder.handshake(io).await.map_err(io::Error::other)?;
         let timer = LazyTimer::default();
-        Ok(Box::new(Self { sender, driver, traffic, ended: false, timer, idle_since: None }))
+        Ok(Box::new(Self { sender, driver, traffic, ended: false, retired: false, timer, idle_since: None }))
     }
 
     /// Whether this connection has served a request before.
@@ -133,6 +135,11 @@ impl Upstream {
         .await
     }
 
+    /// Lets the connection serve no further request.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
+    }
+
     /// Moves bytes; to be polled while a body streams.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
         drive(&mut self.driver, &mut self.ended, cx);
@@ -146,7 +153,7 @@ impl Upstream {
     /// Whether the next request could go out now.
     fn is_ready(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
-        !self.ended && self.sender.is_ready()
+        !self.ended && !self.retired && self.sender.is_ready()
     }
 }
 
