@@ -13,6 +13,19 @@ pub fn show(time: Duration) -> String {
     format!("{milliseconds}ms")
 }
 
+/// Serialises a duration as the file writes it: `"1s"`.
+pub(crate) fn serialize<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&show(*time))
+}
+
+/// The same where there may be none.
+pub(crate) fn serialize_any<S: serde::Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => to.serialize_some(&show(*time)),
+        None => to.serialize_none(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -55,8 +55,10 @@ pub struct Step {
     /// Requests of the canary that must have been judged in this step.
     pub min_requests: u64,
     /// The step lasts at least this long.
+    #[serde(serialize_with = "crate::duration::serialize")]
     pub min_duration: Duration,
     /// After this, [`RolloutPolicy::on_timeout`] says what is done.
+    #[serde(serialize_with = "crate::duration::serialize")]
     pub max_duration: Duration,
 }
 
@@ -92,6 +94,7 @@ pub struct Guards {
     /// The canary's error rate must stay below this share of its requests, as parts per million.
     pub max_error_rate: Option<Weight>,
     /// 99 of 100 requests of the canary must have response headers within this time.
+    #[serde(serialize_with = "crate::duration::serialize_any")]
     pub max_p99: Option<Duration>,
 }
 

@@ -40,12 +40,16 @@ impl fmt::Display for Sticky {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Timeouts {
     /// For the connection to be accepted.
+    #[serde(serialize_with = "crate::duration::serialize")]
     pub connect: Duration,
     /// From the request sent to the response's headers.
+    #[serde(serialize_with = "crate::duration::serialize_any")]
     pub header: Option<Duration>,
     /// Between two pieces of a body.
+    #[serde(serialize_with = "crate::duration::serialize_any")]
     pub idle: Option<Duration>,
     /// For the whole exchange; absent by default, since it would cut streams.
+    #[serde(serialize_with = "crate::duration::serialize_any")]
     pub total: Option<Duration>,
 }
 

@@ -578,6 +578,14 @@ fn guards_can_be_met() {
 }
 
 #[test]
+fn the_step_at_the_end_takes_no_conditions() {
+    let steps = |last: &str| and(&format!("    rollout: {{ steps: [{{ weight: 10% }}, {{ {last} }}] }}\n"));
+    let problems = read(&steps("weight: 100%, min_duration: 10m")).unwrap_err().to_string();
+    assert!(problems.contains("the step at 100% is the end and waits for nothing"), "{problems}");
+    assert!(read(&steps("weight: 100%")).is_ok());
+}
+
+#[test]
 fn admin_and_control_stay_on_this_machine_unless_the_danger_is_named() {
     assert_problem(
         &and("admin: { address: 0.0.0.0:9901 }\n"),
