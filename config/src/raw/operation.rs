@@ -1,0 +1,65 @@
+//! What operates the program, as it is written.
+
+use std::time::Duration;
+
+use super::{leaf::SecretSource, record::record};
+use crate::{address::Address, weight::Weight};
+
+record! {
+    /// The admin listener: health, metrics, the current plan; reads only.
+    pub struct Admin {
+        /// Where it listens. Default: 127.0.0.1:9901.
+        @ address: Address,
+        /// true: allows an address that other machines can reach. Default: false.
+        @ danger_beyond_loopback: bool,
+    }
+
+    /// The embedded control plane.
+    pub struct Control {
+        /// Where its API listens. Default: 127.0.0.1:9902.
+        @ address: Address,
+        /// true: allows an address that other machines can reach. Default: false.
+        @ danger_beyond_loopback: bool,
+        /// The file that keeps its state, relative to this file's directory. Default: serin-state.redb.
+        @ state: String,
+        /// The bearer token that every request to the API must carry: "${NAME}" for an environment variable
+        /// or "${file:PATH}" for a file, relative to this file's directory. Default: none is asked for.
+        @ token: SecretSource,
+    }
+
+    /// What is told about the traffic.
+    pub struct Telemetry {
+        /// The name of this proxy in windows and metrics. Default: serin.
+        @ instance: String,
+        /// The share of the traces that begin here which are marked as sampled; what comes with a trace
+        /// context keeps its own mark. Default: 1%.
+        @ trace_sampling: Weight,
+        /// true: adds x-serin-version and x-serin-generation to requests and responses. Default: false, since
+        /// clients would learn who is on the canary.
+        @ debug_headers: bool,
+    }
+
+    /// Bounds on what the proxy takes on.
+    pub struct Limits {
+        /// Serving threads. Default: the cores that the process may use.
+        @ workers: u64,
+        /// Client connections at once. Default: 10000.
+        @ max_connections: u64,
+        /// Requests in flight to one version, each worker an equal share; beyond it, 503. Default: 1000.
+        @ max_requests_per_version: u64,
+        /// Streams at once on one HTTP/2 connection. Default: 100.
+        @ max_streams: u64,
+        /// From the connection to a complete request head. Default: 10s.
+        @ client_header_timeout: Duration,
+        /// A client connection without a request is closed after this. Default: 75s.
+        @ client_keep_alive: Duration,
+        /// A client that reads or sends nothing within a body is dropped after this. Default: 30s.
+        @ client_stall_timeout: Duration,
+        /// An unused connection to an endpoint is closed after this. Default: 30s.
+        @ endpoint_keep_alive: Duration,
+        /// Unused connections kept for each endpoint and worker. Default: 256.
+        @ idle_connections_per_endpoint: u64,
+        /// From SIGTERM to the end, whatever is still in flight. Default: 30s.
+        @ drain_deadline: Duration,
+    }
+}

@@ -1,0 +1,60 @@
+//! Services and their versions, as they are written.
+
+use std::time::Duration;
+
+use super::{
+    decode::{List, Named},
+    leaf::OrNone,
+    record::record,
+    rollout::Rollout,
+};
+use crate::{address::Address, name::VersionName, weight::Weight};
+
+record! {
+    /// Versions and the split between them.
+    pub struct Service {
+        /// Its versions, by name; at least one.
+        required @ versions: Named<VersionName, Version>,
+        /// The version that is trusted. Default: the only version, or the one named "stable".
+        @ stable: VersionName,
+        /// The version under test. Default: the one named "canary", if there is one.
+        @ canary: VersionName,
+        /// The weights of the versions; they sum to 100%, a version left out gets 0%. Default: all to stable.
+        /// The control plane moves on from here.
+        @ split: Named<VersionName, Weight>,
+        /// What keeps a user on one version. Default: each request is split at random.
+        @ sticky: Sticky,
+        /// How long an endpoint may take.
+        @ timeouts: Timeouts,
+        /// How a rollout of the canary proceeds.
+        @ rollout: Rollout,
+    }
+
+    /// One release of a service.
+    pub struct Version {
+        /// Where it runs: IP:PORT, or unix:/absolute/path.sock; at least one.
+        required @ endpoints: List<Address>,
+    }
+
+    /// What keeps a user on one version: exactly one of these.
+    pub struct Sticky {
+        /// The value of this cookie; a request without it is split at random.
+        @ cookie: String,
+        /// The value of this header; a request without it is split at random.
+        @ header: String,
+        /// true: the client's address.
+        @ client_address: bool,
+    }
+
+    /// How long an endpoint may take. Units: ms, s, m, h; none is no limit.
+    pub struct Timeouts {
+        /// For the connection to be accepted. Default: 1s.
+        @ connect: Duration,
+        /// From the request sent to the response's headers. Default: 15s.
+        @ header: OrNone,
+        /// Between two pieces of a body. Default: 60s.
+        @ idle: OrNone,
+        /// For the whole exchange. Default: none, since it would cut streams.
+        @ total: OrNone,
+    }
+}
