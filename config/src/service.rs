@@ -74,6 +74,13 @@ pub struct Version {
     pub endpoints: Vec<Address>,
 }
 
+impl Version {
+    /// A version at these endpoints, with every other setting at its default.
+    pub fn new(name: VersionName, endpoints: Vec<Address>) -> Self {
+        Self { name, endpoints }
+    }
+}
+
 /// What a route leads to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Service {
@@ -96,6 +103,20 @@ pub struct Service {
 }
 
 impl Service {
+    /// A service whose whole traffic goes to `stable`, with every other setting at its default.
+    pub fn new(name: ServiceName, versions: Vec<Version>, stable: VersionName) -> Self {
+        Self {
+            name,
+            versions,
+            split: Split::whole(stable.clone()),
+            stable,
+            canary: None,
+            sticky: Sticky::Random,
+            timeouts: Timeouts::default(),
+            rollout: RolloutPolicy::default(),
+        }
+    }
+
     /// The version of that name.
     pub fn version(&self, name: &VersionName) -> Option<&Version> {
         self.versions.iter().find(|version| &version.name == name)

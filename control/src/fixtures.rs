@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use serin_config::{
-    Address, Catalogue, Config, Generation, Outcome, RouteName, Service, ServiceName, Split, Sticky,
-    Timeouts, Version, VersionName, Weight,
+    Address, Catalogue, Config, Generation, Outcome, RouteName, Service, ServiceName, Split, Version,
+    VersionName, Weight,
     limits::Limits,
     outcome::OutcomeCounts,
     plan::Plan,
@@ -59,19 +59,14 @@ pub(crate) fn policy() -> RolloutPolicy {
 
 /// `shop` with v1 stable, v2 the canary and v0 neither; everything to v1.
 pub(crate) fn shop() -> Service {
-    let versions = ["v0", "v1", "v2"].iter().enumerate().map(|(i, text)| Version {
-        name: version(text),
-        endpoints: vec![Address::Tcp(([127, 0, 0, 1], 9_000 + u16::try_from(i).unwrap()).into())],
+    let versions = ["v0", "v1", "v2"].iter().enumerate().map(|(i, text)| {
+        let endpoint = Address::Tcp(([127, 0, 0, 1], 9_000 + u16::try_from(i).unwrap()).into());
+        Version::new(version(text), vec![endpoint])
     });
     Service {
-        name: name("shop"),
-        versions: versions.collect(),
-        stable: version("v1"),
         canary: Some(version("v2")),
-        split: split("v1 100%"),
-        sticky: Sticky::Random,
-        timeouts: Timeouts::default(),
         rollout: policy(),
+        ..Service::new(name("shop"), versions.collect(), version("v1"))
     }
 }
 

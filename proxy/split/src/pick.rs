@@ -80,36 +80,20 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use serin_config::{
-        Address, ServiceName, Split, Timeouts, Version, VersionName, Weight,
-        policy::{Guards, OnTimeout, RolloutPolicy},
-    };
+    use serin_config::{ServiceName, Split, Version, VersionName, Weight};
 
     use super::*;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     fn service(sticky: Sticky) -> Service {
-        let version = |name: &str| Version {
-            name: VersionName::try_new(name).unwrap(),
-            endpoints: vec!["127.0.0.1:1".parse::<Address>().unwrap()],
-        };
-        let guards = Guards { errors: None, max_error_rate: None, max_p99: None };
+        let name = |name: &str| VersionName::try_new(name).unwrap();
+        let version = |text: &str| Version::new(name(text), vec!["127.0.0.1:1".parse().unwrap()]);
+        let versions = vec![version("stable"), version("canary")];
         Service {
-            name: ServiceName::try_new("shop").unwrap(),
-            versions: vec![version("stable"), version("canary")],
-            stable: VersionName::try_new("stable").unwrap(),
-            canary: Some(VersionName::try_new("canary").unwrap()),
-            split: Split::whole(VersionName::try_new("stable").unwrap()),
+            canary: Some(name("canary")),
             sticky,
-            timeouts: Timeouts::default(),
-            rollout: RolloutPolicy {
-                steps: vec![],
-                on_timeout: OnTimeout::Hold,
-                guards,
-                false_alarm: 1e-4,
-                false_pass: 0.05,
-            },
+            ..Service::new(ServiceName::try_new("shop").unwrap(), versions, name("stable"))
         }
     }
 
