@@ -33,6 +33,7 @@ use crate::{
         listen::{Bound, bind},
         worker::{Parts, Worker},
     },
+    shared::Shared,
 };
 
 /// How often unused connections to endpoints are looked at, in seconds.
@@ -130,6 +131,7 @@ impl Proxy {
         let counters = Arc::new(Counters::register());
         let connections = Arc::new(AtomicUsize::new(0));
         let totals = Arc::default();
+        let shared = Arc::<Shared>::default();
         let view = Arc::new(View {
             plans: plans.clone(),
             totals: Arc::clone(&totals),
@@ -164,6 +166,7 @@ impl Proxy {
                 limits: config.limits.clone(),
                 telemetry: config.telemetry.clone(),
                 plans: plans.reader(),
+                shared: shared.clone(),
                 handover: handover.clone(),
                 connections: connections.clone(),
                 counters: counters.clone(),

@@ -14,6 +14,7 @@ mod clock;
 mod observe;
 mod plan;
 mod serve;
+mod shared;
 
 pub use app::{Proxy, Setup, StartError};
 pub use observe::install_metrics_recorder;

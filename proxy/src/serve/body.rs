@@ -155,7 +155,7 @@ pub(crate) struct StreamLimits {
 pub(crate) struct Streaming {
     incoming: Incoming,
     /// Absent once the body has ended.
-    running: Option<(Box<Upstream>, Exchange)>,
+    running: Option<(Upstream, Exchange)>,
     pool: Rc<Pool>,
     outcome: Outcome,
     /// A gRPC response has its status in its trailers.
@@ -170,7 +170,7 @@ impl Streaming {
     /// Begins to stream. `outcome` is what it will be if the body comes to its end.
     pub(crate) fn begin(
         incoming: Incoming,
-        (upstream, exchange): (Box<Upstream>, Exchange),
+        (upstream, exchange): (Upstream, Exchange),
         pool: Rc<Pool>,
         (outcome, grpc): (Outcome, bool),
         limits: StreamLimits,

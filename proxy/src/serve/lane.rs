@@ -3,17 +3,13 @@
 //! Compiling resolves every name to the worker's own state: pools of an address, load of a version, tally
 //! of a (route, version). That state is keyed by identity and outlives plans, so a new plan forgets nothing.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
 use serin_config::{Catalogue, Plan, Service};
 use serin_split::{Matcher, Salt, Table, Tally};
 
-use super::{upstream::Pool, worker::State};
+use super::{backend::Backend, worker::State};
 
 /// A plan with everything that a request needs already looked up.
 #[derive(Debug)]
@@ -38,25 +34,7 @@ pub(crate) struct Splitter {
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) tally: Rc<RefCell<Tally>>,
-    pub(crate) load: Rc<Load>,
-    pub(crate) pools: Vec<Rc<Pool>>,
-    pub(crate) version: HeaderValue,
-}
-
-/// What one version has in hand on one worker.
-#[derive(Debug, Default)]
-pub(crate) struct Load {
-    pub(crate) in_flight: Cell<usize>,
-    turn: Cell<usize>,
-}
-
-impl Lane {
-    /// The next endpoint in turn.
-    pub(crate) fn next_pool(&self) -> Option<&Rc<Pool>> {
-        let turn = self.load.turn.get();
-        self.load.turn.set(turn.wrapping_add(1));
-        self.pools.get(turn % self.pools.len().max(1))
-    }
+    pub(crate) backend: Rc<Backend>,
 }
 
 impl Compiled {
@@ -91,11 +69,24 @@ impl Compiled {
 }
 
 fn lanes(catalogue: &Catalogue, state: &mut State) -> Vec<(usize, Vec<Rc<Lane>>)> {
-    let lane_of = |state: &mut State, route, service: &Service| {
-        let versions = service.versions.iter();
-        versions.map(|version| Rc::new(state.lane(route, service, version))).collect::<Vec<_>>()
+    let backends: Vec<Vec<Rc<Backend>>> = catalogue
+        .services()
+        .iter()
+        .map(|service| {
+            let versions = service.versions.iter();
+            versions.map(|version| Rc::new(state.backend(service, version))).collect()
+        })
+        .collect();
+    let lane_of = |state: &mut State, route, at: usize| {
+        let service = &catalogue.services()[at];
+        let versions = service.versions.iter().zip(&backends[at]);
+        let lanes = versions.map(|(version, backend)| {
+            let tally = state.tally(route, service, version);
+            Rc::new(Lane { tally, backend: backend.clone() })
+        });
+        lanes.collect::<Vec<_>>()
     };
     let routes = catalogue.routes().iter();
     let leading = routes.filter_map(|route| Some((route, catalogue.position(route.service.as_str())?)));
-    leading.map(|(route, at)| (at, lane_of(state, route, &catalogue.services()[at]))).collect()
+    leading.map(|(route, at)| (at, lane_of(state, route, at))).collect()
 }

@@ -28,7 +28,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Begins an attempt on a lane for a request whose head came at `started`.
     pub(crate) fn begin(lane: Rc<Lane>, started: Instant) -> Self {
-        lane.load.in_flight.set(lane.load.in_flight.get() + 1);
+        lane.backend.load.in_flight.set(lane.backend.load.in_flight.get() + 1);
         Self { lane, started, headers_at: None, own: Duration::ZERO, finished: false }
     }
 
@@ -64,7 +64,8 @@ impl Exchange {
 
     fn count(&mut self, outcome: Outcome, at: Instant) {
         self.finished = true;
-        self.lane.load.in_flight.set(self.lane.load.in_flight.get().saturating_sub(1));
+        let load = &self.lane.backend.load;
+        load.in_flight.set(load.in_flight.get().saturating_sub(1));
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };

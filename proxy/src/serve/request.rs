@@ -11,7 +11,7 @@ use serin_split::{forwarded, pick, vet};
 
 use super::{
     body::{RequestBody, ResponseBody},
-    fault, forward,
+    fault, forward, head,
     lane::Compiled,
     record::Exchange,
     watch::Activity,
@@ -50,20 +50,20 @@ pub(crate) async fn serve(
     let random = worker.random();
     let picked = pick(service, &splitter.table, splitter.salt, &head.headers, client, random);
     let lane = lanes[picked.version].clone();
-    let tags = worker.telemetry.debug_headers.then(|| (lane.version.clone(), plan.generation.clone()));
-    if lane.load.in_flight.get() >= worker.requests_per_version {
+    let tags = worker.telemetry.debug_headers.then(|| (lane.backend.name.clone(), plan.generation.clone()));
+    if lane.backend.load.in_flight.get() >= worker.requests_per_version {
         Exchange::begin(lane, started).finish(Outcome::OverloadLocal, clock::now());
         return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
     }
     let exchange = Exchange::begin(lane, started);
     let body = RequestBody::new(incoming, activity);
     let client_side = body.client_side();
-    let mut request = forward::prepare(head, routed.authority, body, &peer, &worker);
+    let mut request = head::prepare(head, routed.authority, body, &peer, &worker);
     if let Some((version, generation)) = &tags {
         request.headers_mut().insert(VERSION, version.clone());
         request.headers_mut().insert(GENERATION, generation.clone());
     }
-    let response = forward::forward(exchange, request, &service.timeouts, client_side.as_deref()).await;
+    let response = forward::forward(exchange, request, &service.timeouts, client_side).await;
     ending.answer(tag(response, tags))
 }
 

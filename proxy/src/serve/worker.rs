@@ -20,13 +20,15 @@ use serin_split::Tally;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    lane::{Compiled, Lane, Load},
+    backend::{Backend, Load},
+    lane::Compiled,
     upstream::Pool,
 };
 use crate::{
     clock,
     observe::{Cell as WindowCell, Counters, Handover},
     plan::PlanReader,
+    shared::Shared,
 };
 
 /// What identifies a tally, whatever plan is in force.
@@ -38,24 +40,35 @@ pub(crate) struct State {
     tallies: HashMap<LaneKey, Rc<RefCell<Tally>>>,
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
     pools: HashMap<Address, Rc<Pool>>,
+    shared: Arc<Shared>,
     idle_connections: usize,
     keep_alive: Duration,
 }
 
 impl State {
-    /// The lane of a route to a version, with whatever state there already is.
-    pub(crate) fn lane(&mut self, route: &Route, service: &Service, version: &Version) -> Lane {
+    /// The tally of a route to a version, with whatever it has counted already.
+    pub(crate) fn tally(
+        &mut self,
+        route: &Route,
+        service: &Service,
+        version: &Version,
+    ) -> Rc<RefCell<Tally>> {
         let key = (service.name.clone(), version.name.clone(), route.name.clone());
+        self.tallies.entry(key).or_default().clone()
+    }
+
+    /// A version as this worker reaches it, with whatever state there already is.
+    pub(crate) fn backend(&mut self, service: &Service, version: &Version) -> Backend {
         let (idle, keep_alive) = (self.idle_connections, self.keep_alive);
         let pool = |address: &Address| {
             let made = || Rc::new(Pool::new(address.clone(), idle, keep_alive));
             self.pools.entry(address.clone()).or_insert_with(made).clone()
         };
-        Lane {
+        Backend {
+            name: HeaderValue::from_str(version.name.as_str()).unwrap_or(HeaderValue::from_static("")),
             pools: version.endpoints.iter().map(pool).collect(),
-            tally: self.tallies.entry(key).or_default().clone(),
             load: self.loads.entry((service.name.clone(), version.name.clone())).or_default().clone(),
-            version: HeaderValue::from_str(version.name.as_str()).unwrap_or(HeaderValue::from_static("")),
+            shared: self.shared.version(&service.name, &version.name),
         }
     }
 }
@@ -68,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) telemetry: Telemetry,
     pub(crate) plans: PlanReader,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) handover: mpsc::Sender<Handover>,
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) counters: Arc<Counters>,
@@ -104,6 +118,7 @@ impl Worker {
             tallies: HashMap::new(),
             loads: HashMap::new(),
             pools: HashMap::new(),
+            shared: parts.shared.clone(),
             idle_connections: parts.limits.idle_connections_per_endpoint,
             keep_alive: parts.limits.endpoint_keep_alive,
         };
@@ -186,6 +201,7 @@ impl Worker {
         state.tallies.retain(|_, tally| Rc::strong_count(tally) > 1);
         state.loads.retain(|_, load| Rc::strong_count(load) > 1);
         state.pools.retain(|_, pool| Rc::strong_count(pool) > 1);
+        state.shared.forget_unused();
         let in_flight = state.loads.iter().map(|((service, version), load)| {
             (service.clone(), version.clone(), load.in_flight.get() as u64)
         });

@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use serin_config::limits::HEAD_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{body::RequestBody, stream::Stream};
+use crate::serve::{body::RequestBody, stream::Stream};
 
 /// What an unused connection keeps of its buffer.
 const KEPT_BYTES: usize = 4096;

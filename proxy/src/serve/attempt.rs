@@ -1,0 +1,99 @@
+//! One attempt: an endpoint of the version is chosen, a connection is taken from its pool or opened, the
+//! request goes out, and the head of the answer comes in.
+
+use std::rc::Rc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use serin_config::{Outcome, limits::STALE_CONNECTION_RETRIES_MAX};
+use serin_split::vet;
+
+use super::{
+    body::RequestBody,
+    record::Exchange,
+    upstream::{Patience, Pool, SendError, Upstream},
+};
+use crate::clock;
+
+/// The head of an answer, and the connection over which its body comes.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) upstream: Upstream,
+    pub(crate) response: Response<Incoming>,
+    pub(crate) pool: Rc<Pool>,
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What the attempt counts as.
+    pub(crate) outcome: Outcome,
+    /// The request, if not one byte of it went out: it may then be sent again, whatever its method.
+    pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Failure {
+    fn sent(outcome: Outcome) -> Self {
+        Self { outcome, unsent: None }
+    }
+}
+
+/// Makes one attempt on the exchange's version.
+pub(crate) async fn attempt(
+    exchange: &mut Exchange,
+    request: Request<RequestBody>,
+    patience: &Patience<'_>,
+) -> Result<Answer, Failure> {
+    let Some(pool) = exchange.lane().backend.choose() else {
+        return Err(Failure { outcome: Outcome::NoEndpoint, unsent: Some(Box::new(request)) });
+    };
+    let (upstream, response) = exchanged(exchange, request, &pool, patience).await?;
+    Ok(Answer { upstream, response, pool })
+}
+
+/// Over a pooled connection if there is one; a request that crossed with the endpoint's closing of it goes
+/// out again on another.
+async fn exchanged(
+    exchange: &mut Exchange,
+    mut request: Request<RequestBody>,
+    pool: &Rc<Pool>,
+    patience: &Patience<'_>,
+) -> Result<(Upstream, Response<Incoming>), Failure> {
+    for again in 0.. {
+        let pooled =
+            if again < STALE_CONNECTION_RETRIES_MAX { pool.checkout(exchange.started()) } else { None };
+        let mut now = clock::now();
+        if again == 0 {
+            exchange.handed_over(now);
+        }
+        let mut upstream = match pooled {
+            Some(upstream) => upstream,
+            None => match pool.connect(patience, now).await {
+                Ok(upstream) => {
+                    now = clock::now();
+                    upstream
+                }
+                Err(outcome) => return Err(Failure { outcome, unsent: Some(Box::new(request)) }),
+            },
+        };
+        match upstream.send(request, now, patience).await {
+            // Nobody asked for another protocol, so these are no bytes of HTTP.
+            Ok(response) if response.status().is_informational() => {
+                return Err(Failure::sent(Outcome::ProtocolError));
+            }
+            // Only the chunks are undone here: any other coding would be passed on without its name.
+            Ok(response) if !vet::is_at_most_chunked(response.headers()) => {
+                return Err(Failure::sent(Outcome::ProtocolError));
+            }
+            Ok(response) => return Ok((upstream, response)),
+            Err(SendError::Again(same)) if upstream.is_reused() => request = *same,
+            Err(SendError::Again(_)) => return Err(Failure::sent(Outcome::ResetBeforeHeaders)),
+            Err(SendError::Late(outcome)) => return Err(Failure::sent(outcome)),
+            Err(SendError::Failed(error)) if error.is_parse() => {
+                return Err(Failure::sent(Outcome::ProtocolError));
+            }
+            Err(SendError::Failed(_)) => return Err(Failure::sent(Outcome::ResetBeforeHeaders)),
+        }
+    }
+    Err(Failure::sent(Outcome::ResetBeforeHeaders))
+}

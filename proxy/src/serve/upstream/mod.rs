@@ -1,0 +1,105 @@
+//! Connections to endpoints: one [`Pool`] for each endpoint and worker.
+
+mod connect;
+mod http1;
+mod pool;
+mod resend;
+
+use std::{
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use hyper::{Request, Response, body::Incoming};
+use serin_config::Outcome;
+
+use super::body::{ClientSide, RequestBody};
+
+use self::http1::Http1;
+pub(crate) use self::pool::Pool;
+
+/// Why no response came.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// The endpoint closed the connection before it took the request, or it may have: the same request may
+    /// go out again on another connection.
+    Again(Box<Request<RequestBody>>),
+    /// The exchange failed.
+    Failed(hyper::Error),
+    /// A deadline passed.
+    Late(Outcome),
+}
+
+/// How long the head of a response may take.
+#[derive(Debug)]
+pub(crate) struct Patience<'a> {
+    /// For a connection to be ready for the request.
+    pub(crate) connect: Duration,
+    /// From the moment that the endpoint has the request.
+    pub(crate) header: Option<Duration>,
+    /// For the whole exchange.
+    pub(crate) total: Option<Instant>,
+    /// The client, if it sends a body.
+    pub(crate) client: Option<&'a ClientSide>,
+}
+
+impl Patience<'_> {
+    /// When it ends, and as what, for a request that began to go out at `began`.
+    pub(crate) fn deadline(&self, began: Instant) -> Option<(Instant, Outcome)> {
+        // While the client owes a piece of its body, the endpoint owes nothing.
+        let owed_since = self.client.map_or(Some(began), |client| client.endpoint_owes_since(began));
+        let header =
+            owed_since.zip(self.header).map(|(since, limit)| (since + limit, Outcome::HeaderTimeout));
+        let total = self.total.map(|deadline| (deadline, Outcome::TotalTimeout));
+        header.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)
+    }
+}
+
+/// A connection for one exchange.
+#[derive(Debug)]
+pub(crate) enum Upstream {
+    /// The exchange has the connection to itself.
+    Http1(Box<Http1>),
+}
+
+impl Upstream {
+    /// Whether the connection has served a request before.
+    pub(crate) fn is_reused(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_reused(),
+        }
+    }
+
+    /// Sends a request at `now` and waits for the response's head.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        now: Instant,
+        patience: &Patience<'_>,
+    ) -> Result<Response<Incoming>, SendError> {
+        match self {
+            Self::Http1(connection) => connection.send(request, now, patience).await,
+        }
+    }
+
+    /// Lets the connection serve no further request.
+    pub(crate) fn retire(&mut self) {
+        match self {
+            Self::Http1(connection) => connection.retire(),
+        }
+    }
+
+    /// Moves bytes; to be polled while a body streams.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::Http1(connection) => connection.drive(cx),
+        }
+    }
+
+    /// Ready once `deadline` has passed.
+    pub(crate) fn poll_deadline(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(connection) => connection.poll_deadline(deadline, cx),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What the workers and housekeeping know together of each version.
+//!
+//! Everything here is an atomic behind an `Arc`: a worker looks its versions up once for each plan and never
+//! meets the registry's lock while it serves.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serin_config::{ServiceName, VersionName};
+
+/// The registry: one for the process.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    versions: Mutex<HashMap<(ServiceName, VersionName), Arc<VersionShared>>>,
+}
+
+/// What all workers know of one version.
+#[derive(Debug, Default)]
+pub(crate) struct VersionShared {}
+
+impl Shared {
+    /// The state of a version, made at the first question.
+    pub(crate) fn version(&self, service: &ServiceName, version: &VersionName) -> Arc<VersionShared> {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.entry((service.clone(), version.clone())).or_default().clone()
+    }
+
+    /// Forgets versions that no worker holds any more.
+    pub(crate) fn forget_unused(&self) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.retain(|_, version| Arc::strong_count(version) > 1);
+    }
+}
