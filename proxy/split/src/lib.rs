@@ -20,4 +20,4 @@ pub use bucket::{Bucket, Salt};
 pub use matcher::Matcher;
 pub use pick::{Pick, pick};
 pub use table::Table;
-pub use tally::Tally;
+pub use tally::{Aside, Tally};

@@ -4,6 +4,10 @@
 //! with two significant digits from 1 µs to a minute (11 KiB each), made when their first value comes: most
 //! pairs of route and version never fail, and most failures never happen. Draining takes the counts out as
 //! sparse lists and leaves the memory in place.
+//!
+//! An attempt that the split did not send where it went is no random sample of the traffic: a tester's pinned
+//! request, say, or one that spilled over from a version that was not ready. Such attempts are counted apart,
+//! each with its reason ([`Aside`]); metrics show them, the comparison of versions never sees them.
 
 use hdrhistogram::Histogram;
 use serin_config::{
@@ -24,9 +28,48 @@ pub struct Timing {
     pub own: Option<u64>,
 }
 
+/// Why an attempt has no part in the comparison of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Aside {
+    /// A header or cookie pinned the request to the version.
+    Pinned,
+    /// The version that the split chose was not ready, and this one took the request over.
+    Spilled,
+    /// A fault was injected.
+    Injected,
+    /// The second attempt of a request whose first, by another version, had failed.
+    Rescue,
+}
+
+impl Aside {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Pinned, Self::Spilled, Self::Injected, Self::Rescue];
+
+    /// The label in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Spilled => "spilled",
+            Self::Injected => "injected",
+            Self::Rescue => "rescue",
+        }
+    }
+}
+
+/// Attempts that were set aside, one counter for each reason in the order of [`Aside::ALL`].
+pub type AsideCounts = [u64; Aside::ALL.len()];
+
 /// Counts and histograms since the last drain.
 #[derive(Debug, Default)]
 pub struct Tally {
+    judged: Recorders,
+    /// Made when the first attempt is set aside; most never need it.
+    aside: Option<Box<(AsideCounts, Recorders)>>,
+}
+
+#[derive(Debug, Default)]
+struct Recorders {
     outcomes: OutcomeCounts,
     headers: Recorder,
     total: Recorder,
@@ -34,9 +77,18 @@ pub struct Tally {
     own: Recorder,
 }
 
-/// What a drain takes out.
+/// What a drain takes out of a tally.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drained {
+    /// What the comparison of versions looks at.
+    pub judged: Counted,
+    /// What it must not see.
+    pub aside: Option<Box<(AsideCounts, Counted)>>,
+}
+
+/// Counts and histograms of some attempts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counted {
     /// How the attempts ended.
     pub outcomes: OutcomeCounts,
     /// Time to the response's head, of attempts that did not fail.
@@ -74,8 +126,35 @@ impl Latencies {
 }
 
 impl Tally {
-    /// Counts one attempt. What neither version could cause has no part in the latencies.
+    /// Counts one attempt that the split sent where it went.
     pub fn record(&mut self, outcome: Outcome, timing: Timing) {
+        self.judged.record(outcome, timing);
+    }
+
+    /// Counts one attempt that has no part in the comparison.
+    pub fn record_aside(&mut self, why: Aside, outcome: Outcome, timing: Timing) {
+        let (counts, recorders) = &mut **self.aside.get_or_insert_default();
+        counts[why as usize] += 1;
+        recorders.record(outcome, timing);
+    }
+
+    /// Takes out what was counted since the last drain; none if that is nothing.
+    pub fn drain(&mut self) -> Option<Drained> {
+        let aside = self.aside.as_mut().and_then(|aside| {
+            let counted = aside.1.drain()?;
+            Some(Box::new((std::mem::take(&mut aside.0), counted)))
+        });
+        let judged = self.judged.drain();
+        if judged.is_none() && aside.is_none() {
+            return None;
+        }
+        Some(Drained { judged: judged.unwrap_or_default(), aside })
+    }
+}
+
+impl Recorders {
+    /// What neither version could cause has no part in the latencies.
+    fn record(&mut self, outcome: Outcome, timing: Timing) {
         self.outcomes.add(outcome);
         if let Some(own) = timing.own {
             self.own.add(own);
@@ -88,12 +167,11 @@ impl Tally {
         }
     }
 
-    /// Takes out what was counted since the last drain; none if that is nothing.
-    pub fn drain(&mut self) -> Option<Drained> {
+    fn drain(&mut self) -> Option<Counted> {
         if self.outcomes == OutcomeCounts::default() {
             return None;
         }
-        Some(Drained {
+        Some(Counted {
             outcomes: std::mem::take(&mut self.outcomes),
             headers: self.headers.drain(),
             total: self.total.drain(),
@@ -153,7 +231,7 @@ mod tests {
         tally.record(Outcome::Http4xx, timing(1_000, 2_000));
         tally.record(Outcome::ResetMidBody, timing(500, 900));
         tally.record(Outcome::ClientCancel, timing(70, 80));
-        let drained = tally.drain().unwrap();
+        let drained = tally.drain().unwrap().judged;
         assert_eq!(drained.outcomes.total(), 4);
         assert_eq!(drained.headers.counts.iter().map(|(_, n)| n).sum::<u32>(), 2);
         assert_eq!((drained.total.sum_us, drained.failed_total.sum_us), (4_000, 900));
@@ -168,14 +246,33 @@ mod tests {
         assert!(tally.drain().is_some());
         assert_eq!(tally.drain(), None);
         tally.record(Outcome::Ok, timing(7, 8));
-        assert_eq!(tally.drain().unwrap().total.sum_us, 8);
+        assert_eq!(tally.drain().unwrap().judged.total.sum_us, 8);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_counted_apart_and_by_its_reason() {
+        let mut tally = Tally::default();
+        tally.record(Outcome::Ok, timing(5, 6));
+        tally.record_aside(Aside::Pinned, Outcome::Http5xx, timing(7, 8));
+        tally.record_aside(Aside::Spilled, Outcome::Ok, timing(9, 10));
+        let drained = tally.drain().unwrap();
+        assert_eq!((drained.judged.outcomes.total(), drained.judged.outcomes.failed()), (1, 0));
+        let (reasons, counted) = *drained.aside.unwrap();
+        assert_eq!(reasons, [1, 1, 0, 0]);
+        assert_eq!((counted.outcomes.total(), counted.failed_total.sum_us, counted.total.sum_us), (2, 8, 10));
+        assert_eq!(tally.drain(), None);
+        tally.record_aside(Aside::Pinned, Outcome::Ok, timing(1, 1));
+        assert_eq!(tally.drain().unwrap().judged, Counted::default());
+        for (at, why) in Aside::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, at);
+        }
     }
 
     #[test]
     fn what_is_longer_than_the_bounds_is_counted_at_their_end() {
         let mut tally = Tally::default();
         tally.record(Outcome::Ok, timing(u64::MAX / 2, u64::MAX / 2));
-        let drained = tally.drain().unwrap();
+        let drained = tally.drain().unwrap().judged;
         assert_eq!(drained.total.counts.len(), 1);
         assert!(drained.total.counts[0].0 >= LATENCY_MAX_US);
     }
@@ -187,7 +284,7 @@ mod tests {
             for value in &values {
                 tally.record(Outcome::Ok, timing(*value, *value));
             }
-            let wire = tally.drain().unwrap().headers.to_wire();
+            let wire = tally.drain().unwrap().judged.headers.to_wire();
             prop_assert_eq!(wire.total(), values.len() as u64);
             let mut exact: Vec<u16> = values.iter().map(|value| bucket_of(*value)).collect();
             exact.sort_unstable();

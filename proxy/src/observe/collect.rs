@@ -89,6 +89,11 @@ impl Collector {
         pending.due.get_or_insert_with(|| Instant::now() + GRACE);
         pending.heard.insert(handover.worker);
         for cell in handover.cells {
+            // What was set aside is for metrics only.
+            let judged = cell.drained.judged;
+            if judged.outcomes.total() == 0 {
+                continue;
+            }
             let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
             let window = pending.cells.entry(key).or_insert_with(|| WindowCell {
                 service: cell.service,
@@ -97,8 +102,8 @@ impl Collector {
                 outcomes: Default::default(),
                 headers: LatencyCounts::default(),
             });
-            window.outcomes.merge(&cell.drained.outcomes);
-            window.headers.merge(&cell.drained.headers.to_wire());
+            window.outcomes.merge(&judged.outcomes);
+            window.headers.merge(&judged.headers.to_wire());
         }
         if pending.heard.len() == self.workers {
             self.report(pending);
@@ -125,22 +130,28 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use serin_config::{Catalogue, Generation, Outcome, Plan, RouteName, ServiceName, VersionName};
-    use serin_split::{Tally, tally::Timing};
+    use serin_split::{
+        Aside, Tally,
+        tally::{Drained, Timing},
+    };
 
     use super::*;
     use crate::observe::Cell;
+
+    fn cell(drained: Drained) -> Cell {
+        Cell {
+            service: ServiceName::try_new("s").unwrap(),
+            version: VersionName::try_new("v").unwrap(),
+            route: RouteName::try_new("r").unwrap(),
+            drained,
+        }
+    }
 
     fn handover(worker: usize, tick: u64, requests: usize) -> Handover {
         let mut tally = Tally::default();
         for _ in 0..requests {
             tally.record(Outcome::Ok, Timing { headers: Some(1_000), total: 2_000, own: None });
         }
-        let cell = |drained| Cell {
-            service: ServiceName::try_new("s").unwrap(),
-            version: VersionName::try_new("v").unwrap(),
-            route: RouteName::try_new("r").unwrap(),
-            drained,
-        };
         Handover {
             worker,
             tick,
@@ -181,6 +192,26 @@ mod tests {
         assert_eq!((first.sequence, requests(&first), first.generation), (1, 7, Generation(7)));
         assert_eq!((second.sequence, requests(&second)), (2, 11));
         assert!(windows.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_set_aside_is_in_the_metrics_and_in_no_window() {
+        let (collector, mut windows) = collector(1);
+        let (send, handovers) = mpsc::channel(8);
+        let totals = collector.totals.clone();
+        let mut handover = handover(0, 1, 0);
+        let mut tally = Tally::default();
+        let timing = Timing { headers: Some(1_000), total: 2_000, own: None };
+        tally.record_aside(Aside::Pinned, Outcome::Http5xx, timing);
+        handover.cells.push(cell(tally.drain().unwrap()));
+        send.send(handover).await.unwrap();
+        drop(send);
+        collector.run(handovers).await;
+        assert_eq!(windows.recv().await.unwrap().cells, []);
+        let totals = totals.lock().unwrap();
+        let total = totals.series.values().next().unwrap();
+        assert_eq!((total.outcomes.of(Outcome::Http5xx), total.aside), (1, [1, 0, 0, 0]));
+        assert_eq!(total.failure.sum_us, 2_000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use serin_config::{Outcome, Plan, wire::ReloadStatus};
+use serin_split::Aside;
 
 use super::{
     metrics as names, process,
@@ -41,6 +42,14 @@ impl Page<'_> {
                     Labels(key),
                     outcome.label()
                 )?;
+            }
+        }
+        let help = "Attempts that have no part in the comparison of versions, by reason; serin_requests_total \
+                    has them too.";
+        head(out, names::UNJUDGED, "counter", help)?;
+        for (key, total) in &self.totals.series {
+            for (why, count) in Aside::ALL.iter().zip(total.aside) {
+                writeln!(out, "{}{{{},reason=\"{}\"}} {count}", names::UNJUDGED, Labels(key), why.label())?;
             }
         }
         Ok(())

@@ -10,6 +10,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Attempts by outcome.
 pub(crate) const REQUESTS: &str = "serin_requests_total";
+/// Of those, the ones that have no part in the comparison of versions, by reason.
+pub(crate) const UNJUDGED: &str = "serin_requests_unjudged_total";
 /// Time from the request's head to the end of the response (OpenTelemetry's `http.server.request.duration`).
 pub(crate) const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
 /// Time from the request's head to the response's head, of attempts that did not fail.

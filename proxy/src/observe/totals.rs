@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serin_config::{RouteName, ServiceName, VersionName, outcome::OutcomeCounts};
-use serin_split::tally::Latencies;
+use serin_split::tally::{AsideCounts, Counted, Latencies};
 
 use super::Handover;
 
@@ -33,11 +33,23 @@ impl Classic {
 /// Everything that was counted for one (service, version, route).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Total {
+    /// Of all attempts, those that have no part in the comparison of versions, by reason.
+    pub(crate) aside: AsideCounts,
     pub(crate) outcomes: OutcomeCounts,
     pub(crate) headers: Classic,
     pub(crate) success: Classic,
     pub(crate) failure: Classic,
     pub(crate) own: Classic,
+}
+
+impl Total {
+    fn add(&mut self, counted: &Counted) {
+        self.outcomes.merge(&counted.outcomes);
+        self.headers.add(&counted.headers);
+        self.success.add(&counted.total);
+        self.failure.add(&counted.failed_total);
+        self.own.add(&counted.own);
+    }
 }
 
 /// What identifies a series.
@@ -58,11 +70,14 @@ impl Totals {
         for cell in &handover.cells {
             let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
             let total = self.series.entry(key).or_default();
-            total.outcomes.merge(&cell.drained.outcomes);
-            total.headers.add(&cell.drained.headers);
-            total.success.add(&cell.drained.total);
-            total.failure.add(&cell.drained.failed_total);
-            total.own.add(&cell.drained.own);
+            total.add(&cell.drained.judged);
+            if let Some(aside) = &cell.drained.aside {
+                let (reasons, counted) = &**aside;
+                for (sum, count) in total.aside.iter_mut().zip(reasons) {
+                    *sum += count;
+                }
+                total.add(counted);
+            }
         }
         self.in_flight.insert(handover.worker, handover.in_flight.clone());
         self.upstream_idle.insert(handover.worker, handover.upstream_idle);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serin_config::Outcome;
-use serin_split::tally::Timing;
+use serin_split::{Aside, tally::Timing};
 
 use super::lane::Lane;
 use crate::clock;
@@ -22,6 +22,7 @@ pub(crate) struct Exchange {
     started: Instant,
     headers_at: Option<Instant>,
     own: Duration,
+    aside: Option<Aside>,
     finished: bool,
 }
 
@@ -29,7 +30,7 @@ impl Exchange {
     /// Begins an attempt on a lane for a request whose head came at `started`.
     pub(crate) fn begin(lane: Rc<Lane>, started: Instant) -> Self {
         lane.backend.load.in_flight.set(lane.backend.load.in_flight.get() + 1);
-        Self { lane, started, headers_at: None, own: Duration::ZERO, finished: false }
+        Self { lane, started, headers_at: None, own: Duration::ZERO, aside: None, finished: false }
     }
 
     pub(crate) fn lane(&self) -> &Rc<Lane> {
@@ -38,6 +39,11 @@ impl Exchange {
 
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Leaves the attempt out of the comparison of versions; the first reason stays.
+    pub(crate) fn set_aside(&mut self, why: Aside) {
+        self.aside.get_or_insert(why);
     }
 
     /// The response's head has come.
@@ -69,7 +75,11 @@ impl Exchange {
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };
-        self.lane.tally.borrow_mut().record(outcome, timing);
+        let mut tally = self.lane.tally.borrow_mut();
+        match self.aside {
+            None => tally.record(outcome, timing),
+            Some(why) => tally.record_aside(why, outcome, timing),
+        }
     }
 }
 
