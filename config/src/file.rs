@@ -7,6 +7,7 @@ use crate::{
     problem::{Path, Place, Problems, Reported},
     raw::{self, decode::Decode},
     settings::Config,
+    tls::CertificateFiles,
     tree,
 };
 
@@ -16,6 +17,29 @@ pub trait Secrets {
     fn env(&self, name: &str) -> Option<String>;
     /// The text of a file; the error says why it can't be read, without the path.
     fn file(&self, path: &FilePath) -> Result<String, String>;
+    /// Whether these files can be used for TLS. Where nobody can tell, they count as usable.
+    fn tls(&self, files: TlsFiles<'_>) -> Result<(), TlsFault> {
+        let _ = files;
+        Ok(())
+    }
+}
+
+/// Files that TLS needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFiles<'a> {
+    /// A chain of certificates and the private key of its first.
+    Pair(&'a CertificateFiles),
+    /// Certificates that may sign others.
+    Authorities(&'a FilePath),
+}
+
+/// Which file can't be used for TLS, and why; without its path, and without anything of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The certificates.
+    Certificates(String),
+    /// The private key.
+    Key(String),
 }
 
 /// Reads a configuration.

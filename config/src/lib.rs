@@ -27,6 +27,7 @@ pub mod secret;
 pub mod service;
 pub mod settings;
 pub mod summary;
+pub mod tls;
 pub mod tree;
 pub mod weight;
 pub mod wire;

@@ -28,6 +28,12 @@ pub const STEP_REQUESTS_MAX: u64 = 1_000_000_000;
 pub const LISTENERS_MAX: usize = 64;
 /// The most versions of one service.
 pub const VERSIONS_MAX: usize = 64;
+/// The most certificates of one listener.
+pub const CERTIFICATES_MAX: usize = 256;
+/// The largest PEM file: a system's bundle of authorities has about 250 KiB.
+pub const PEM_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The shortest that a connection's maximum age may be.
+pub const CONNECTION_AGE_MIN: Duration = Duration::from_secs(1);
 
 /// Time for an endpoint to accept a connection.
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use crate::{
     address::Address,
     name::{ServiceName, VersionName},
     policy::RolloutPolicy,
+    tls::{EndpointTls, HttpProtocol},
     weight::Split,
 };
 
@@ -72,12 +73,16 @@ pub struct Version {
     pub name: VersionName,
     /// Where it runs; at least one.
     pub endpoints: Vec<Address>,
+    /// Which HTTP they are spoken to.
+    pub protocol: HttpProtocol,
+    /// TLS to them; in clear where absent.
+    pub tls: Option<EndpointTls>,
 }
 
 impl Version {
     /// A version at these endpoints, with every other setting at its default.
     pub fn new(name: VersionName, endpoints: Vec<Address>) -> Self {
-        Self { name, endpoints }
+        Self { name, endpoints, protocol: HttpProtocol::default(), tls: None }
     }
 }
 

@@ -4,10 +4,12 @@ use std::fmt::{self, Write};
 
 use crate::{
     duration::show,
+    listener::Listener,
     policy::{Guards, OnTimeout, RolloutPolicy, Step},
     route::Route,
-    service::{Service, Timeouts},
+    service::{Service, Timeouts, Version},
     settings::Config,
+    tls::{ClientCertificates, EndpointTls, HttpProtocol},
 };
 
 /// The summary that `serin check` prints for a file that is right.
@@ -26,6 +28,7 @@ fn write(config: &Config, to: &mut String) -> fmt::Result {
             write!(to, "  trusts {}", join(&listener.trusted_proxies, ", "))?;
         }
         writeln!(to)?;
+        write_terms(listener, to)?;
     }
     writeln!(to, "routes, in the order in which they are tried")?;
     for Route { name, host, path_prefix, service } in config.catalogue.routes() {
@@ -39,6 +42,35 @@ fn write(config: &Config, to: &mut String) -> fmt::Result {
     write_operation(config, to)
 }
 
+/// TLS, PROXY protocol and age, a line each where they are not left out.
+fn write_terms(listener: &Listener, to: &mut String) -> fmt::Result {
+    if let Some(tls) = &listener.tls {
+        let http2 = if tls.http2 { "HTTP/2 and HTTP/1.1" } else { "HTTP/1.1" };
+        let clients = match &tls.client_certificates {
+            None => "",
+            Some(ClientCertificates { required: false, .. }) => ", client certificates optional",
+            Some(ClientCertificates { required: true, .. }) => ", client certificates required",
+        };
+        writeln!(to, "  {:<20} TLS {} or newer, {http2}{clients}", "", tls.min_version)?;
+        for (i, pair) in tls.certificates.iter().enumerate() {
+            let default = if i == 0 { " (default)" } else { "" };
+            writeln!(to, "  {:<20} certificate {}{default}", "", pair.cert.display())?;
+        }
+    }
+    if listener.proxy_protocol {
+        let whose = if listener.trusted_proxies.is_empty() {
+            "everybody, who can so claim any client address"
+        } else {
+            "those it trusts"
+        };
+        writeln!(to, "  {:<20} PROXY protocol of {whose}", "")?;
+    }
+    if let Some(age) = listener.max_connection_age {
+        writeln!(to, "  {:<20} connections end after {}, give or take 10%", "", show(age))?;
+    }
+    Ok(())
+}
+
 fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Result {
     let unreached = if routed { "" } else { "  (no route leads here)" };
     writeln!(to, "service {}{unreached}", service.name)?;
@@ -48,7 +80,13 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
             () if service.canary.as_ref() == Some(&version.name) => "canary",
             () => "",
         };
-        writeln!(to, "  version   {:<14} {role:<7} {}", version.name, join(&version.endpoints, ", "))?;
+        let spoken = spoken(version);
+        writeln!(
+            to,
+            "  version   {:<14} {role:<7} {}{spoken}",
+            version.name,
+            join(&version.endpoints, ", ")
+        )?;
     }
     writeln!(to, "  split     {}, by {}", service.split, service.sticky)?;
     writeln!(to, "  timeouts  {}", timeouts(&service.timeouts))?;
@@ -56,6 +94,17 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
         write_rollout(&service.rollout, to)?;
     }
     Ok(())
+}
+
+/// How the endpoints of a version are spoken to, unless it is HTTP/1.1 in clear.
+fn spoken(version: &Version) -> String {
+    let over = match &version.tls {
+        None if version.protocol == HttpProtocol::Http1 => return String::new(),
+        None => String::new(),
+        Some(EndpointTls { server_name: Some(name), .. }) => format!(" over TLS as {name}"),
+        Some(_) => " over TLS".into(),
+    };
+    format!("  {}{over}", version.protocol)
 }
 
 fn timeouts(Timeouts { connect, header, idle, total }: &Timeouts) -> String {

@@ -203,9 +203,18 @@ fn the_schema_has_every_field_of_the_decoder() {
     for (path, fields) in [
         ("", raw::File::FIELDS),
         ("/properties/listeners/items", raw::Listener::FIELDS),
+        ("/properties/listeners/items/properties/tls", raw::ListenerTls::FIELDS),
+        (
+            "/properties/listeners/items/properties/tls/properties/certificates/items",
+            raw::CertificateFiles::FIELDS,
+        ),
         ("/properties/routes/items", raw::Route::FIELDS),
         (service, raw::Service::FIELDS),
         (&format!("{service}/properties/versions/additionalProperties"), raw::Version::FIELDS),
+        (
+            &format!("{service}/properties/versions/additionalProperties/properties/tls"),
+            raw::EndpointTls::FIELDS,
+        ),
         (&format!("{service}/properties/sticky"), raw::Sticky::FIELDS),
         (&format!("{service}/properties/timeouts"), raw::Timeouts::FIELDS),
         (&rollout, raw::Rollout::FIELDS),

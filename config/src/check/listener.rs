@@ -1,14 +1,15 @@
 //! Listeners: their names and whom they trust.
 
-use super::{all, naming::Naming};
+use super::{Surroundings, all, naming::Naming, range::within, tls};
 use crate::{
-    limits::LISTENERS_MAX,
+    limits::{CONNECTION_AGE_MIN, LISTENERS_MAX, TIMEOUT_MAX},
     listener::Listener,
     name::ListenerName,
     problem::{Place, Problems, Reported},
     raw::{
         self,
         decode::{Field, List, Spanned},
+        leaf::OrNone,
     },
 };
 
@@ -18,6 +19,7 @@ const RIGHT: &str = "write where traffic comes in, such as \"listeners: [{ addre
 pub(super) fn check_all(
     field: Field<List<raw::Listener>>,
     top: &Place,
+    around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Vec<Listener>, Reported> {
     let Spanned { place, value: List(items) } = field.required("listeners", top, problems, RIGHT)?;
@@ -33,7 +35,7 @@ pub(super) fn check_all(
     let each = items.into_iter().enumerate().map(|(i, item)| {
         let item = item?;
         let name = naming.name(&item.value.name, None, i + 1);
-        check(item, name, problems)
+        check(item, name, around, problems)
     });
     all(each.collect())
 }
@@ -41,12 +43,34 @@ pub(super) fn check_all(
 fn check(
     Spanned { place, value: raw }: Spanned<raw::Listener>,
     name: Result<String, Reported>,
+    around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Listener, Reported> {
     let name = name.and_then(|name| super::made(ListenerName::try_new(&name), &place, problems));
     let right = "write \"address: 127.0.0.1:8080\", or another IP:PORT or unix:/path";
     let address = raw.address.required("address", &place, problems, right);
     let trusted = raw.trusted_proxies.or(List(Vec::new())).and_then(|List(items)| all(items));
+    let tls = match raw.tls.optional() {
+        Ok(Some(raw)) => tls::check_listener(raw, around, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    let proxy_protocol = raw.proxy_protocol.or(false);
+    let max_connection_age = match raw.max_connection_age.optional() {
+        Ok(Some(Spanned { place, value: OrNone(Some(value)) })) => {
+            within(&Spanned { place, value }, CONNECTION_AGE_MIN..=TIMEOUT_MAX, problems).map(Some)
+        }
+        Ok(_) => Ok(None),
+        Err(reported) => Err(reported),
+    };
     let trusted_proxies = trusted?.into_iter().map(|network| network.value).collect();
-    Ok(Listener { name: name?, address: address?.value, trusted_proxies })
+    let (tls, proxy_protocol, max_connection_age) = (tls?, proxy_protocol?, max_connection_age?);
+    Ok(Listener {
+        name: name?,
+        address: address?.value,
+        trusted_proxies,
+        tls,
+        proxy_protocol,
+        max_connection_age,
+    })
 }

@@ -14,6 +14,7 @@ mod rollout;
 mod route;
 mod service;
 mod sticky;
+mod tls;
 mod version;
 
 use std::{path::Path as FilePath, sync::Arc};
@@ -46,8 +47,8 @@ pub fn check(
     let services = service::present(file.services, top, problems);
     let names = services.as_ref().map(service::names).map_err(|reported| *reported);
     let routes = route::check_all(file.routes, &names, top, problems);
-    let listeners = listener::check_all(file.listeners, top, problems);
-    let services = services.and_then(|services| service::check_all(services, problems));
+    let listeners = listener::check_all(file.listeners, top, around, problems);
+    let services = services.and_then(|services| service::check_all(services, around, problems));
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, around, problems);
     let telemetry = control::check_telemetry(file.telemetry, problems);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{all, rollout, section, sticky, version};
+use super::{Surroundings, all, rollout, section, sticky, version};
 use crate::{
     name::{ServiceName, VersionName},
     problem::{Place, Problems, Reported, Suggestion},
@@ -36,10 +36,14 @@ pub(super) fn names(Named(entries): &Services) -> BTreeSet<String> {
 }
 
 /// All services.
-pub(super) fn check_all(Named(entries): Services, problems: &mut Problems) -> Result<Vec<Service>, Reported> {
+pub(super) fn check_all(
+    Named(entries): Services,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Vec<Service>, Reported> {
     let each = entries
         .into_iter()
-        .map(|entry| check(entry.name.map(|name| name.value), entry.value?, &entry.place, problems));
+        .map(|entry| check(entry.name.map(|name| name.value), entry.value?, &entry.place, around, problems));
     all(each.collect())
 }
 
@@ -47,10 +51,11 @@ fn check(
     name: Result<ServiceName, Reported>,
     Spanned { value: raw, .. }: Spanned<raw::Service>,
     key: &Place,
+    around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Service, Reported> {
     let known = version::names(&raw.versions);
-    let versions = version::check_all(raw.versions, key, problems);
+    let versions = version::check_all(raw.versions, key, around, problems);
     let roles = known.map(|known| {
         let stable = stable(raw.stable, &known, key, problems);
         let canary = canary(raw.canary, stable.as_ref().ok(), &known, problems);

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    all,
+    Surroundings, all,
     range::{within, within_or},
-    section,
+    section, tls,
 };
 use crate::{
     address::Address,
@@ -21,6 +21,7 @@ use crate::{
         leaf::OrNone,
     },
     service::{Timeouts, Version},
+    tls::HttpProtocol,
 };
 
 const RIGHT: &str = "write its versions, such as \"versions: { v1: { endpoints: [127.0.0.1:9001] } }\"";
@@ -41,6 +42,7 @@ pub(super) fn names(field: &Field<Named<VersionName, raw::Version>>) -> Option<B
 pub(super) fn check_all(
     field: Field<Named<VersionName, raw::Version>>,
     key: &Place,
+    around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Vec<Version>, Reported> {
     let Spanned { place, value: Named(entries) } = field.required("versions", key, problems, RIGHT)?;
@@ -53,12 +55,22 @@ pub(super) fn check_all(
     }
     let mut taken = HashMap::new();
     let each = entries.into_iter().map(|entry| {
-        let endpoints = entry.value.and_then(|raw| {
-            let field = raw.value.endpoints;
-            let endpoints = field.required("endpoints", &entry.place, problems, ENDPOINTS_RIGHT)?;
-            check_endpoints(endpoints, &entry.text, &mut taken, problems)
-        });
-        Ok(Version { name: entry.name?.value, endpoints: endpoints? })
+        let raw = entry.value?.value;
+        let endpoints = raw
+            .endpoints
+            .required("endpoints", &entry.place, problems, ENDPOINTS_RIGHT)
+            .and_then(|endpoints| check_endpoints(endpoints, &entry.text, &mut taken, problems));
+        let protocol = raw.protocol.or(HttpProtocol::default());
+        let tls = match raw.tls.optional() {
+            Ok(Some(raw)) => {
+                let endpoints = endpoints.as_deref().unwrap_or_default();
+                tls::check_endpoint(raw, endpoints, around, problems).map(Some)
+            }
+            Ok(None) => Ok(None),
+            Err(reported) => Err(reported),
+        };
+        let (protocol, tls) = (protocol?, tls?);
+        Ok(Version { protocol, tls, ..Version::new(entry.name?.value, endpoints?) })
     });
     all(each.collect())
 }

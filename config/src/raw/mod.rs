@@ -11,12 +11,14 @@ mod record;
 mod rollout;
 mod route;
 mod service;
+pub mod tls;
 
 pub use listener::Listener;
 pub use operation::{Admin, Control, Limits, Telemetry};
 pub use rollout::{ErrorComparison, Guards, Rollout, Step};
 pub use route::Route;
 pub use service::{Service, Sticky, Timeouts, Version};
+pub use tls::{CertificateFiles, EndpointTls, ListenerTls};
 
 use self::{
     decode::{List, Named},

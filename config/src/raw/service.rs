@@ -7,8 +7,9 @@ use super::{
     leaf::OrNone,
     record::record,
     rollout::Rollout,
+    tls::EndpointTls,
 };
-use crate::{address::Address, name::VersionName, weight::Weight};
+use crate::{address::Address, name::VersionName, tls::HttpProtocol, weight::Weight};
 
 record! {
     /// Versions and the split between them.
@@ -34,6 +35,11 @@ record! {
     pub struct Version {
         /// Where it runs: IP:PORT, or unix:/absolute/path.sock; at least one.
         required @ endpoints: List<Address>,
+        /// Which HTTP its endpoints are spoken to: http1, http2 (ALPN over TLS, prior knowledge in clear), or auto
+        /// (what the endpoint chooses over TLS, http1 in clear). Default: http1.
+        @ protocol: HttpProtocol,
+        /// TLS to its endpoints. Default: connections are in clear.
+        @ tls: EndpointTls,
     }
 
     /// What keeps a user on one version: exactly one of these.
