@@ -15,6 +15,7 @@
 
 mod broken_off;
 mod command_line;
+mod conformance;
 mod demo;
 mod drain;
 mod endpoint_faults;

@@ -8,6 +8,7 @@ pub(crate) mod h2;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod process;
+pub(crate) mod python;
 pub(crate) mod serin;
 pub(crate) mod tools;
 pub(crate) mod wire;
