@@ -91,6 +91,8 @@ pub const RELOAD_POLL: Duration = Duration::from_secs(5);
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// The largest head of an HTTP/1.1 message, and the read buffer of a connection.
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Empty lines before a request line; RFC 9112, 2.2 knows clients that send one behind a body.
+pub const LEADING_BLANK_LINES_MAX: u8 = 2;
 /// Flow-control window of one HTTP/2 stream.
 pub const H2_STREAM_WINDOW: u32 = 64 * 1024;
 /// Flow-control window of one HTTP/2 connection.

@@ -5,9 +5,12 @@
 //! [`forwarded`], [`trace`]). When the attempt has ended, [`classify`] names its outcome and [`tally`] counts
 //! it. Random numbers and times are arguments, so every decision can be replayed and tested as data.
 
+pub mod abuse;
 pub mod bucket;
 pub mod classify;
 pub mod forwarded;
+pub mod frames;
+pub mod framing;
 pub mod hop;
 pub mod matcher;
 pub mod pick;
