@@ -105,6 +105,34 @@ pub const H2_PENDING_RESETS_MAX: usize = 20;
 pub const H2_LOCAL_RESETS_MAX: usize = 128;
 /// A request sent over an idle connection that the endpoint had just closed may go out again this often.
 pub const STALE_CONNECTION_RETRIES_MAX: u32 = 2;
+/// The longest request body that is kept to be sent again, unless the file says otherwise.
+pub const REPLAY_BYTES_DEFAULT: usize = 64 * 1024;
+/// The longest that can be configured.
+pub const REPLAY_BYTES_MAX: usize = 1024 * 1024;
+/// The most tries of one request beyond the first.
+pub const RETRIES_MAX: u64 = 10;
+/// The longest wait before a try that can be configured.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// The most requests that may wait for a place at one version.
+pub const PENDING_MAX: usize = 100_000;
+/// The longest body of a fallback answer, in bytes.
+pub const FALLBACK_BYTES_MAX: usize = 64 * 1024;
+/// The most header fields of a fallback answer.
+pub const FALLBACK_FIELDS_MAX: usize = 32;
+/// The least that can be configured as the memory that there is: below, the process alone takes most of it.
+pub const MEMORY_LEAST: u64 = 16 * 1024 * 1024;
+/// From this share of the memory that there is, in per cent, new requests are refused.
+pub const MEMORY_SHED_PERCENT: u64 = 95;
+/// Below this share they are taken again.
+pub const MEMORY_TAKE_PERCENT: u64 = 90;
+/// Injected faults at once.
+pub const FAULTS_MAX: usize = 64;
+/// The longest that an injected fault may last.
+pub const FAULT_LIFE_MAX: Duration = Duration::from_secs(3600);
+/// The longest that an injected fault may hold a request.
+pub const FAULT_DELAY_MAX: Duration = Duration::from_secs(60);
+/// How often housekeeping looks for versions that hang, and moves adaptive limits.
+pub const RESILIENCE_TICK: Duration = Duration::from_millis(100);
 /// The largest value in a latency histogram, in microseconds; longer ones are counted there.
 pub const LATENCY_MAX_US: u64 = 60_000_000;
 /// Pending connections in the kernel for each listener.
@@ -118,6 +146,18 @@ pub const STREAMS_MAX: u32 = 10_000;
 /// The most unused connections to one endpoint that can be configured.
 pub const IDLE_CONNECTIONS_MAX: usize = 65_536;
 
+/// How much memory there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxMemory {
+    /// What the process's cgroup allows; no limit where it allows everything.
+    Auto,
+    /// No limit.
+    None,
+    /// So many bytes.
+    Bytes(u64),
+}
+
 /// Bounds that an operator may change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -126,8 +166,13 @@ pub struct Limits {
     pub workers: Option<usize>,
     /// Client connections at once, all workers together; beyond it they are refused at once. 10 000.
     pub max_connections: usize,
-    /// Requests in flight to one version, each worker an equal share; beyond it 503 `overload_local`. 1 000.
+    /// Requests in flight to one version, all workers together; beyond it 503 `overload_local`. 1 000.
     pub max_requests_per_version: usize,
+    /// Requests in flight, all versions and workers together; beyond it new ones get 503. None: no limit but
+    /// those of the versions.
+    pub max_requests: Option<usize>,
+    /// Memory near which new requests get 503. The limit of the process's cgroup.
+    pub max_memory: MaxMemory,
     /// Streams at once on one HTTP/2 connection. 100.
     pub max_streams: u32,
     /// From the connection to a complete request head. 10 s.
@@ -155,6 +200,8 @@ impl Default for Limits {
             workers: None,
             max_connections: 10_000,
             max_requests_per_version: 1_000,
+            max_requests: None,
+            max_memory: MaxMemory::Auto,
             max_streams: 100,
             client_header_timeout: Duration::from_secs(10),
             client_keep_alive: Duration::from_secs(75),

@@ -8,6 +8,7 @@ use crate::{
     address::Address,
     name::{ServiceName, VersionName},
     policy::RolloutPolicy,
+    resilience::Resilience,
     tls::{EndpointTls, HttpProtocol},
     weight::Split,
 };
@@ -105,6 +106,8 @@ pub struct Service {
     pub timeouts: Timeouts,
     /// How a rollout of the canary proceeds.
     pub rollout: RolloutPolicy,
+    /// What is done when a version fails, hangs or has too much to do.
+    pub resilience: Resilience,
 }
 
 impl Service {
@@ -119,6 +122,7 @@ impl Service {
             sticky: Sticky::Random,
             timeouts: Timeouts::default(),
             rollout: RolloutPolicy::default(),
+            resilience: Resilience::default(),
         }
     }
 

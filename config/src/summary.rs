@@ -1,5 +1,7 @@
 //! What would run, on one screen: the file as Serin understands it, defaults filled in.
 
+mod resilience;
+
 use std::fmt::{self, Write};
 
 use crate::{
@@ -90,6 +92,7 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
     }
     writeln!(to, "  split     {}, by {}", service.split, service.sticky)?;
     writeln!(to, "  timeouts  {}", timeouts(&service.timeouts))?;
+    resilience::write(service, to)?;
     if service.canary.is_some() {
         write_rollout(&service.rollout, to)?;
     }

@@ -7,9 +7,15 @@ use super::{
     section,
 };
 use crate::{
-    limits::{CONCURRENCY_MAX, IDLE_CONNECTIONS_MAX, Limits, STREAMS_MAX, TIMEOUT_MAX, WORKERS_MAX},
+    limits::{
+        CONCURRENCY_MAX, IDLE_CONNECTIONS_MAX, Limits, MEMORY_LEAST, MaxMemory, STREAMS_MAX, TIMEOUT_MAX,
+        WORKERS_MAX,
+    },
     problem::{Problems, Reported},
-    raw::{self, decode::Field},
+    raw::{
+        self,
+        decode::{Field, Spanned},
+    },
 };
 
 /// All limits; what the file leaves out has its default.
@@ -26,6 +32,10 @@ pub(super) fn check(field: Field<raw::Limits>, problems: &mut Problems) -> Resul
     let max_connections = count(raw.max_connections, 1, CONCURRENCY_MAX, default.max_connections);
     let max_requests =
         count(raw.max_requests_per_version, 1, CONCURRENCY_MAX, default.max_requests_per_version);
+    let max_requests_in_all = match raw.max_requests {
+        Field::Absent => Ok(None),
+        field => count(field, 1, CONCURRENCY_MAX, 1).map(Some),
+    };
     let idle_connections = count(
         raw.idle_connections_per_endpoint,
         0,
@@ -34,11 +44,21 @@ pub(super) fn check(field: Field<raw::Limits>, problems: &mut Problems) -> Resul
     );
     let max_streams =
         within_or(raw.max_streams, 1..=STREAMS_MAX.into(), default.max_streams.into(), problems);
+    let max_memory = match raw.max_memory.optional() {
+        Ok(Some(Spanned { place, value: MaxMemory::Bytes(bytes) })) if bytes < MEMORY_LEAST => {
+            let wrong = "the process itself would take most of it";
+            Err(problems.add(&place, wrong, "write at least 16MiB, or none"))
+        }
+        Ok(given) => Ok(given.map_or(default.max_memory, |given| given.value)),
+        Err(reported) => Err(reported),
+    };
     let workers = within_if_any(raw.workers, 1..=WORKERS_MAX as u64, problems);
     Ok(Limits {
         workers: workers?.and_then(|workers| usize::try_from(workers).ok()),
         max_connections: max_connections?,
         max_requests_per_version: max_requests?,
+        max_requests: max_requests_in_all?,
+        max_memory: max_memory?,
         max_streams: u32::try_from(max_streams?).unwrap_or(STREAMS_MAX),
         client_header_timeout: client_header_timeout?,
         client_keep_alive: client_keep_alive?,

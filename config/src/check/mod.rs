@@ -10,6 +10,7 @@ mod limits;
 mod listener;
 mod naming;
 mod range;
+mod resilience;
 mod rollout;
 mod route;
 mod service;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Surroundings, all, rollout, section, sticky, version};
+use super::{Surroundings, all, resilience, rollout, section, sticky, version};
 use crate::{
     name::{ServiceName, VersionName},
     problem::{Place, Problems, Reported, Suggestion},
@@ -65,13 +65,24 @@ fn check(
     let sticky = sticky::check(raw.sticky, problems);
     let timeouts = version::check_timeouts(raw.timeouts, problems);
     let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, problems));
+    let resilience = resilience::check(
+        resilience::Parts {
+            retries: raw.retries,
+            shield: raw.shield,
+            breaker: raw.breaker,
+            adaptive_concurrency: raw.adaptive_concurrency,
+            tripwire: raw.tripwire,
+        },
+        problems,
+    );
     let versions = versions?;
     // Versions that were all read have names.
     let Some(roles) = roles else { return Err(problems.add(key, "its versions have no names", RIGHT)) };
     let (stable, canary, weights) = roles?;
     let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
     let (name, sticky, timeouts, rollout) = (name?, sticky?, timeouts?, rollout?);
-    Ok(Service { name, versions, stable, canary, split, sticky, timeouts, rollout })
+    let resilience = resilience?;
+    Ok(Service { name, versions, stable, canary, split, sticky, timeouts, rollout, resilience })
 }
 
 /// The version that the file names; else the only one, or the one named `stable`.

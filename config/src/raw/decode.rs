@@ -251,6 +251,36 @@ impl<T: Decode> Decode for Switch<T> {
     }
 }
 
+/// A thing that is off by default: `on` with its defaults, `off`, or its own settings.
+#[derive(Debug, Clone)]
+pub enum Toggle<T> {
+    /// Switched off.
+    Off,
+    /// On, with these settings.
+    On(T),
+}
+
+impl<T: Decode + Default> Decode for Toggle<T> {
+    fn decode(node: &Node, place: &Place, problems: &mut Problems) -> Result<Self, Reported> {
+        match &node.value {
+            Value::Scalar { text, quoted: false } if matches!(&**text, "off" | "false") => Ok(Self::Off),
+            Value::Scalar { text, quoted: false } if matches!(&**text, "on" | "true") => {
+                Ok(Self::On(T::default()))
+            }
+            Value::Scalar { text, .. } => Err(problems.add(
+                place,
+                format!("\"{}\" is neither \"on\" nor \"off\" nor settings", shown(text)),
+                "write on or off without quotes, or { … } with the settings to change",
+            )),
+            _ => T::decode(node, place, problems).map(Self::On),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "anyOf": [{ "enum": ["on", "off", true, false] }, T::schema()] })
+    }
+}
+
 /// The entries of a node that must be a map; nothing at all is a map without entries.
 pub(crate) fn entries<'n>(
     node: &'n Node,

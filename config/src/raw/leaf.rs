@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::decode::{Fault, Leaf};
 use crate::{
     address::{Address, AddressError, UNIX_PATH_MAX},
-    limits::NAME_LENGTH_MAX,
+    limits::{MaxMemory, NAME_LENGTH_MAX},
     name::{ListenerName, RouteName, ServiceName, VersionName},
     percent::PercentError,
     policy::OnTimeout,
     problem::{nearest, shown},
+    resilience::RetryOn,
     weight::Weight,
 };
 
@@ -179,6 +180,95 @@ impl Leaf for OrNone {
             "pattern": format!("^(none|{DURATION_PATTERN})$"),
             "examples": ["30s", "none"],
         })
+    }
+}
+
+/// A count from 1, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrOff(pub Option<u64>);
+
+impl Leaf for OrOff {
+    const EXPECTED: &'static str = "a whole number from 1, or off";
+    const PLAIN: bool = true;
+    fn read(text: &str) -> Result<Self, Fault> {
+        match text {
+            "off" => Ok(Self(None)),
+            "0" => Err(Fault::new("0 is not a number that can be reached", "write a number from 1, or off")),
+            _ => u64::read(text)
+                .map(|number| Self(Some(number)))
+                .map_err(|fault| Fault::new(fault.wrong, format!("{}; or off", fault.right))),
+        }
+    }
+    fn schema() -> Value {
+        json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "enum": ["off"] }] })
+    }
+}
+
+/// The name of a header field: a token (RFC 9110, 5.6.2), kept in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldName(pub String);
+
+impl Leaf for FieldName {
+    const EXPECTED: &'static str = "the name of a header field";
+    fn read(text: &str) -> Result<Self, Fault> {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if !text.is_empty() && text.len() <= 256 && text.bytes().all(is_token) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(Fault::new(
+            format!("\"{}\" can't be the name of a header field", shown(text)),
+            "use letters, digits and '-', without spaces",
+        ))
+    }
+    fn schema() -> Value {
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$" })
+    }
+}
+
+impl Leaf for MaxMemory {
+    const EXPECTED: &'static str = "a size such as 512MiB, auto or none";
+    fn read(text: &str) -> Result<Self, Fault> {
+        match text {
+            "auto" => return Ok(Self::Auto),
+            "none" => return Ok(Self::None),
+            _ => {}
+        }
+        let units = [("KiB", 1_u64 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+        let read = units.into_iter().find_map(|(unit, size)| {
+            let number = text.strip_suffix(unit)?.trim_end();
+            let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(size)
+        });
+        read.map(Self::Bytes).ok_or_else(|| {
+            Fault::new(
+                format!("\"{}\" is not a size", shown(text)),
+                "write a whole number and a unit (KiB, MiB, GiB), such as 512MiB; or auto, or none",
+            )
+        })
+    }
+    fn schema() -> Value {
+        json!({
+            "type": "string",
+            "pattern": "^(auto|none|[0-9]+ ?(KiB|MiB|GiB))$",
+            "examples": ["512MiB", "auto", "none"],
+        })
+    }
+}
+
+impl Leaf for RetryOn {
+    const EXPECTED: &'static str = "what a request may be tried again after, such as connect_fail";
+    fn read(text: &str) -> Result<Self, Fault> {
+        RetryOn::ALL.iter().find(|(word, _)| *word == text).map(|(_, on)| *on).ok_or_else(|| {
+            let words = RetryOn::ALL.map(|(word, _)| word);
+            let right = match nearest(text, words) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("write {}", words.join(", ")),
+            };
+            Fault::new(format!("\"{}\" is nothing to try again after", shown(text)), right)
+        })
+    }
+    fn schema() -> Value {
+        json!({ "enum": RetryOn::ALL.map(|(word, _)| word) })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod leaf;
 mod listener;
 mod operation;
 mod record;
+mod resilience;
 mod rollout;
 mod route;
 mod service;
@@ -15,6 +16,7 @@ pub mod tls;
 
 pub use listener::Listener;
 pub use operation::{Admin, Control, Limits, Telemetry};
+pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{ErrorComparison, Guards, Rollout, Step};
 pub use route::Route;
 pub use service::{Service, Sticky, Timeouts, Version};

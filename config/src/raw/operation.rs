@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{leaf::SecretSource, record::record};
-use crate::{address::Address, weight::Weight};
+use crate::{address::Address, limits::MaxMemory, weight::Weight};
 
 record! {
     /// The admin listener: health, metrics, the current plan; reads only.
@@ -45,8 +45,15 @@ record! {
         @ workers: u64,
         /// Client connections at once. Default: 10000.
         @ max_connections: u64,
-        /// Requests in flight to one version, each worker an equal share; beyond it, 503. Default: 1000.
+        /// Requests in flight to one version, all workers together; beyond it, 503. A service's breaker may
+        /// say otherwise. Default: 1000.
         @ max_requests_per_version: u64,
+        /// Requests in flight, all versions and workers together; beyond it, 503. Default: no limit but those
+        /// of the versions.
+        @ max_requests: u64,
+        /// How much memory there is: a size such as 512MiB, auto for the limit of the process's cgroup, or none.
+        /// From 95% of it on new requests get 503. Default: auto.
+        @ max_memory: MaxMemory,
         /// Streams at once on one HTTP/2 connection. Default: 100.
         @ max_streams: u64,
         /// From the connection to a complete request head. Default: 10s.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    decode::{List, Named},
+    decode::{List, Named, Switch, Toggle},
     leaf::OrNone,
     record::record,
+    resilience::{AdaptiveConcurrency, Breaker, Retries, Tripwire},
     rollout::Rollout,
     tls::EndpointTls,
 };
@@ -29,6 +30,18 @@ record! {
         @ timeouts: Timeouts,
         /// How a rollout of the canary proceeds.
         @ rollout: Rollout,
+        /// Second tries on the same version. On by default, for what no endpoint has seen; off switches them
+        /// off.
+        @ retries: Switch<Retries>,
+        /// true: a failed attempt of the canary is tried again on the stable version where that is safe; the
+        /// user sees no error, and the canary is charged all the same. Default: false.
+        @ shield: bool,
+        /// What one version may hold at once.
+        @ breaker: Breaker,
+        /// A limit on a version's requests in flight that follows latency: on, off, or its bounds. Default: off.
+        @ adaptive_concurrency: Toggle<AdaptiveConcurrency>,
+        /// What takes the canary out at once, with no control plane. On by default; off switches it off.
+        @ tripwire: Switch<Tripwire>,
     }
 
     /// One release of a service.
