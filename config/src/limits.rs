@@ -97,6 +97,16 @@ pub const LEADING_BLANK_LINES_MAX: u8 = 2;
 pub const H2_STREAM_WINDOW: u32 = 64 * 1024;
 /// Flow-control window of one HTTP/2 connection.
 pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Flow-control window of one HTTP/2 stream from an endpoint: what it may send before the client reads.
+pub const H2_ENDPOINT_STREAM_WINDOW: u32 = 256 * 1024;
+/// Requests at once on one HTTP/2 connection to an endpoint, whatever more it allows.
+pub const H2_ENDPOINT_STREAMS_MAX: usize = 100;
+/// HTTP/2 connections of one worker to one endpoint.
+pub const H2_CONNECTIONS_PER_ENDPOINT_MAX: usize = 16;
+/// While requests wait on an HTTP/2 connection to an endpoint, it is asked this often whether it lives.
+pub const H2_ENDPOINT_PING_INTERVAL: Duration = Duration::from_secs(15);
+/// And is given up if it does not say so within this.
+pub const H2_ENDPOINT_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes buffered for sending on one HTTP/2 stream.
 pub const H2_SEND_BUFFER: usize = 64 * 1024;
 /// Streams that a peer may reset before we have accepted them (CVE-2023-44487).

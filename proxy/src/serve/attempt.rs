@@ -88,6 +88,9 @@ async fn exchanged(
             Ok(response) => return Ok((upstream, response)),
             Err(SendError::Again(same)) if upstream.is_reused() => request = *same,
             Err(SendError::Again(_)) => return Err(Failure::sent(Outcome::ResetBeforeHeaders)),
+            Err(SendError::Refused(unsent)) => {
+                return Err(Failure { outcome: Outcome::ResetBeforeHeaders, unsent });
+            }
             Err(SendError::Late(outcome)) => return Err(Failure::sent(outcome)),
             Err(SendError::Failed(error)) if error.is_parse() => {
                 return Err(Failure::sent(Outcome::ProtocolError));

@@ -172,7 +172,7 @@ where
 
 /// Spawns on the worker's own thread.
 #[derive(Debug, Clone, Copy)]
-struct Local;
+pub(crate) struct Local;
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
     fn execute(&self, future: F) {

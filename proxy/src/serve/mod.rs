@@ -2,8 +2,8 @@
 //!
 //! [`accept`] takes a socket, [`connection`] speaks HTTP on it, [`request`] is the straight line that every
 //! request walks, [`forward`] makes [`attempt`]s at an endpoint of the version's [`backend`] over connections
-//! from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts it, exactly once. All of it runs on one [`worker`], whose state
-//! is never shared: `Rc` and `Cell` where other proxies have locks.
+//! from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts it, exactly once. All of it
+//! runs on one [`worker`], whose state is never shared: `Rc` and `Cell` where other proxies have locks.
 
 pub(crate) mod accept;
 pub(crate) mod attempt;

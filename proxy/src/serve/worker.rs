@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 use super::{
     backend::{Backend, Load},
     lane::Compiled,
-    upstream::Pool,
+    upstream::{Bounds, Pool, Target},
 };
 use crate::{
     clock,
@@ -39,10 +39,9 @@ type LaneKey = (ServiceName, VersionName, RouteName);
 pub(crate) struct State {
     tallies: HashMap<LaneKey, Rc<RefCell<Tally>>>,
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
-    pools: HashMap<Address, Rc<Pool>>,
+    pools: HashMap<Target, Rc<Pool>>,
     shared: Arc<Shared>,
-    idle_connections: usize,
-    keep_alive: Duration,
+    bounds: Bounds,
 }
 
 impl State {
@@ -59,10 +58,12 @@ impl State {
 
     /// A version as this worker reaches it, with whatever state there already is.
     pub(crate) fn backend(&mut self, service: &Service, version: &Version) -> Backend {
-        let (idle, keep_alive) = (self.idle_connections, self.keep_alive);
+        let bounds = self.bounds;
         let pool = |address: &Address| {
-            let made = || Rc::new(Pool::new(address.clone(), idle, keep_alive));
-            self.pools.entry(address.clone()).or_insert_with(made).clone()
+            let (protocol, tls) = (version.protocol, version.tls.clone());
+            let target = Target { address: address.clone(), protocol, tls };
+            let made = || Rc::new(Pool::new(target.clone(), bounds));
+            self.pools.entry(target.clone()).or_insert_with(made).clone()
         };
         Backend {
             name: HeaderValue::from_str(version.name.as_str()).unwrap_or(HeaderValue::from_static("")),
@@ -119,8 +120,10 @@ impl Worker {
             loads: HashMap::new(),
             pools: HashMap::new(),
             shared: parts.shared.clone(),
-            idle_connections: parts.limits.idle_connections_per_endpoint,
-            keep_alive: parts.limits.endpoint_keep_alive,
+            bounds: Bounds {
+                idle: parts.limits.idle_connections_per_endpoint,
+                keep_alive: parts.limits.endpoint_keep_alive,
+            },
         };
         let compiled = Rc::new(Compiled::new(plans.load(), &mut state, None));
         Rc::new(Self {

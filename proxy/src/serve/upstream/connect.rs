@@ -1,32 +1,86 @@
 //! Opens connections to an endpoint, and says as what a failure counts.
+//!
+//! Where an endpoint may speak HTTP/2, one request opens the connection and the others wait for it: a burst
+//! of requests would otherwise open as many connections, each good for a hundred requests.
 
 use std::{io, time::Instant};
 
-use serin_config::Outcome;
+use serin_config::{Outcome, limits::H2_CONNECTIONS_PER_ENDPOINT_MAX, tls::HttpProtocol};
 
-use super::{Http1, Patience, Pool, Upstream};
+use super::{Http1, Http2, Patience, Pool, Upstream};
 use crate::serve::stream::Stream;
 
 impl Pool {
-    /// A new connection, ready for a request, within the limits of `patience` from `now`.
+    /// A new connection, or room on a shared one, within the limits of `patience` from `now`.
     pub(crate) async fn connect(&self, patience: &Patience<'_>, now: Instant) -> Result<Upstream, Outcome> {
         let own = now + patience.connect;
         let (deadline, late) = match patience.total {
             Some(total) if total < own => (total, Outcome::TotalTimeout),
             _ => (own, Outcome::ConnectTimeout),
         };
-        match tokio::time::timeout_at(deadline.into(), self.open()).await {
-            Ok(Ok(upstream)) => Ok(upstream),
-            Ok(Err(error)) => {
-                tracing::debug!(endpoint = %self.address(), %error, "connection refused");
-                Err(Outcome::ConnectFail)
+        let opened = async {
+            if self.target().protocol == HttpProtocol::Http1 {
+                self.open().await
+            } else {
+                self.await_room(now).await
             }
+        };
+        match tokio::time::timeout_at(deadline.into(), opened).await {
+            Ok(Ok(upstream)) => Ok(upstream),
+            Ok(Err((outcome, error))) => {
+                tracing::debug!(endpoint = %self.address(), %error, "no connection");
+                Err(outcome)
+            }
+            // Every connection that there may be is open, and full.
+            Err(_) if !self.opening.get() && self.is_full() => Err(Outcome::OverloadLocal),
             Err(_) => Err(late),
         }
     }
 
-    async fn open(&self) -> io::Result<Upstream> {
-        let stream = Stream::connect(self.address()).await?;
-        Http1::begin(stream).await.map(Upstream::Http1)
+    fn is_full(&self) -> bool {
+        self.shared.borrow().len() >= H2_CONNECTIONS_PER_ENDPOINT_MAX
+    }
+
+    async fn await_room(&self, now: Instant) -> Result<Upstream, (Outcome, io::Error)> {
+        while self.opening.get() || self.is_full() {
+            self.room.notified().await;
+            if let Some(upstream) = self.checkout(now) {
+                return Ok(upstream);
+            }
+        }
+        let _opening = Opening::begin(self);
+        self.open().await
+    }
+
+    async fn open(&self) -> Result<Upstream, (Outcome, io::Error)> {
+        let refused = |error| (Outcome::ConnectFail, error);
+        let stream = Stream::connect(self.address()).await.map_err(refused)?;
+        match self.target().protocol {
+            HttpProtocol::Http2 => {
+                let connection = Http2::begin(stream, false, self.room.clone()).await.map_err(refused)?;
+                self.shared.borrow_mut().push(connection.clone());
+                Ok(Upstream::Http2(connection.share()))
+            }
+            HttpProtocol::Http1 | HttpProtocol::Auto => {
+                Http1::begin(stream).await.map(Upstream::Http1).map_err(refused)
+            }
+        }
+    }
+}
+
+/// Keeps others from opening a connection meanwhile; its end wakes them, however it comes.
+struct Opening<'a>(&'a Pool);
+
+impl<'a> Opening<'a> {
+    fn begin(pool: &'a Pool) -> Self {
+        pool.opening.set(true);
+        Self(pool)
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.opening.set(false);
+        self.0.room.notify_waiters();
     }
 }

@@ -189,9 +189,11 @@ impl Share {
                 let error = failed.into_error();
                 let again = |request| SendError::Again(Box::new(request));
                 Err(match (unsent, spare, fate(&error)) {
-                    (Some(request), ..) => SendError::Unsent(Box::new(request)),
-                    (None, Some(request), Fate::Refused) => SendError::Unsent(Box::new(request)),
-                    (None, Some(request), Fate::Crossed) if request.method().is_idempotent() => again(request),
+                    (Some(request), ..) => again(request),
+                    (None, request, Fate::Refused) => SendError::Refused(request.map(Box::new)),
+                    (None, Some(request), Fate::Crossed) if request.method().is_idempotent() => {
+                        again(request)
+                    }
                     _ => SendError::Failed(error),
                 })
             }
@@ -211,7 +213,9 @@ enum Fate {
 
 fn fate(error: &hyper::Error) -> Fate {
     match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
-        Some(error) if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => Fate::Refused,
+        Some(error) if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+            Fate::Refused
+        }
         Some(error) if error.is_remote() && error.is_go_away() => Fate::Crossed,
         _ => Fate::Unknown,
     }

@@ -2,8 +2,10 @@
 
 mod connect;
 mod http1;
+mod http2;
 mod pool;
 mod resend;
+mod translate;
 
 use std::{
     task::{Context, Poll},
@@ -13,10 +15,12 @@ use std::{
 use hyper::{Request, Response, body::Incoming};
 use serin_config::Outcome;
 
+pub(crate) use self::pool::{Bounds, Pool, Target};
+use self::{
+    http1::Http1,
+    http2::{Http2, Share},
+};
 use super::body::{ClientSide, RequestBody};
-
-use self::http1::Http1;
-pub(crate) use self::pool::Pool;
 
 /// Why no response came.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) enum SendError {
     /// The endpoint closed the connection before it took the request, or it may have: the same request may
     /// go out again on another connection.
     Again(Box<Request<RequestBody>>),
+    /// The endpoint said that it has done nothing with the request; it is here if it had no body.
+    Refused(Option<Box<Request<RequestBody>>>),
     /// The exchange failed.
     Failed(hyper::Error),
     /// A deadline passed.
@@ -60,6 +66,8 @@ impl Patience<'_> {
 pub(crate) enum Upstream {
     /// The exchange has the connection to itself.
     Http1(Box<Http1>),
+    /// The exchange has a share of it.
+    Http2(Box<Share>),
 }
 
 impl Upstream {
@@ -67,6 +75,7 @@ impl Upstream {
     pub(crate) fn is_reused(&self) -> bool {
         match self {
             Self::Http1(connection) => connection.is_reused(),
+            Self::Http2(share) => share.is_reused(),
         }
     }
 
@@ -79,6 +88,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, SendError> {
         match self {
             Self::Http1(connection) => connection.send(request, now, patience).await,
+            Self::Http2(share) => share.send(request, now, patience).await,
         }
     }
 
@@ -86,6 +96,7 @@ impl Upstream {
     pub(crate) fn retire(&mut self) {
         match self {
             Self::Http1(connection) => connection.retire(),
+            Self::Http2(share) => share.retire(),
         }
     }
 
@@ -93,6 +104,8 @@ impl Upstream {
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
         match self {
             Self::Http1(connection) => connection.drive(cx),
+            // Its own task does that.
+            Self::Http2(_) => {}
         }
     }
 
@@ -100,6 +113,7 @@ impl Upstream {
     pub(crate) fn poll_deadline(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Http1(connection) => connection.poll_deadline(deadline, cx),
+            Self::Http2(share) => share.poll_deadline(deadline, cx),
         }
     }
 }

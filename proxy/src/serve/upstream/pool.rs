@@ -1,37 +1,82 @@
 //! The connections of one worker to one endpoint.
+//!
+//! Of HTTP/1.1 the pool holds what nobody uses at the moment; of HTTP/2 every connection that still takes
+//! requests, because they are shared.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
-use serin_config::Address;
+use serin_config::{
+    Address,
+    tls::{EndpointTls, HttpProtocol},
+};
+use tokio::sync::Notify;
 
-use super::{Http1, Upstream};
+use super::{Http1, Http2, Share, Upstream};
 
-/// Unused connections to one endpoint.
+/// What connections lead to, and how it is spoken to: the identity of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Target {
+    pub(crate) address: Address,
+    pub(crate) protocol: HttpProtocol,
+    pub(crate) tls: Option<EndpointTls>,
+}
+
+/// How many unused connections are kept, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) idle: usize,
+    pub(crate) keep_alive: Duration,
+}
+
+/// Connections to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    address: Address,
+    target: Target,
+    bounds: Bounds,
     #[expect(clippy::vec_box, reason = "a connection is several hundred bytes, and moves with each request")]
     idle: RefCell<Vec<Box<Http1>>>,
-    idle_max: usize,
-    keep_alive: Duration,
+    pub(super) shared: RefCell<Vec<Rc<Http2>>>,
+    /// Somebody opens a connection that may turn out to be one for all.
+    pub(super) opening: Cell<bool>,
+    /// Woken when a share ends, and when a connection was opened or could not be.
+    pub(super) room: Rc<Notify>,
 }
 
 impl Pool {
-    /// A pool that keeps up to `idle_max` connections, each unused for less than `keep_alive`.
-    pub(crate) fn new(address: Address, idle_max: usize, keep_alive: Duration) -> Self {
-        Self { address, idle: RefCell::new(Vec::new()), idle_max, keep_alive }
+    /// An empty pool.
+    pub(crate) fn new(target: Target, bounds: Bounds) -> Self {
+        Self {
+            target,
+            bounds,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: Cell::default(),
+            room: Rc::default(),
+        }
     }
 
     /// The endpoint's address.
     pub(crate) fn address(&self) -> &Address {
-        &self.address
+        &self.target.address
     }
 
-    /// The connection that was used last and is still good; those that are not go.
+    /// What connections lead to.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// A share of the shared connection that has the fewest, or the unused connection that was used last;
+    /// those that are no longer good go.
     pub(crate) fn checkout(&self, now: Instant) -> Option<Upstream> {
+        if self.target.protocol != HttpProtocol::Http1
+            && let Some(share) = self.share()
+        {
+            return Some(Upstream::Http2(share));
+        }
         let mut idle = self.idle.borrow_mut();
         while let Some(mut upstream) = idle.pop() {
             if self.is_fresh(&mut upstream, now) {
@@ -41,11 +86,18 @@ impl Pool {
         None
     }
 
+    fn share(&self) -> Option<Box<Share>> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|connection| connection.is_open());
+        let with_room = shared.iter().filter(|connection| connection.has_room());
+        with_room.min_by_key(|connection| connection.shares()).map(Http2::share)
+    }
+
     /// Takes a connection back whose response has ended; one that can't serve another request is closed.
     pub(crate) fn put_back(&self, upstream: Upstream, now: Instant) {
-        let Upstream::Http1(mut upstream) = upstream;
+        let Upstream::Http1(mut upstream) = upstream else { return };
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.idle_max && upstream.is_ready() {
+        if idle.len() < self.bounds.idle && upstream.is_ready() {
             upstream.idle_since = Some(now);
             idle.push(upstream);
         }
@@ -54,15 +106,21 @@ impl Pool {
     /// Closes connections that were not used for too long, and those that the endpoint has closed.
     pub(crate) fn sweep(&self, now: Instant) {
         self.idle.borrow_mut().retain_mut(|upstream| self.is_fresh(upstream, now));
+        let unused = |connection: &Rc<Http2>| {
+            connection.shares() == 0
+                && now.saturating_duration_since(connection.used_at()) >= self.bounds.keep_alive
+        };
+        self.shared.borrow_mut().retain(|connection| connection.is_open() && !unused(connection));
     }
 
     fn is_fresh(&self, upstream: &mut Http1, now: Instant) -> bool {
         let unused = |since| now.saturating_duration_since(since);
-        upstream.idle_since.is_some_and(|since| unused(since) < self.keep_alive) && upstream.is_ready()
+        upstream.idle_since.is_some_and(|since| unused(since) < self.bounds.keep_alive) && upstream.is_ready()
     }
 
-    /// How many wait.
+    /// How many connections nobody uses.
     pub(crate) fn idle(&self) -> usize {
-        self.idle.borrow().len()
+        let shared = self.shared.borrow();
+        self.idle.borrow().len() + shared.iter().filter(|connection| connection.shares() == 0).count()
     }
 }

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_request_survives_the_way_there_and_back() {
-        let mut request = Request::get("/a?b=c").header("host", "a.example:80").body(Empty::<Bytes>::new()).unwrap();
+        let mut request =
+            Request::get("/a?b=c").header("host", "a.example:80").body(Empty::<Bytes>::new()).unwrap();
         to_http2(&mut request, &Scheme::HTTP);
         assert_eq!(request.uri(), "http://a.example:80/a?b=c");
         assert!(request.headers().is_empty());
