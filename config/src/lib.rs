@@ -28,6 +28,7 @@ pub mod secret;
 pub mod service;
 pub mod settings;
 pub mod summary;
+pub mod telemetry;
 pub mod tls;
 pub mod tree;
 pub mod weight;

@@ -87,6 +87,30 @@ pub const RELOAD_SETTLE: Duration = Duration::from_millis(50);
 /// How often the file is looked at where no event tells of a change.
 pub const RELOAD_POLL: Duration = Duration::from_secs(5);
 
+/// The most requests whose spans may wait for export.
+pub const OTLP_QUEUE_MAX: usize = 65_536;
+/// Requests in one export of spans.
+pub const OTLP_BATCH_MAX: usize = 512;
+/// How long spans wait for others to be exported with.
+pub const OTLP_BATCH_WAIT: Duration = Duration::from_millis(500);
+/// Spans of attempts that are told of one request; later ones are counted only.
+pub const ATTEMPTS_TOLD_MAX: usize = 8;
+/// Unsampled traces of failed or slow requests that are kept in a second, all workers together: an outage
+/// must not become one of the collector.
+pub const KEPT_TRACES_PER_SECOND_MAX: u32 = 100;
+/// Lines that wait for the access log's writer; what is more is dropped and counted.
+pub const ACCESS_LOG_QUEUE_MAX: usize = 8_192;
+/// Bytes of lines that are written at once.
+pub const ACCESS_LOG_WRITE_BYTES: usize = 64 * 1024;
+/// How often a file that can't be opened or written is tried again.
+pub const ACCESS_LOG_RETRY: Duration = Duration::from_secs(1);
+/// How long the end of the process waits for spans, and for lines, that are still to be written.
+pub const TELEMETRY_FLUSH: Duration = Duration::from_secs(1);
+/// The longest path that is told of a request, in bytes.
+pub const TOLD_PATH_BYTES_MAX: usize = 2_048;
+/// The longest query, host, user agent and `tracestate` that is told of a request, in bytes.
+pub const TOLD_FIELD_BYTES_MAX: usize = 512;
+
 /// Header fields in one request or response.
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// The largest head of an HTTP/1.1 message, and the read buffer of a connection.

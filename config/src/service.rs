@@ -10,7 +10,7 @@ use crate::{
     policy::RolloutPolicy,
     resilience::Resilience,
     tls::{EndpointTls, HttpProtocol},
-    weight::Split,
+    weight::{Split, Weight},
 };
 
 /// What keeps a user on one version.
@@ -78,12 +78,14 @@ pub struct Version {
     pub protocol: HttpProtocol,
     /// TLS to them; in clear where absent.
     pub tls: Option<EndpointTls>,
+    /// The share of new traces that are sampled; where absent, telemetry's.
+    pub trace_sampling: Option<Weight>,
 }
 
 impl Version {
     /// A version at these endpoints, with every other setting at its default.
     pub fn new(name: VersionName, endpoints: Vec<Address>) -> Self {
-        Self { name, endpoints, protocol: HttpProtocol::default(), tls: None }
+        Self { name, endpoints, protocol: HttpProtocol::default(), tls: None, trace_sampling: None }
     }
 }
 

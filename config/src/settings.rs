@@ -6,10 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    address::Address, catalogue::Catalogue, limits::Limits, listener::Listener, secret::Secret,
-    weight::Weight,
-};
+pub use crate::telemetry::Telemetry;
+use crate::{address::Address, catalogue::Catalogue, limits::Limits, listener::Listener, secret::Secret};
 
 /// The admin listener's address, unless the file says otherwise.
 pub const ADMIN_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
@@ -17,14 +15,6 @@ pub const ADMIN_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Add
 pub const CONTROL_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9902);
 /// The control plane's state file, in the directory of the configuration, unless the file says otherwise.
 pub const STATE_DEFAULT: &str = "serin-state.redb";
-/// The name of a proxy, unless the file says otherwise.
-pub const INSTANCE_DEFAULT: &str = "serin";
-/// The share of traces that are sampled, unless the file says otherwise.
-pub const TRACE_SAMPLING_DEFAULT: Weight = match Weight::from_ppm(10_000) {
-    Some(share) => share,
-    None => Weight::ZERO,
-};
-
 /// Everything that one configuration file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -58,17 +48,4 @@ pub struct Control {
     pub state: PathBuf,
     /// If present, every request to the API must carry it as a bearer token.
     pub token: Option<Secret>,
-}
-
-/// What is told about the traffic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telemetry {
-    /// The name of this proxy in windows and metrics.
-    pub instance: String,
-    /// The share of the traces that begin here which are marked as sampled. Default 1 %. What comes with a
-    /// trace context keeps its own mark.
-    pub trace_sampling: Weight,
-    /// Adds `x-serin-version` and `x-serin-generation` to requests and responses. Off by default: clients
-    /// would learn who is on the canary.
-    pub debug_headers: bool,
 }

@@ -11,7 +11,9 @@ use crate::{
     route::Route,
     service::{Service, Timeouts, Version},
     settings::Config,
+    telemetry::{AccessLog, LogTarget, Otlp, Telemetry},
     tls::{ClientCertificates, EndpointTls, HttpProtocol},
+    weight::Weight,
 };
 
 /// The summary that `serin check` prints for a file that is right.
@@ -167,9 +169,7 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     let token = if config.control.token.is_some() { "with a token" } else { "without a token" };
     let state = config.control.state.display();
     writeln!(to, "control     {control}{}, {token}, state in {state}", reach(control.is_local()))?;
-    let headers = if config.telemetry.debug_headers { ", debug headers" } else { "" };
-    let (instance, sampling) = (&config.telemetry.instance, config.telemetry.trace_sampling);
-    writeln!(to, "telemetry   instance {instance}, {sampling} of new traces sampled{headers}")?;
+    write_telemetry(&config.telemetry, to)?;
     let limits = &config.limits;
     let workers = limits.workers.map_or_else(|| "one for each core".into(), |n| n.to_string());
     let (connections, requests) = (limits.max_connections, limits.max_requests_per_version);
@@ -178,6 +178,30 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
         to,
         "limits      workers {workers}, {connections} connections, {requests} requests per version, drain {drain}"
     )
+}
+
+fn write_telemetry(telemetry: &Telemetry, to: &mut String) -> fmt::Result {
+    let headers = if telemetry.debug_headers { ", debug headers" } else { "" };
+    let canary = telemetry.canary_trace_sampling.map(|share| format!(" ({share} of a canary's)"));
+    let (instance, sampling) = (&telemetry.instance, telemetry.trace_sampling);
+    let canary = canary.unwrap_or_default();
+    writeln!(to, "telemetry   instance {instance}, {sampling} of new traces{canary} sampled{headers}")?;
+    if let Some(Otlp { endpoint, queue, .. }) = &telemetry.otlp {
+        let slow = telemetry.keep_slower_than.map(|time| format!("what is slower than {}", show(time)));
+        let errors = telemetry.keep_errors.then(|| "errors".into());
+        let kept: Vec<String> = errors.into_iter().chain(slow).collect();
+        let kept = if kept.is_empty() { "nothing more".into() } else { kept.join(" and ") };
+        writeln!(to, "  spans     to {endpoint}, queue {queue}, keeping {kept}")?;
+    }
+    if let Some(AccessLog { to: target, sample, keep_errors }) = &telemetry.access_log {
+        let target = match target {
+            LogTarget::Stdout => "stdout".into(),
+            LogTarget::File(path) => path.display().to_string(),
+        };
+        let errors = if *keep_errors && *sample != Weight::WHOLE { " and all errors" } else { "" };
+        writeln!(to, "  requests  logged to {target}, {sample}{errors}")?;
+    }
+    Ok(())
 }
 
 fn join<T: ToString>(items: &[T], between: &str) -> String {

@@ -123,7 +123,11 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
         catalogue: catalogue(services),
         admin: Admin { address: "127.0.0.1:0".parse().unwrap() },
         control: Control { address: "127.0.0.1:0".parse().unwrap(), state, token: None },
-        telemetry: Telemetry { instance: "edge".into(), trace_sampling: Weight::ZERO, debug_headers: false },
+        telemetry: Telemetry {
+            instance: "edge".into(),
+            trace_sampling: Weight::ZERO,
+            ..Telemetry::default()
+        },
         limits: Limits::default(),
     }
 }

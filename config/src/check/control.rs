@@ -1,22 +1,18 @@
-//! What operators talk to: the admin listener, the control plane, and how this proxy names itself.
+//! What operators talk to: the admin listener and the control plane.
 
-use std::{net::SocketAddr, path::Path as FilePath};
+use std::net::SocketAddr;
 
-use super::{Surroundings, section};
+use super::{Surroundings, secret, section};
 use crate::{
     address::Address,
-    name::ServiceName,
-    problem::{Place, Problems, Reported, shown, shown_path},
+    problem::{Problems, Reported},
     raw::{
         self,
-        decode::{Field, Leaf, Spanned},
+        decode::{Field, Spanned},
         leaf::SecretSource,
     },
     secret::Secret,
-    settings::{
-        ADMIN_ADDRESS_DEFAULT, Admin, CONTROL_ADDRESS_DEFAULT, Control, INSTANCE_DEFAULT, STATE_DEFAULT,
-        TRACE_SAMPLING_DEFAULT, Telemetry,
-    },
+    settings::{ADMIN_ADDRESS_DEFAULT, Admin, CONTROL_ADDRESS_DEFAULT, Control, STATE_DEFAULT},
 };
 
 /// The admin listener.
@@ -59,26 +55,6 @@ pub(super) fn check_control(
     Ok(Control { address, state: state?, token })
 }
 
-/// How this proxy names itself.
-pub(super) fn check_telemetry(
-    field: Field<raw::Telemetry>,
-    problems: &mut Problems,
-) -> Result<Telemetry, Reported> {
-    let raw = section(field)?;
-    let instance = match raw.instance.optional() {
-        // It is a metric label and a key in the store, so the rules for names hold for it.
-        Ok(Some(Spanned { place, value })) => match <ServiceName as Leaf>::read(&value) {
-            Ok(_) => Ok(value),
-            Err(fault) => Err(problems.add(&place, fault.wrong, fault.right)),
-        },
-        Ok(None) => Ok(INSTANCE_DEFAULT.into()),
-        Err(reported) => Err(reported),
-    };
-    let trace_sampling = raw.trace_sampling.or(TRACE_SAMPLING_DEFAULT);
-    let debug_headers = raw.debug_headers.or(false);
-    Ok(Telemetry { instance: instance?, trace_sampling: trace_sampling?, debug_headers: debug_headers? })
-}
-
 /// An address that only this machine reaches, unless the danger is asked for by name.
 fn local(
     field: Field<Address>,
@@ -102,13 +78,7 @@ fn token(
     problems: &mut Problems,
 ) -> Result<Secret, Reported> {
     let place = &source.place;
-    let (text, whence) = match &source.value {
-        SecretSource::Env(name) => (env(name, place, around, problems)?, shown(name)),
-        SecretSource::File(path) => {
-            let path = around.base_dir.join(path);
-            (file(&path, place, around, problems)?, shown_path(&path))
-        }
-    };
+    let (text, whence) = secret::text(source, around, problems)?;
     if text.is_empty() {
         return Err(problems.add(place, format!("{whence} is empty"), "put the token there"));
     }
@@ -117,32 +87,4 @@ fn token(
         return Err(problems.add(place, wrong, "use visible ASCII characters without spaces, on one line"));
     }
     Ok(Secret::new(text))
-}
-
-fn env(
-    name: &str,
-    place: &Place,
-    around: &Surroundings<'_>,
-    problems: &mut Problems,
-) -> Result<String, Reported> {
-    around.secrets.env(name).ok_or_else(|| {
-        let wrong = format!("the environment variable {} is not set", shown(name));
-        problems.add(place, wrong, "set it for the process, or name one that is set")
-    })
-}
-
-/// The text of a file; the line end that editors add is not part of the secret.
-fn file(
-    path: &FilePath,
-    place: &Place,
-    around: &Surroundings<'_>,
-    problems: &mut Problems,
-) -> Result<String, Reported> {
-    match around.secrets.file(path) {
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).into()),
-        Err(why) => {
-            let wrong = format!("{} can't be read: {}", shown_path(path), shown(&why));
-            Err(problems.add(place, wrong, "name a file that this process may read"))
-        }
-    }
 }

@@ -13,8 +13,10 @@ mod range;
 mod resilience;
 mod rollout;
 mod route;
+mod secret;
 mod service;
 mod sticky;
+mod telemetry;
 mod tls;
 mod version;
 
@@ -52,7 +54,7 @@ pub fn check(
     let services = services.and_then(|services| service::check_all(services, around, problems));
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, around, problems);
-    let telemetry = control::check_telemetry(file.telemetry, problems);
+    let telemetry = telemetry::check(file.telemetry, around, problems);
     let limits = limits::check(file.limits, problems);
     let catalogue = Catalogue::try_new(routes?, services?)
         .map_err(|error| problems.add(top, error.to_string(), "make the routes and services fit together"))?;

@@ -69,8 +69,9 @@ pub(super) fn check_all(
             Ok(None) => Ok(None),
             Err(reported) => Err(reported),
         };
-        let (protocol, tls) = (protocol?, tls?);
-        Ok(Version { protocol, tls, ..Version::new(entry.name?.value, endpoints?) })
+        let trace_sampling = raw.trace_sampling.optional().map(|given| given.map(|share| share.value));
+        let (protocol, tls, trace_sampling) = (protocol?, tls?, trace_sampling?);
+        Ok(Version { protocol, tls, trace_sampling, ..Version::new(entry.name?.value, endpoints?) })
     });
     all(each.collect())
 }

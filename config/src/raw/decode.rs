@@ -153,7 +153,7 @@ fn read_leaf<T: Leaf>(node: &Node) -> Result<T, Fault> {
 fn read_text<T: Leaf>(text: &str, quoted: bool) -> Result<T, Fault> {
     if !T::SECRET && text.contains("${") {
         return Err(Fault::new(
-            "\"${…}\" is replaced in secrets only (control.token)",
+            "\"${…}\" is replaced in secrets only (control.token, telemetry.otlp.headers)",
             format!("write {}", T::EXPECTED),
         ));
     }

@@ -15,6 +15,7 @@ use crate::{
     policy::OnTimeout,
     problem::{nearest, shown},
     resilience::RetryOn,
+    telemetry::{B3, OtlpProtocol},
     weight::Weight,
 };
 
@@ -322,24 +323,47 @@ impl Leaf for f64 {
     }
 }
 
-const ON_TIMEOUT: [(&str, OnTimeout); 3] =
-    [("hold", OnTimeout::Hold), ("promote", OnTimeout::Promote), ("rollback", OnTimeout::Rollback)];
-
-impl Leaf for OnTimeout {
-    const EXPECTED: &'static str = "hold, promote or rollback";
-    fn read(text: &str) -> Result<Self, Fault> {
-        ON_TIMEOUT.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
-            let right = match nearest(text, ON_TIMEOUT.map(|(name, _)| name)) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("write {}", Self::EXPECTED),
-            };
-            Fault::new(format!("\"{}\" is not what a step can do when its time is up", shown(text)), right)
-        })
-    }
-    fn schema() -> Value {
-        json!({ "enum": ON_TIMEOUT.map(|(name, _)| name) })
-    }
+/// One of a few words.
+macro_rules! choice_leaf {
+    ($type:ident, $expected:literal, $wrong:literal, [$(($text:literal, $value:expr)),*]) => {
+        impl Leaf for $type {
+            const EXPECTED: &'static str = $expected;
+            fn read(text: &str) -> Result<Self, Fault> {
+                match text {
+                    $($text => Ok($value),)*
+                    _ => {
+                        let right = match nearest(text, [$($text),*]) {
+                            Some(near) => format!("did you mean {near}?"),
+                            None => format!("write {}", Self::EXPECTED),
+                        };
+                        Err(Fault::new(format!(concat!("\"{}\" is not ", $wrong), shown(text)), right))
+                    }
+                }
+            }
+            fn schema() -> Value {
+                json!({ "enum": [$($text),*] })
+            }
+        }
+    };
 }
+choice_leaf!(
+    OnTimeout,
+    "hold, promote or rollback",
+    "what a step can do when its time is up",
+    [("hold", Self::Hold), ("promote", Self::Promote), ("rollback", Self::Rollback)]
+);
+choice_leaf!(
+    B3,
+    "off, in or both",
+    "a way to speak B3",
+    [("off", Self::Off), ("in", Self::In), ("both", Self::Both)]
+);
+choice_leaf!(
+    OtlpProtocol,
+    "grpc or http",
+    "a protocol of OTLP",
+    [("grpc", Self::Grpc), ("http", Self::Http)]
+);
 
 /// Where a secret is found. The file never holds it in clear, so that it can be shown and committed.
 #[derive(Debug, Clone, PartialEq, Eq)]

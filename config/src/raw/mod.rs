@@ -12,14 +12,16 @@ mod resilience;
 mod rollout;
 mod route;
 mod service;
+mod telemetry;
 pub mod tls;
 
 pub use listener::Listener;
-pub use operation::{Admin, Control, Limits, Telemetry};
+pub use operation::{Admin, Control, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{ErrorComparison, Guards, Rollout, Step};
 pub use route::Route;
 pub use service::{Service, Sticky, Timeouts, Version};
+pub use telemetry::{AccessLog, Otlp, Telemetry};
 pub use tls::{CertificateFiles, EndpointTls, ListenerTls};
 
 use self::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{leaf::SecretSource, record::record};
-use crate::{address::Address, limits::MaxMemory, weight::Weight};
+use crate::{address::Address, limits::MaxMemory};
 
 record! {
     /// The admin listener: health, metrics, the current plan; reads only.
@@ -25,18 +25,6 @@ record! {
         /// The bearer token that every request to the API must carry: "${NAME}" for an environment variable
         /// or "${file:PATH}" for a file, relative to this file's directory. Default: none is asked for.
         @ token: SecretSource,
-    }
-
-    /// What is told about the traffic.
-    pub struct Telemetry {
-        /// The name of this proxy in windows and metrics. Default: serin.
-        @ instance: String,
-        /// The share of the traces that begin here which are marked as sampled; what comes with a trace
-        /// context keeps its own mark. Default: 1%.
-        @ trace_sampling: Weight,
-        /// true: adds x-serin-version and x-serin-generation to requests and responses. Default: false, since
-        /// clients would learn who is on the canary.
-        @ debug_headers: bool,
     }
 
     /// Bounds on what the proxy takes on.

@@ -53,6 +53,9 @@ record! {
         @ protocol: HttpProtocol,
         /// TLS to its endpoints. Default: connections are in clear.
         @ tls: EndpointTls,
+        /// The share of the traces that begin here and go to it which are marked as sampled. Default: as
+        /// telemetry.trace_sampling, and for a canary telemetry.canary_trace_sampling, say.
+        @ trace_sampling: Weight,
     }
 
     /// What keeps a user on one version: exactly one of these.

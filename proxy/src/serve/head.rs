@@ -32,11 +32,9 @@ pub(crate) fn prepare(
     if hop::strip(&mut head.headers) {
         hop::take_trailers(&mut head.headers);
     }
-    trace::propagate(
-        &mut head.headers,
-        || [worker.random(), worker.random(), worker.random()],
-        || worker.chance(worker.telemetry.trace_sampling.ppm()),
-    );
+    let b3 = worker.telemetry.b3;
+    let sampled = || worker.chance(worker.telemetry.trace_sampling.ppm());
+    trace::Context::receive(&head.headers, b3, || worker.random(), sampled).pass(&mut head.headers, b3);
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         // The client side would send a GET with a body of unknown length as one without.
         head.headers.remove(CONTENT_LENGTH);
