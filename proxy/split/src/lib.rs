@@ -14,6 +14,7 @@ pub mod framing;
 pub mod hop;
 pub mod matcher;
 pub mod pick;
+pub mod resilience;
 pub mod table;
 pub mod tally;
 pub mod trace;
