@@ -28,7 +28,7 @@ pub enum AddressError {
     Form(String),
     /// A host name stands where an IP address must.
     #[error(
-        "\"{0}\" has a host name: names are not resolved, write its IP address (\"127.0.0.1:8080\" for localhost)"
+        "\"{0}\" has a host name where an address must stand: write its IP address (\"127.0.0.1:8080\" for localhost)"
     )]
     HostName(String),
     /// A Unix path that is relative, empty or too long.

@@ -28,8 +28,10 @@ pub enum CatalogueError {
         /// The service that it names.
         service: ServiceName,
     },
-    /// A service without versions, or a version twice, or without endpoints.
-    #[error("service \"{0}\" needs versions with distinct names and at least one endpoint each")]
+    /// A service without versions, or a version twice, or neither endpoints nor a way to find them.
+    #[error(
+        "service \"{0}\" needs versions with distinct names and at least one endpoint, or a way to find them, each"
+    )]
     Versions(ServiceName),
     /// A role or weight for a version that is not there.
     #[error("service \"{service}\" names version \"{version}\", which it does not have")]
@@ -101,7 +103,10 @@ impl Catalogue {
 
 fn check_service(service: &Service) -> Result<(), CatalogueError> {
     let mut names = HashSet::new();
-    let distinct = service.versions.iter().all(|v| !v.endpoints.is_empty() && names.insert(&v.name));
+    let distinct = service.versions.iter().all(|version| {
+        let found = !version.endpoints.is_empty() || version.discovery.is_some();
+        found && names.insert(&version.name)
+    });
     if !distinct || names.is_empty() {
         return Err(CatalogueError::Versions(service.name.clone()));
     }

@@ -11,6 +11,8 @@ pub mod address;
 pub mod catalogue;
 pub mod check;
 pub mod duration;
+pub mod endpoint;
+pub mod endpoints_file;
 pub mod file;
 pub mod limits;
 pub mod listener;
@@ -36,6 +38,7 @@ pub mod wire;
 
 pub use address::Address;
 pub use catalogue::Catalogue;
+pub use endpoint::{Balance, Discovery, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy};
 pub use file::{Secrets, load};
 pub use listener::Listener;
 pub use name::{ListenerName, RouteName, ServiceName, VersionName};

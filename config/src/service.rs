@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     address::Address,
+    endpoint::{Discovery, EndpointPolicy, OnUnready},
     name::{ServiceName, VersionName},
     policy::RolloutPolicy,
     resilience::Resilience,
@@ -68,11 +69,11 @@ impl Default for Timeouts {
 }
 
 /// One release of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Version {
     /// Its name, unique within the service.
     pub name: VersionName,
-    /// Where it runs; at least one.
+    /// Where it runs; at least one, or none where they are discovered.
     pub endpoints: Vec<Address>,
     /// Which HTTP they are spoken to.
     pub protocol: HttpProtocol,
@@ -80,12 +81,24 @@ pub struct Version {
     pub tls: Option<EndpointTls>,
     /// The share of new traces that are sampled; where absent, telemetry's.
     pub trace_sampling: Option<Weight>,
+    /// Where its endpoints are found, if not here.
+    pub discovery: Option<Discovery>,
+    /// How its endpoints are looked after.
+    pub endpoint_policy: EndpointPolicy,
 }
 
 impl Version {
     /// A version at these endpoints, with every other setting at its default.
     pub fn new(name: VersionName, endpoints: Vec<Address>) -> Self {
-        Self { name, endpoints, protocol: HttpProtocol::default(), tls: None, trace_sampling: None }
+        Self {
+            name,
+            endpoints,
+            protocol: HttpProtocol::default(),
+            tls: None,
+            trace_sampling: None,
+            discovery: None,
+            endpoint_policy: EndpointPolicy::default(),
+        }
     }
 }
 
@@ -106,6 +119,8 @@ pub struct Service {
     pub sticky: Sticky,
     /// How long an endpoint may take.
     pub timeouts: Timeouts,
+    /// What happens to a request whose version has no endpoint that is ready.
+    pub on_unready: OnUnready,
     /// How a rollout of the canary proceeds.
     pub rollout: RolloutPolicy,
     /// What is done when a version fails, hangs or has too much to do.
@@ -123,6 +138,7 @@ impl Service {
             canary: None,
             sticky: Sticky::Random,
             timeouts: Timeouts::default(),
+            on_unready: OnUnready::default(),
             rollout: RolloutPolicy::default(),
             resilience: Resilience::default(),
         }

@@ -7,7 +7,9 @@ use std::{
 };
 
 pub use crate::telemetry::Telemetry;
-use crate::{address::Address, catalogue::Catalogue, limits::Limits, listener::Listener, secret::Secret};
+use crate::{
+    address::Address, catalogue::Catalogue, endpoint::Dns, limits::Limits, listener::Listener, secret::Secret,
+};
 
 /// The admin listener's address, unless the file says otherwise.
 pub const ADMIN_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
@@ -30,6 +32,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Bounds.
     pub limits: Limits,
+    /// Whom the names of versions are asked of.
+    pub dns: Dns,
 }
 
 /// The admin listener: reads only.

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 
 use crate::{
     duration::show,
+    endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
     listener::Listener,
     policy::{Guards, OnTimeout, RolloutPolicy, Step},
     route::Route,
@@ -84,17 +85,14 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
             () if service.canary.as_ref() == Some(&version.name) => "canary",
             () => "",
         };
-        let spoken = spoken(version);
-        writeln!(
-            to,
-            "  version   {:<14} {role:<7} {}{spoken}",
-            version.name,
-            join(&version.endpoints, ", ")
-        )?;
+        let (spoken, found) =
+            (spoken(version), endpoint::shown(&version.endpoints, version.discovery.as_ref()));
+        writeln!(to, "  version   {:<14} {role:<7} {found}{spoken}", version.name)?;
     }
     writeln!(to, "  split     {}, by {}", service.split, service.sticky)?;
     writeln!(to, "  timeouts  {}", timeouts(&service.timeouts))?;
     resilience::write(service, to)?;
+    write_endpoints(service, to)?;
     if service.canary.is_some() {
         write_rollout(&service.rollout, to)?;
     }
@@ -116,6 +114,47 @@ fn timeouts(Timeouts { connect, header, idle, total }: &Timeouts) -> String {
     let or_none = |time: &Option<_>| time.map_or_else(|| "none".into(), show);
     let (header, idle, total) = (or_none(header), or_none(idle), or_none(total));
     format!("connect {}, header {header}, idle {idle}, total {total}", show(*connect))
+}
+
+/// What was said about endpoints; nothing where all is as it always is.
+fn write_endpoints(service: &Service, to: &mut String) -> fmt::Result {
+    let mut before = None;
+    for version in &service.versions {
+        let policy = &version.endpoint_policy;
+        if *policy == EndpointPolicy::default() || before == Some(policy) {
+            continue;
+        }
+        before = Some(policy);
+        let alike = service.versions.iter().all(|other| other.endpoint_policy == *policy);
+        let whose = if alike { String::new() } else { format!("{}: ", version.name) };
+        writeln!(to, "  endpoints {whose}{}", policy_words(policy))?;
+    }
+    if service.on_unready == OnUnready::Spill {
+        writeln!(to, "  unready   spill to a version that is ready")?;
+    }
+    Ok(())
+}
+
+fn policy_words(EndpointPolicy { balance, slow_start, health, outlier }: &EndpointPolicy) -> String {
+    let mut words = balance.to_string();
+    // Writing to a String does not fail.
+    if let Some(time) = slow_start {
+        let _ = write!(words, ", slow start {}", show(*time));
+    }
+    match health {
+        Some(HealthCheck { probe, interval, .. }) => {
+            let _ = write!(words, ", checked by {probe} every {}", show(*interval));
+        }
+        None => words.push_str(", no health checks"),
+    }
+    let ejection = match outlier {
+        Some(OutlierPolicy { consecutive_failures: Some(failures), .. }) => {
+            format!(", ejected after {failures} failures in a row")
+        }
+        Some(_) => ", ejected by success rate".into(),
+        None => ", never ejected".into(),
+    };
+    words + &ejection
 }
 
 fn write_rollout(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {

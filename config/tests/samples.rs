@@ -93,7 +93,7 @@ fn all_ten_mistakes_are_named_with_line_and_column() {
         "ten-mistakes.yaml:7:14: listeners[1].address: 127.0.0.1:8080 is taken: the listener of line 4 listens on 127.0.0.1:8080 already — give each listener, admin and control an address of its own",
         "ten-mistakes.yaml:10:14: routes[0].service: there is no service \"shopp\" — did you mean \"shop\"?",
         "ten-mistakes.yaml:12:18: routes[1].path_prefix: \"api\" does not begin with \"/\" — begin it with \"/\": \"/api\"",
-        "ten-mistakes.yaml:19:25: services.shop.versions.v2.endpoints[0]: \"localhost:9002\" has a host name, and names are not resolved — write its IP address, such as 127.0.0.1:8080 for localhost",
+        "ten-mistakes.yaml:19:25: services.shop.versions.v2.endpoints[0]: \"localhost:9002\" has a host name where an address must stand — write its IP address, such as 127.0.0.1:8080 for localhost; a version takes a name as dns: NAME:PORT",
         "ten-mistakes.yaml:21:13: services.shop.canary: there is no version \"v3\" — did you mean \"v2\"?",
         "ten-mistakes.yaml:22:12: services.shop.split: the weights sum to 95%, not to 100% — \"v1: 95%\" would make it 100%",
         "ten-mistakes.yaml:24:15: services.shop.timeouts.header: the duration \"15\" has no unit — say whether it is \"15ms\", \"15s\", \"15m\" or \"15h\"; or none for no limit",

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serin_config::{
     Address, Catalogue, Config, Generation, Outcome, RouteName, Service, ServiceName, Split, Version,
     VersionName, Weight,
+    endpoint::Dns,
     limits::Limits,
     outcome::OutcomeCounts,
     plan::Plan,
@@ -129,5 +130,6 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
             ..Telemetry::default()
         },
         limits: Limits::default(),
+        dns: Dns::default(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod control;
+mod endpoint;
 mod limits;
 mod listener;
 mod naming;
@@ -56,6 +57,7 @@ pub fn check(
     let control = control::check_control(file.control, around, problems);
     let telemetry = telemetry::check(file.telemetry, around, problems);
     let limits = limits::check(file.limits, problems);
+    let dns = endpoint::check_dns(file.dns, problems);
     let catalogue = Catalogue::try_new(routes?, services?)
         .map_err(|error| problems.add(top, error.to_string(), "make the routes and services fit together"))?;
     Ok(Config {
@@ -65,6 +67,7 @@ pub fn check(
         control: control?,
         telemetry: telemetry?,
         limits: limits?,
+        dns: dns?,
     })
 }
 

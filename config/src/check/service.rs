@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Surroundings, all, resilience, rollout, section, sticky, version};
+use super::{Surroundings, all, endpoint, resilience, rollout, section, sticky, version};
 use crate::{
+    endpoint::{EndpointPolicy, OnUnready},
     name::{ServiceName, VersionName},
     problem::{Place, Problems, Reported, Suggestion},
     raw::{
@@ -55,14 +56,25 @@ fn check(
     problems: &mut Problems,
 ) -> Result<Service, Reported> {
     let known = version::names(&raw.versions);
-    let versions = version::check_all(raw.versions, key, around, problems);
+    let sticky = sticky::check(raw.sticky, problems);
+    let fields = endpoint::Fields {
+        balance: raw.balance,
+        hash_header: raw.hash_header,
+        slow_start: raw.slow_start,
+        health: raw.health,
+        outlier: raw.outlier,
+    };
+    let endpoint_default = EndpointPolicy::default();
+    let policy = endpoint::check_policy(fields, &endpoint_default, sticky.as_ref().ok(), problems);
+    let on_unready = raw.on_unready.or(OnUnready::default());
+    let shared = version::Shared { policy: policy.as_ref().ok(), sticky: sticky.as_ref().ok(), around };
+    let versions = version::check_all(raw.versions, key, &shared, problems);
     let roles = known.map(|known| {
         let stable = stable(raw.stable, &known, key, problems);
         let canary = canary(raw.canary, stable.as_ref().ok(), &known, problems);
         let weights = weights(raw.split, &known, problems);
         Ok((stable?, canary?, weights?))
     });
-    let sticky = sticky::check(raw.sticky, problems);
     let timeouts = version::check_timeouts(raw.timeouts, problems);
     let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, problems));
     let resilience = resilience::check(
@@ -75,14 +87,15 @@ fn check(
         },
         problems,
     );
+    policy?;
     let versions = versions?;
     // Versions that were all read have names.
     let Some(roles) = roles else { return Err(problems.add(key, "its versions have no names", RIGHT)) };
     let (stable, canary, weights) = roles?;
     let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
     let (name, sticky, timeouts, rollout) = (name?, sticky?, timeouts?, rollout?);
-    let resilience = resilience?;
-    Ok(Service { name, versions, stable, canary, split, sticky, timeouts, rollout, resilience })
+    let (resilience, on_unready) = (resilience?, on_unready?);
+    Ok(Service { name, versions, stable, canary, split, sticky, timeouts, on_unready, rollout, resilience })
 }
 
 /// The version that the file names; else the only one, or the one named `stable`.

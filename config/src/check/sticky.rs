@@ -43,7 +43,11 @@ fn two(place: &Place, present: [bool; 3], problems: &mut Problems) -> Reported {
 }
 
 /// The name of a cookie or header is a token (RFC 9110, 5.6.2; RFC 6265, 4.1.1).
-fn token(given: &Spanned<String>, kind: &str, problems: &mut Problems) -> Result<String, Reported> {
+pub(super) fn token(
+    given: &Spanned<String>,
+    kind: &str,
+    problems: &mut Problems,
+) -> Result<String, Reported> {
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if !given.value.is_empty() && given.value.bytes().all(is_token) {
         return Ok(given.value.clone());

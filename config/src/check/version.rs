@@ -6,13 +6,14 @@ use std::{
 };
 
 use super::{
-    Surroundings, all,
+    Surroundings, all, endpoint,
     range::{within, within_or},
     section, tls,
 };
 use crate::{
     address::Address,
-    limits::{TIMEOUT_MAX, VERSIONS_MAX},
+    endpoint::{Discovery, EndpointPolicy},
+    limits::{ENDPOINTS_MAX, TIMEOUT_MAX, VERSIONS_MAX},
     name::VersionName,
     problem::{Place, Problems, Reported},
     raw::{
@@ -20,12 +21,13 @@ use crate::{
         decode::{Element, Field, List, Named, Spanned},
         leaf::OrNone,
     },
-    service::{Timeouts, Version},
-    tls::HttpProtocol,
+    service::{Sticky, Timeouts, Version},
+    tls::{EndpointTls, HttpProtocol},
 };
 
 const RIGHT: &str = "write its versions, such as \"versions: { v1: { endpoints: [127.0.0.1:9001] } }\"";
-const ENDPOINTS_RIGHT: &str = "write where it runs, such as \"endpoints: [127.0.0.1:9001]\"";
+const ENDPOINTS_RIGHT: &str =
+    "write where it runs, such as \"endpoints: [127.0.0.1:9001]\" or \"dns: shop.internal:8080\"";
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The names that roles and weights may use, whatever else is wrong with the versions; none where
@@ -42,7 +44,7 @@ pub(super) fn names(field: &Field<Named<VersionName, raw::Version>>) -> Option<B
 pub(super) fn check_all(
     field: Field<Named<VersionName, raw::Version>>,
     key: &Place,
-    around: &Surroundings<'_>,
+    shared: &Shared<'_>,
     problems: &mut Problems,
 ) -> Result<Vec<Version>, Reported> {
     let Spanned { place, value: Named(entries) } = field.required("versions", key, problems, RIGHT)?;
@@ -55,25 +57,94 @@ pub(super) fn check_all(
     }
     let mut taken = HashMap::new();
     let each = entries.into_iter().map(|entry| {
-        let raw = entry.value?.value;
-        let endpoints = raw
-            .endpoints
-            .required("endpoints", &entry.place, problems, ENDPOINTS_RIGHT)
-            .and_then(|endpoints| check_endpoints(endpoints, &entry.text, &mut taken, problems));
-        let protocol = raw.protocol.or(HttpProtocol::default());
-        let tls = match raw.tls.optional() {
-            Ok(Some(raw)) => {
-                let endpoints = endpoints.as_deref().unwrap_or_default();
-                tls::check_endpoint(raw, endpoints, around, problems).map(Some)
-            }
-            Ok(None) => Ok(None),
-            Err(reported) => Err(reported),
-        };
-        let trace_sampling = raw.trace_sampling.optional().map(|given| given.map(|share| share.value));
-        let (protocol, tls, trace_sampling) = (protocol?, tls?, trace_sampling?);
-        Ok(Version { protocol, tls, trace_sampling, ..Version::new(entry.name?.value, endpoints?) })
+        let raw = entry.value.map(|raw| raw.value);
+        check(
+            entry.name.map(|name| name.value),
+            raw?,
+            &entry.place,
+            &entry.text,
+            &mut taken,
+            shared,
+            problems,
+        )
     });
     all(each.collect())
+}
+
+/// What a service says for all of its versions.
+pub(super) struct Shared<'a> {
+    /// None if it is wrong.
+    pub(super) policy: Option<&'a EndpointPolicy>,
+    /// None if it is wrong.
+    pub(super) sticky: Option<&'a Sticky>,
+    pub(super) around: &'a Surroundings<'a>,
+}
+
+fn check(
+    name: Result<VersionName, Reported>,
+    raw: raw::Version,
+    key: &Place,
+    text: &str,
+    taken: &mut HashMap<Address, String>,
+    shared: &Shared<'_>,
+    problems: &mut Problems,
+) -> Result<Version, Reported> {
+    let (listed, dns, file) = (raw.endpoints.optional(), raw.dns.optional(), raw.endpoints_file.optional());
+    let found = match (listed, dns, file) {
+        (Ok(None), Ok(None), Ok(None)) => Err(problems.add(key, "\"endpoints\" is missing", ENDPOINTS_RIGHT)),
+        (Ok(Some(listed)), Ok(None), Ok(None)) => {
+            check_endpoints(listed, text, taken, problems).map(|endpoints| (endpoints, None))
+        }
+        (Ok(None), Ok(Some(name)), Ok(None)) => Ok((Vec::new(), Some(Discovery::Dns(name.value)))),
+        (Ok(None), Ok(None), Ok(Some(path))) => {
+            endpoint::file(&path, shared.around.base_dir, problems).map(|file| (Vec::new(), Some(file)))
+        }
+        (Err(reported), ..) | (_, Err(reported), _) | (.., Err(reported)) => Err(reported),
+        _ => {
+            let right = "write one of endpoints, dns and endpoints_file";
+            Err(problems.add(key, "its endpoints can be found in one way only", right))
+        }
+    };
+    let protocol = raw.protocol.or(HttpProtocol::default());
+    let tls = match raw.tls.optional() {
+        Ok(Some(raw)) => {
+            let (endpoints, discovery) = found.as_ref().map_or((&[][..], &None), |(e, d)| (&e[..], d));
+            let tls = tls::check_endpoint(raw, endpoints, shared.around, problems);
+            tls.map(|tls| Some(named_as_found(tls, discovery.as_ref())))
+        }
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    let trace_sampling = raw.trace_sampling.optional().map(|given| given.map(|share| share.value));
+    let fields = endpoint::Fields {
+        balance: raw.balance,
+        hash_header: raw.hash_header,
+        slow_start: raw.slow_start,
+        health: raw.health,
+        outlier: raw.outlier,
+    };
+    let default = EndpointPolicy::default();
+    let inherited = shared.policy.unwrap_or(&default);
+    let endpoint_policy = endpoint::check_policy(fields, inherited, shared.sticky, problems);
+    let (endpoints, discovery) = found?;
+    let (protocol, tls, trace_sampling) = (protocol?, tls?, trace_sampling?);
+    let endpoint_policy = endpoint_policy?;
+    Ok(Version {
+        protocol,
+        tls,
+        trace_sampling,
+        discovery,
+        endpoint_policy,
+        ..Version::new(name?, endpoints)
+    })
+}
+
+/// Endpoints that are found by a name have certificates for that name.
+fn named_as_found(mut tls: EndpointTls, discovery: Option<&Discovery>) -> EndpointTls {
+    if let (None, Some(Discovery::Dns(name))) = (&tls.server_name, discovery) {
+        tls.server_name = Some(name.host.trim_end_matches('.').to_ascii_lowercase());
+    }
+    tls
 }
 
 fn check_endpoints(
@@ -84,6 +155,10 @@ fn check_endpoints(
 ) -> Result<Vec<Address>, Reported> {
     if items.is_empty() {
         return Err(problems.add(&place, "there is no endpoint", ENDPOINTS_RIGHT));
+    }
+    if items.len() > ENDPOINTS_MAX {
+        let wrong = format!("there are {} endpoints", items.len());
+        return Err(problems.add(&place, wrong, format!("write at most {ENDPOINTS_MAX}")));
     }
     all(items.into_iter().map(|item| check_endpoint(item, version, taken, problems)).collect())
 }

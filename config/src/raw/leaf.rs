@@ -64,8 +64,8 @@ impl Leaf for Address {
                     "write IP:PORT such as 127.0.0.1:8080 or \"[::1]:8080\", or unix:/absolute/path.sock",
                 ),
                 AddressError::HostName(_) => Fault::new(
-                    format!("\"{text}\" has a host name, and names are not resolved"),
-                    "write its IP address, such as 127.0.0.1:8080 for localhost",
+                    format!("\"{text}\" has a host name where an address must stand"),
+                    "write its IP address, such as 127.0.0.1:8080 for localhost; a version takes a name as dns: NAME:PORT",
                 ),
                 AddressError::UnixPath(_) => Fault::new(
                     format!("\"{text}\" does not name a Unix socket"),

@@ -4,6 +4,7 @@
 //! editor shows while the file is written, so they speak to the operator and name defaults.
 
 pub mod decode;
+pub mod endpoint;
 pub mod leaf;
 mod listener;
 mod operation;
@@ -15,6 +16,7 @@ mod service;
 mod telemetry;
 pub mod tls;
 
+pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
 pub use listener::Listener;
 pub use operation::{Admin, Control, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
@@ -47,5 +49,7 @@ record! {
         @ telemetry: Telemetry,
         /// Bounds on what the proxy takes on.
         @ limits: Limits,
+        /// Whom the names of versions are asked of.
+        @ dns: Dns,
     }
 }

@@ -4,13 +4,20 @@ use std::time::Duration;
 
 use super::{
     decode::{List, Named, Switch, Toggle},
+    endpoint::{BalanceName, Health, Outlier},
     leaf::OrNone,
     record::record,
     resilience::{AdaptiveConcurrency, Breaker, Retries, Tripwire},
     rollout::Rollout,
     tls::EndpointTls,
 };
-use crate::{address::Address, name::VersionName, tls::HttpProtocol, weight::Weight};
+use crate::{
+    address::Address,
+    endpoint::{DnsName, OnUnready},
+    name::VersionName,
+    tls::HttpProtocol,
+    weight::Weight,
+};
 
 record! {
     /// Versions and the split between them.
@@ -28,6 +35,19 @@ record! {
         @ sticky: Sticky,
         /// How long an endpoint may take.
         @ timeouts: Timeouts,
+        /// How one of several endpoints is chosen: p2c, round_robin, least_request or ring_hash. Default: p2c.
+        @ balance: BalanceName,
+        /// The header whose value ring_hash looks at. Default: what the service is sticky by.
+        @ hash_header: String,
+        /// How long the share of an endpoint grows that is new or came back. Default: none.
+        @ slow_start: OrNone,
+        /// What each endpoint is asked, apart from the traffic, to see whether it is well. Default: off.
+        @ health: Switch<Health>,
+        /// When an endpoint is left out for a while because its attempts fail. Default: after 5 failures in a row, or a success rate far below the others'.
+        @ outlier: Switch<Outlier>,
+        /// What happens to a request whose version has no endpoint that is ready: fail, or spill to another
+        /// version. Default: fail, so that the version's failure stays visible.
+        @ on_unready: OnUnready,
         /// How a rollout of the canary proceeds.
         @ rollout: Rollout,
         /// Second tries on the same version. On by default, for what no endpoint has seen; off switches them
@@ -46,8 +66,23 @@ record! {
 
     /// One release of a service.
     pub struct Version {
-        /// Where it runs: IP:PORT, or unix:/absolute/path.sock; at least one.
-        required @ endpoints: List<Address>,
+        /// Where it runs: IP:PORT, or unix:/absolute/path.sock; at least one. Or write dns or endpoints_file.
+        @ endpoints: List<Address>,
+        /// Where it runs: all addresses of this name, NAME:PORT, asked for again when their TTL has passed.
+        @ dns: DnsName,
+        /// Where it runs: the addresses in this file, one a line or a YAML list, read again when it changes.
+        /// Relative to this file's directory.
+        @ endpoints_file: String,
+        /// How one of several endpoints is chosen: p2c, round_robin, least_request or ring_hash. Default: the service's.
+        @ balance: BalanceName,
+        /// The header whose value ring_hash looks at. Default: the service's.
+        @ hash_header: String,
+        /// How long the share of an endpoint grows that is new or came back. Default: the service's.
+        @ slow_start: OrNone,
+        /// What each endpoint is asked, apart from the traffic, to see whether it is well. Default: the service's.
+        @ health: Switch<Health>,
+        /// When an endpoint is left out for a while because its attempts fail. Default: the service's.
+        @ outlier: Switch<Outlier>,
         /// Which HTTP its endpoints are spoken to: http1, http2 (ALPN over TLS, prior knowledge in clear), or auto
         /// (what the endpoint chooses over TLS, http1 in clear). Default: http1.
         @ protocol: HttpProtocol,
