@@ -3,9 +3,12 @@
 //! A request head comes in; out come a route ([`matcher`]), a version ([`pick`]) by way of a bucket
 //! ([`bucket`]) and a table of weights ([`table`]), and the head that the endpoint shall see ([`hop`],
 //! [`forwarded`], [`trace`]). When the attempt has ended, [`classify`] names its outcome and [`tally`] counts
-//! it. Random numbers and times are arguments, so every decision can be replayed and tested as data.
+//! it. Which endpoint of the version an attempt goes to is [`balance`]'s, and which endpoints there are to choose
+//! from is [`standing`]'s. Random numbers and times are arguments, so every decision can be replayed and tested
+//! as data.
 
 pub mod abuse;
+pub mod balance;
 pub mod bucket;
 pub mod classify;
 pub mod forwarded;
@@ -15,6 +18,7 @@ pub mod hop;
 pub mod matcher;
 pub mod pick;
 pub mod resilience;
+pub mod standing;
 pub mod table;
 pub mod tally;
 pub mod trace;
@@ -25,3 +29,10 @@ pub use matcher::Matcher;
 pub use pick::{Pick, pick};
 pub use table::Table;
 pub use tally::{Aside, Tally};
+
+/// Some moment, for tests to count from.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "there is no other way to a first moment")]
+fn test_start() -> std::time::Instant {
+    std::time::Instant::now()
+}

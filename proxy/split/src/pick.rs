@@ -57,15 +57,20 @@ pub fn pick(
 }
 
 fn client_bucket(client: IpAddr, salt: Salt) -> Bucket {
+    of_client(client, |bytes| Bucket::of_key(bytes, salt))
+}
+
+/// What is made of the part of a client's address that stays with it.
+pub(crate) fn of_client<T>(client: IpAddr, make: impl FnOnce(&[u8]) -> T) -> T {
     match client.to_canonical() {
-        IpAddr::V4(v4) => Bucket::of_key(&v4.octets(), salt),
+        IpAddr::V4(v4) => make(&v4.octets()),
         // A household or host owns a /64 and moves within it (RFC 8981).
-        IpAddr::V6(v6) => Bucket::of_key(&v6.octets()[..8], salt),
+        IpAddr::V6(v6) => make(&v6.octets()[..8]),
     }
 }
 
 /// The value of a cookie. HTTP/2 may spread cookies over several header fields (RFC 9113, 8.2.3).
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     headers.get_all(COOKIE).iter().find_map(|field| {
         field.as_bytes().split(|b| *b == b';').find_map(|pair| {
             let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
