@@ -124,6 +124,12 @@ pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
 /// Time between two pieces of a body.
 pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Time without a byte in either direction of an upgraded connection.
+pub const TUNNEL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3600);
+/// Bytes on their way in each direction of an upgraded connection.
+pub const TUNNEL_BUFFER: usize = 16 * 1024;
+/// The most protocols that a service may allow connections to be upgraded to.
+pub const UPGRADES_MAX: usize = 16;
 /// The longest timeout that can be configured.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 

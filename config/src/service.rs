@@ -39,6 +39,9 @@ impl fmt::Display for Sticky {
     }
 }
 
+/// The protocol that connections may be upgraded to, unless the file says otherwise.
+pub const UPGRADE_DEFAULT: &str = "websocket";
+
 /// How long a request may wait for an endpoint. `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Timeouts {
@@ -54,6 +57,9 @@ pub struct Timeouts {
     /// For the whole exchange; absent by default, since it would cut streams.
     #[serde(serialize_with = "crate::duration::serialize_any")]
     pub total: Option<Duration>,
+    /// Without a byte in either direction, once a connection has been upgraded.
+    #[serde(serialize_with = "crate::duration::serialize_any")]
+    pub tunnel: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -64,6 +70,7 @@ impl Default for Timeouts {
             header: Some(l::HEADER_TIMEOUT_DEFAULT),
             idle: Some(l::IDLE_TIMEOUT_DEFAULT),
             total: None,
+            tunnel: Some(l::TUNNEL_TIMEOUT_DEFAULT),
         }
     }
 }
@@ -121,6 +128,8 @@ pub struct Service {
     pub timeouts: Timeouts,
     /// What happens to a request whose version has no endpoint that is ready.
     pub on_unready: OnUnready,
+    /// Protocols that a connection may be upgraded to, in lower case.
+    pub upgrades: Vec<String>,
     /// How a rollout of the canary proceeds.
     pub rollout: RolloutPolicy,
     /// What is done when a version fails, hangs or has too much to do.
@@ -139,6 +148,7 @@ impl Service {
             sticky: Sticky::Random,
             timeouts: Timeouts::default(),
             on_unready: OnUnready::default(),
+            upgrades: vec![UPGRADE_DEFAULT.into()],
             rollout: RolloutPolicy::default(),
             resilience: Resilience::default(),
         }

@@ -110,7 +110,7 @@ fn spoken(version: &Version) -> String {
     format!("  {}{over}", version.protocol)
 }
 
-fn timeouts(Timeouts { connect, header, idle, total }: &Timeouts) -> String {
+fn timeouts(Timeouts { connect, header, idle, total, tunnel: _ }: &Timeouts) -> String {
     let or_none = |time: &Option<_>| time.map_or_else(|| "none".into(), show);
     let (header, idle, total) = (or_none(header), or_none(idle), or_none(total));
     format!("connect {}, header {header}, idle {idle}, total {total}", show(*connect))

@@ -19,6 +19,7 @@ mod service;
 mod sticky;
 mod telemetry;
 mod tls;
+mod upgrade;
 mod version;
 
 use std::{path::Path as FilePath, sync::Arc};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Surroundings, all, endpoint, resilience, rollout, section, sticky, version};
+use super::{Surroundings, all, endpoint, resilience, rollout, section, sticky, upgrade, version};
 use crate::{
     endpoint::{EndpointPolicy, OnUnready},
     name::{ServiceName, VersionName},
@@ -76,6 +76,7 @@ fn check(
         Ok((stable?, canary?, weights?))
     });
     let timeouts = version::check_timeouts(raw.timeouts, problems);
+    let upgrades = upgrade::check(raw.upgrades, problems);
     let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, problems));
     let resilience = resilience::check(
         resilience::Parts {
@@ -94,8 +95,20 @@ fn check(
     let (stable, canary, weights) = roles?;
     let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
     let (name, sticky, timeouts, rollout) = (name?, sticky?, timeouts?, rollout?);
-    let (resilience, on_unready) = (resilience?, on_unready?);
-    Ok(Service { name, versions, stable, canary, split, sticky, timeouts, on_unready, rollout, resilience })
+    let (resilience, on_unready, upgrades) = (resilience?, on_unready?, upgrades?);
+    Ok(Service {
+        name,
+        versions,
+        stable,
+        canary,
+        split,
+        sticky,
+        timeouts,
+        on_unready,
+        upgrades,
+        rollout,
+        resilience,
+    })
 }
 
 /// The version that the file names; else the only one, or the one named `stable`.

@@ -192,7 +192,8 @@ pub(super) fn check_timeouts(
     let header = or_none(raw.header, default.header, problems);
     let idle = or_none(raw.idle, default.idle, problems);
     let total = or_none(raw.total, default.total, problems);
-    Ok(Timeouts { connect: connect?, header: header?, idle: idle?, total: total? })
+    let tunnel = or_none(raw.tunnel, default.tunnel, problems);
+    Ok(Timeouts { connect: connect?, header: header?, idle: idle?, total: total?, tunnel: tunnel? })
 }
 
 fn or_none(

@@ -48,6 +48,9 @@ record! {
         /// What happens to a request whose version has no endpoint that is ready: fail, or spill to another
         /// version. Default: fail, so that the version's failure stays visible.
         @ on_unready: OnUnready,
+        /// Other protocols that a connection may be upgraded to, as its clients name them. Default: websocket;
+        /// [] allows none.
+        @ upgrades: List<String>,
         /// How a rollout of the canary proceeds.
         @ rollout: Rollout,
         /// Second tries on the same version. On by default, for what no endpoint has seen; off switches them
@@ -113,5 +116,7 @@ record! {
         @ idle: OrNone,
         /// For the whole exchange. Default: none, since it would cut streams.
         @ total: OrNone,
+        /// Without a byte in either direction, once a connection has been upgraded. Default: 1h.
+        @ tunnel: OrNone,
     }
 }
