@@ -33,7 +33,10 @@ fn websocket_is_allowed_unless_the_file_says_otherwise() {
 #[test]
 fn a_protocol_that_would_pass_the_rules_by_is_refused() {
     let problems = load("upgrades: [h2c]").unwrap_err();
-    assert!(problems.contains("\"h2c\" can't be allowed") && problems.contains("serin.yaml:6:16"), "{problems}");
+    assert!(
+        problems.contains("\"h2c\" can't be allowed") && problems.contains("serin.yaml:6:16"),
+        "{problems}"
+    );
     let problems = load("upgrades: [\"a b\"]").unwrap_err();
     assert!(problems.contains("not the name of a protocol"), "{problems}");
 }

@@ -11,6 +11,7 @@ use serin_split::vet;
 use super::{
     body::RequestBody,
     record::Exchange,
+    tunnel::{Grant, Wish, granted},
     upstream::{Patience, Pool, SendError, Upstream},
 };
 use crate::clock;
@@ -21,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) upstream: Upstream,
     pub(crate) response: Response<Incoming>,
     pub(crate) pool: Rc<Pool>,
+    /// What the endpoint said to the client's wish, if there was one.
+    pub(crate) grant: Option<Grant>,
 }
 
 /// Why no answer came.
@@ -43,12 +46,19 @@ pub(crate) async fn attempt(
     exchange: &mut Exchange,
     request: Request<RequestBody>,
     patience: &Patience<'_>,
+    wish: Option<&Wish>,
 ) -> Result<Answer, Failure> {
     let Some(pool) = exchange.lane().backend.choose() else {
         return Err(Failure { outcome: Outcome::NoEndpoint, unsent: Some(Box::new(request)) });
     };
-    let (upstream, response) = exchanged(exchange, request, &pool, patience).await?;
-    Ok(Answer { upstream, response, pool })
+    let (upstream, mut response) = exchanged(exchange, request, &pool, patience).await?;
+    let grant = match wish {
+        Some(wish) => Some(granted(wish, &upstream, &mut response).map_err(Failure::sent)?),
+        // Nobody asked for another protocol, so these are no bytes of HTTP.
+        None if response.status().is_informational() => return Err(Failure::sent(Outcome::ProtocolError)),
+        None => None,
+    };
+    Ok(Answer { upstream, response, pool, grant })
 }
 
 /// Over a pooled connection if there is one; a request that crossed with the endpoint's closing of it goes
@@ -77,10 +87,6 @@ async fn exchanged(
             },
         };
         match upstream.send(request, now, patience).await {
-            // Nobody asked for another protocol, so these are no bytes of HTTP.
-            Ok(response) if response.status().is_informational() => {
-                return Err(Failure::sent(Outcome::ProtocolError));
-            }
             // Only the chunks are undone here: any other coding would be passed on without its name.
             Ok(response) if !vet::is_at_most_chunked(response.headers()) => {
                 return Err(Failure::sent(Outcome::ProtocolError));

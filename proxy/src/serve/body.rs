@@ -270,6 +270,11 @@ impl ResponseBody {
         Self { kind: Kind::Local(Some(text.into())), activity: None, unread: false }
     }
 
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self { kind: Kind::Local(None), activity: None, unread: false }
+    }
+
     /// An endpoint's body.
     pub(crate) fn streaming(body: Streaming) -> Self {
         Self { kind: Kind::Streaming(Box::new(body)), activity: None, unread: false }

@@ -56,8 +56,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Peer) {
         let connection = http2_builder(&worker).serve_connection(io, service);
         supervise(&worker, activity, watchdog, pin!(connection), http2::Connection::graceful_shutdown).await
     } else {
-        let connection = http1_builder().serve_connection(io, service);
-        supervise(&worker, activity, watchdog, pin!(connection), http1::Connection::graceful_shutdown).await
+        let mut connection = http1_builder().serve_connection(io, service);
+        let shutdown = http1::Connection::graceful_shutdown;
+        let ended = supervise(&worker, activity.clone(), watchdog, Pin::new(&mut connection), shutdown).await;
+        if let (None, Some(tunnel)) = (&ended, activity.take_tunnel()) {
+            let parts = connection.into_parts();
+            return tunnel.run(parts.io.into_inner(), parts.read_buf).await;
+        }
+        ended
     };
     if let Some(error) = ended {
         if error.is_parse() {
@@ -81,6 +87,7 @@ fn http2_builder(worker: &Worker) -> http2::Builder<Local> {
     let mut builder = http2::Builder::new(Local);
     builder
         .timer(TokioTimer::new())
+        .enable_connect_protocol()
         .max_concurrent_streams(worker.limits.max_streams)
         .initial_stream_window_size(bounds::H2_STREAM_WINDOW)
         .initial_connection_window_size(bounds::H2_CONNECTION_WINDOW)

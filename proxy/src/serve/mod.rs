@@ -19,6 +19,7 @@ pub(crate) mod record;
 pub(crate) mod request;
 pub(crate) mod stream;
 pub(crate) mod timer;
+pub(crate) mod tunnel;
 pub(crate) mod upstream;
 pub(crate) mod watch;
 pub(crate) mod worker;

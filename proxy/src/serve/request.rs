@@ -14,6 +14,7 @@ use super::{
     fault, forward, head,
     lane::Compiled,
     record::Exchange,
+    tunnel,
     watch::Activity,
     worker::{Peer, Worker},
 };
@@ -32,7 +33,8 @@ pub(crate) async fn serve(
     let started = clock::now();
     activity.begin();
     let ending = EndUnlessAnswered(Some(activity.clone()));
-    let (head, incoming) = request.into_parts();
+    let (mut head, incoming) = request.into_parts();
+    let extended = tunnel::unfold(&mut head);
     let plan = worker.plan();
     let routed = match route(&plan, &head) {
         Ok(routed) => routed,
@@ -47,6 +49,11 @@ pub(crate) async fn serve(
         }
         _ => peer.address,
     };
+    let keys = || [worker.random(), worker.random()];
+    let wish = match tunnel::wished(&mut head, extended.as_ref(), &service.upgrades, keys) {
+        Ok(wish) => wish,
+        Err(refusal) => return ending.answer(refuse(&worker, refusal)),
+    };
     let random = worker.random();
     let picked = pick(service, &splitter.table, splitter.salt, &head.headers, client, random);
     let lane = lanes[picked.version].clone();
@@ -56,14 +63,17 @@ pub(crate) async fn serve(
         return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
     }
     let exchange = Exchange::begin(lane, started);
-    let body = RequestBody::new(incoming, activity);
+    let body = RequestBody::new(incoming, activity.clone());
     let client_side = body.client_side();
     let mut request = head::prepare(head, routed.authority, body, &peer, &worker);
+    if let Some(wish) = &wish {
+        wish.write(request.headers_mut());
+    }
     if let Some((version, generation)) = &tags {
         request.headers_mut().insert(VERSION, version.clone());
         request.headers_mut().insert(GENERATION, generation.clone());
     }
-    let response = forward::forward(exchange, request, &service.timeouts, client_side).await;
+    let response = forward::forward(exchange, request, &service.timeouts, client_side, wish, &activity).await;
     ending.answer(tag(response, tags))
 }
 

@@ -6,7 +6,7 @@
 //! them all.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
@@ -17,7 +17,7 @@ use std::{
 use serin_config::limits::Limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{stream::Stream, timer::LazyTimer};
+use super::{stream::Stream, timer::LazyTimer, tunnel::Tunnel};
 use crate::clock;
 
 /// Notes of what happens on one client connection.
@@ -41,6 +41,8 @@ pub(crate) struct Activity {
     written: Cell<u64>,
     /// Pieces of bodies that moved in either direction, ever.
     pieces: Cell<u64>,
+    /// A tunnel that was granted, for the connection's task to take once its last head is out.
+    tunnel: RefCell<Option<Tunnel>>,
 }
 
 impl Activity {
@@ -56,6 +58,7 @@ impl Activity {
             bodies_unread: Cell::default(),
             written: Cell::default(),
             pieces: Cell::default(),
+            tunnel: RefCell::default(),
         }
     }
 
@@ -69,6 +72,16 @@ impl Activity {
     /// A response has ended, or was given up.
     pub(crate) fn end(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
+    }
+
+    /// The connection shall become this tunnel.
+    pub(crate) fn leave_tunnel(&self, tunnel: Tunnel) {
+        *self.tunnel.borrow_mut() = Some(tunnel);
+    }
+
+    /// The tunnel that the connection shall become, if one was granted.
+    pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.borrow_mut().take()
     }
 
     /// The wait for a piece of one more request body begins, or is over.

@@ -100,12 +100,8 @@ where
     let mut endpoint = Side { io: endpoint.0, first: endpoint.1, moved_at: moved_at.clone(), failed: false };
     let mut timer = LazyTimer::default();
     let ended = {
-        let mut copying = pin!(copy_bidirectional_with_sizes(
-            &mut client,
-            &mut endpoint,
-            TUNNEL_BUFFER,
-            TUNNEL_BUFFER
-        ));
+        let mut copying =
+            pin!(copy_bidirectional_with_sizes(&mut client, &mut endpoint, TUNNEL_BUFFER, TUNNEL_BUFFER));
         poll_fn(|cx| {
             if let Poll::Ready(ended) = copying.as_mut().poll(cx) {
                 return Poll::Ready(Some(ended));

@@ -2,9 +2,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{
-        CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE},
     response,
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};

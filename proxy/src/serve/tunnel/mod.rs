@@ -15,5 +15,5 @@ mod wish;
 pub(crate) use self::{
     flow::Tunnel,
     grant::{Grant, granted},
-    wish::{Wish, wished},
+    wish::{Wish, unfold, wished},
 };

@@ -57,7 +57,8 @@ pub(crate) fn wished(
         return Ok(None);
     }
     let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-    let Some(protocol) = asked(&head.headers, allowed).filter(|_| !has_body && head.method == Method::GET) else {
+    let Some(protocol) = asked(&head.headers, allowed).filter(|_| !has_body && head.method == Method::GET)
+    else {
         return Ok(None);
     };
     let key = head.headers.get(SEC_WEBSOCKET_KEY).cloned();
@@ -73,7 +74,8 @@ fn asked(headers: &HeaderMap, allowed: &[String]) -> Option<HeaderValue> {
         .iter()
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
         .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    let protocol = allowed.iter().find(|known| first.as_bytes().trim_ascii().eq_ignore_ascii_case(known.as_bytes()));
+    let protocol =
+        allowed.iter().find(|known| first.as_bytes().trim_ascii().eq_ignore_ascii_case(known.as_bytes()));
     HeaderValue::from_str(protocol.filter(|_| named)?).ok()
 }
 
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn one_allowed_protocol_that_the_connection_names_is_a_wish() {
-        let lines = [("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket"), ("sec-websocket-key", "k")];
+        let lines =
+            [("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket"), ("sec-websocket-key", "k")];
         let wish = wish(&lines).unwrap();
         assert_eq!((wish.protocol, wish.key), ("websocket".parse().unwrap(), Some("k".parse().unwrap())));
     }

@@ -14,6 +14,7 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -92,6 +93,12 @@ impl Http1 {
             }
         })
         .await
+    }
+
+    /// The socket, and what was read of it beyond the last head.
+    pub(super) fn into_stream(self) -> (Stream, Bytes) {
+        let parts = self.driver.into_parts();
+        (parts.io.into_inner().into_inner(), parts.read_buf)
     }
 
     /// Lets the connection serve no further request.

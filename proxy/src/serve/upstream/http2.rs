@@ -16,14 +16,14 @@ use std::{
     time::Instant,
 };
 
-use http::uri::Scheme;
+use http::{Method, uri::Scheme};
 use hyper::{
     Request, Response,
     body::Incoming,
     client::conn::http2::{self, SendRequest},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serin_config::limits as bounds;
+use serin_config::{Outcome, limits as bounds};
 use tokio::sync::Notify;
 
 use super::{Patience, SendError, translate};
@@ -38,6 +38,8 @@ pub(crate) struct Http2 {
     scheme: Scheme,
     /// What its driver last read from it.
     limits: Rc<Cell<PeerLimits>>,
+    /// Woken when that changes.
+    changed: Rc<Notify>,
     shares: Cell<usize>,
     retired: Cell<bool>,
     served: Cell<bool>,
@@ -47,7 +49,7 @@ pub(crate) struct Http2 {
 }
 
 /// What the endpoint allows on one connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PeerLimits {
     streams: usize,
     /// RFC 8441: whether a stream may become a tunnel for another protocol.
@@ -78,11 +80,15 @@ impl Http2 {
             extended_connect: driver.is_extended_connect_protocol_enabled(),
         };
         let limits = Rc::new(Cell::new(read(&driver)));
-        let noted = limits.clone();
+        let changed = Rc::new(Notify::new());
+        let (noted, tell) = (limits.clone(), changed.clone());
         tokio::task::spawn_local(async move {
             let ended = poll_fn(|cx| {
                 let polled = Pin::new(&mut driver).poll(cx);
-                noted.set(read(&driver));
+                let now = read(&driver);
+                if noted.replace(now) != now {
+                    tell.notify_waiters();
+                }
                 polled
             });
             if let Err(error) = ended.await {
@@ -94,6 +100,7 @@ impl Http2 {
             sender,
             scheme,
             limits,
+            changed,
             shares: Cell::new(0),
             retired: Cell::new(false),
             served: Cell::new(false),
@@ -152,9 +159,20 @@ impl Share {
         self.timer.poll(deadline, cx)
     }
 
-    /// Whether the endpoint takes tunnels (RFC 8441).
-    pub(super) fn takes_tunnels(&self) -> bool {
-        self.connection.limits.get().extended_connect
+    /// Waits until the endpoint has said that it takes tunnels (RFC 8441, 3), which it does at the beginning
+    /// of a connection or never.
+    async fn await_tunnels(&self, deadline: Instant) -> Result<(), SendError> {
+        let connection = &self.connection;
+        let said = async {
+            while !connection.limits.get().extended_connect {
+                connection.changed.notified().await;
+            }
+        };
+        let late = |_| {
+            tracing::debug!("an endpoint of HTTP/2 takes no extended CONNECT");
+            SendError::Late(Outcome::ProtocolError)
+        };
+        tokio::time::timeout_at(deadline.into(), said).await.map_err(late)
     }
 
     /// Sends a request at `now` and waits for the response's head.
@@ -167,6 +185,9 @@ impl Share {
         // What the endpoint refuses unseen may go out again; a body would have to be kept for that.
         let spare = patience.client.is_none().then(|| spare(&request));
         translate::to_http2(&mut request, &self.connection.scheme);
+        if request.method() == Method::CONNECT {
+            self.await_tunnels(now + patience.connect).await?;
+        }
         let mut sender = self.connection.sender.clone();
         let mut answer = pin!(sender.try_send_request(request));
         let timer = &mut self.timer;

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use hyper::{Request, Response, body::Incoming};
 use serin_config::Outcome;
 
@@ -20,7 +21,10 @@ use self::{
     http1::Http1,
     http2::{Http2, Share},
 };
-use super::body::{ClientSide, RequestBody};
+use super::{
+    body::{ClientSide, RequestBody},
+    stream::Stream,
+};
 
 /// Why no response came.
 #[derive(Debug)]
@@ -89,6 +93,20 @@ impl Upstream {
         match self {
             Self::Http1(connection) => connection.send(request, now, patience).await,
             Self::Http2(share) => share.send(request, now, patience).await,
+        }
+    }
+
+    /// Whether other exchanges are on the same connection.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    /// The socket of a connection that has changed to another protocol, and what was read of it already; none
+    /// if the connection is shared, which can't change.
+    pub(crate) fn into_stream(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Http1(connection) => Some(connection.into_stream()),
+            Self::Http2(_) => None,
         }
     }
 

@@ -90,6 +90,10 @@ impl Noted {
     pub(crate) fn new(stream: Stream, traffic: Rc<Traffic>) -> Self {
         Self { stream, traffic }
     }
+
+    pub(super) fn into_inner(self) -> Stream {
+        self.stream
+    }
 }
 
 impl AsyncRead for Noted {
