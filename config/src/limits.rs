@@ -262,6 +262,14 @@ pub const LATENCY_MAX_US: u64 = 60_000_000;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// The most workers.
 pub const WORKERS_MAX: usize = 256;
+/// How many listening sockets one process takes from another: those of all listeners and workers, and the admin
+/// listener's.
+pub const TAKEOVER_SOCKETS_MAX: usize = LISTENERS_MAX * WORKERS_MAX + 1;
+/// How long one side of a hand-over waits for what the other does next, which may include stopping a control plane or
+/// opening its store.
+pub const TAKEOVER_WAIT: Duration = Duration::from_secs(30);
+/// How long the store of another process is waited for once that process has said that it lets go of it.
+pub const TAKEOVER_STORE_WAIT: Duration = Duration::from_secs(10);
 /// The most that can be configured of client connections, and of requests in flight to one version.
 pub const CONCURRENCY_MAX: usize = 1_000_000;
 /// The most streams on one HTTP/2 connection that can be configured.

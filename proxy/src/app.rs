@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,12 +21,14 @@ use serin_config::{
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::{mpsc, watch},
+    task::{AbortHandle, JoinSet},
     time::MissedTickBehavior,
 };
 
 use crate::{
     admin::{self, View},
     clock,
+    inherit::Inherited,
     observe::{Collector, Counters, Handover, Windows, metrics},
     plan::PlanCell,
     serve::{
@@ -36,6 +39,8 @@ use crate::{
     shared::Shared,
 };
 
+/// The name by which systemd's sockets are told to be the admin listener's.
+const ADMIN_SOCKET: &str = "admin";
 /// How often unused connections to endpoints are looked at, in seconds.
 const SWEEP_EVERY: u64 = 5;
 
@@ -49,6 +54,8 @@ pub struct Setup<'a> {
     pub windows: mpsc::Sender<WindowReport>,
     /// Shown in `serin_build_info`.
     pub version: &'static str,
+    /// Sockets that need not be bound. What no listener wants is closed.
+    pub inherited: Inherited,
 }
 
 /// Why the proxy can't start.
@@ -91,11 +98,20 @@ fn reason(error: &io::Error, address: &Address) -> String {
     }
 }
 
+/// Why a proxy ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody serves after it: whoever waits in a queue is served yet.
+    Stop,
+    /// Another process has its sockets, and serves whoever waits.
+    HandedOver,
+}
+
 /// What the workers shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serve,
-    DrainUntil(Instant),
+    DrainUntil(Instant, Ending),
 }
 
 /// A running data plane.
@@ -107,25 +123,38 @@ pub struct Proxy {
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<usize>>,
     drain_deadline: Duration,
+    /// All listening sockets once more, to be passed on. They are let go before a drain: a socket that is open
+    /// here but accepted from nowhere would let clients wait for nothing.
+    sockets: Vec<OwnedFd>,
+    admin_task: AbortHandle,
 }
 
 impl Proxy {
     /// Binds everything, then starts the workers; housekeeping runs on the current runtime.
     pub fn start(setup: Setup<'_>) -> Result<Self, StartError> {
-        let Setup { config, plans, windows, version } = setup;
+        let Setup { config, plans, windows, version, mut inherited } = setup;
         let workers = worker_count(config);
-        let mut listeners = Vec::new();
+        let (mut listeners, mut passed_on) = (Vec::new(), Vec::new());
         let mut sockets: Vec<Vec<(Bound, Vec<IpNet>)>> = (0..workers).map(|_| Vec::new()).collect();
         for listener in &config.listeners {
             let what = || format!("listener \"{}\"", listener.name);
-            let (address, bound) = try_bind(&what, &listener.address, workers)?;
+            let opened = open(&mut inherited, listener.name.as_str(), &listener.address, workers);
+            let (address, bound) = opened.map_err(cannot_listen(&what, &listener.address))?;
             listeners.push((listener.name.clone(), address));
-            for (worker, socket) in sockets.iter_mut().zip(bound) {
-                worker.push((socket, listener.trusted_proxies.clone()));
+            for (worker, bound) in sockets.iter_mut().zip(bound) {
+                for socket in bound {
+                    passed_on.push(socket.descriptor()?);
+                    worker.push((socket, listener.trusted_proxies.clone()));
+                }
             }
         }
-        let (admin_address, admin_socket) =
-            try_bind(&|| "the admin listener".into(), &config.admin.address, 1)?;
+        let opened = open(&mut inherited, ADMIN_SOCKET, &config.admin.address, 1);
+        let (admin_address, admin_sockets) =
+            opened.map_err(cannot_listen(&|| "the admin listener".into(), &config.admin.address))?;
+        for address in inherited.addresses() {
+            tracing::warn!(%address, "no listener has this address: the inherited socket is closed");
+        }
+        drop(inherited);
 
         let rare = metrics::recorder();
         let counters = Arc::new(Counters::register());
@@ -152,9 +181,19 @@ impl Proxy {
             up: windows,
         };
         tokio::spawn(collector.run(handovers));
-        for socket in admin_socket {
-            tokio::spawn(admin::run(view.clone(), socket.listen()?));
+        let mut admin_listening = Vec::new();
+        for socket in admin_sockets.into_iter().flatten() {
+            passed_on.push(socket.descriptor()?);
+            admin_listening.push(socket.listen()?);
         }
+        let shown = view.clone();
+        let admin_task = tokio::spawn(async move {
+            let mut doors = JoinSet::new();
+            for listening in admin_listening {
+                doors.spawn(admin::run(shown.clone(), listening));
+            }
+            doors.join_all().await;
+        });
 
         let (phase, phases) = watch::channel(Phase::Serve);
         let start = clock::now();
@@ -176,7 +215,16 @@ impl Proxy {
             threads.push(thread.spawn(move || on_its_runtime(parts, sockets, start, phases))?);
         }
         let drain_deadline = config.limits.drain_deadline;
-        Ok(Self { listeners, admin: admin_address, view, phase, workers: threads, drain_deadline })
+        Ok(Self {
+            listeners,
+            admin: admin_address,
+            view,
+            phase,
+            workers: threads,
+            drain_deadline,
+            sockets: passed_on,
+            admin_task: admin_task.abort_handle(),
+        })
     }
 
     /// Where each listener listens; with port 0 in the file this is the port that it was given.
@@ -194,11 +242,21 @@ impl Proxy {
         *self.view.reload.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
+    /// Every listening socket, the admin listener's included, to be passed to another process.
+    pub fn sockets(&self) -> &[OwnedFd] {
+        &self.sockets
+    }
+
     /// Stops accepting, lets requests in flight end, and stops the workers; whatever is left when the drain
     /// deadline passes is cut. Returns how many connections were cut.
-    pub async fn drain(self) -> usize {
+    pub async fn drain(self, ending: Ending) -> usize {
+        drop(self.sockets);
         self.view.ready.store(false, Ordering::Relaxed);
-        let _ = self.phase.send(Phase::DrainUntil(clock::now() + self.drain_deadline));
+        if ending == Ending::HandedOver {
+            // Questions about readiness are for the one that serves now.
+            self.admin_task.abort();
+        }
+        let _ = self.phase.send(Phase::DrainUntil(clock::now() + self.drain_deadline, ending));
         let workers = self.workers;
         let join = move || workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
         tokio::task::spawn_blocking(join).await.unwrap_or(0)
@@ -210,16 +268,22 @@ fn worker_count(config: &Config) -> usize {
     config.limits.workers.unwrap_or_else(cores).clamp(1, WORKERS_MAX)
 }
 
-fn try_bind(
-    what: &dyn Fn() -> String,
+/// The sockets of a listener for each worker: inherited, or bound now.
+fn open(
+    inherited: &mut Inherited,
+    name: &str,
     address: &Address,
-    sockets: usize,
-) -> Result<(Address, Vec<Bound>), StartError> {
-    bind(address, sockets).map_err(|source| StartError::Bind {
-        what: what(),
-        address: address.clone(),
-        source,
-    })
+    workers: usize,
+) -> io::Result<(Address, Vec<Vec<Bound>>)> {
+    if let Some(taken) = inherited.take(name, address, workers)? {
+        return Ok(taken);
+    }
+    let (address, bound) = bind(address, workers)?;
+    Ok((address, bound.into_iter().map(|socket| vec![socket]).collect()))
+}
+
+fn cannot_listen(what: &dyn Fn() -> String, address: &Address) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Bind { what: what(), address: address.clone(), source }
 }
 
 /// A worker's thread. Its runtime can't leave the thread that it was made on.
@@ -255,12 +319,12 @@ async fn work(
         }
     }
     let housekeeping = tokio::task::spawn_local(keep_house(worker.clone(), start));
-    let deadline = match phases.wait_for(|phase| *phase != Phase::Serve).await.map(|phase| *phase) {
-        Ok(Phase::DrainUntil(deadline)) => deadline,
+    let (deadline, ending) = match phases.wait_for(|phase| *phase != Phase::Serve).await.map(|phase| *phase) {
+        Ok(Phase::DrainUntil(deadline, ending)) => (deadline, ending),
         // The proxy was dropped without a drain.
-        Ok(Phase::Serve) | Err(_) => clock::now(),
+        Ok(Phase::Serve) | Err(_) => (clock::now(), Ending::Stop),
     };
-    worker.drain();
+    worker.drain(ending);
     // Let the accept loops take in what the kernel still holds before counting what is open.
     tokio::task::yield_now().await;
     let _ = tokio::time::timeout_at(deadline.into(), all_closed(&worker)).await;

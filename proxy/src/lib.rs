@@ -11,11 +11,13 @@
 mod admin;
 mod app;
 mod clock;
+mod inherit;
 mod observe;
 mod plan;
 mod serve;
 mod shared;
 
-pub use app::{Proxy, Setup, StartError};
+pub use app::{Ending, Proxy, Setup, StartError};
+pub use inherit::{Inherited, NotListening};
 pub use observe::install_metrics_recorder;
 pub use plan::{OlderPlan, PlanCell};

@@ -14,6 +14,9 @@ mod run;
 mod schema;
 mod serving;
 mod shutdown;
+mod systemd;
+mod takeover;
+mod upgrade;
 mod watch;
 
 use std::process::ExitCode;

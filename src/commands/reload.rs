@@ -20,6 +20,11 @@ impl Reloader {
         Self { file, running, status: ReloadStatus::default() }
     }
 
+    /// The configuration that runs.
+    pub(super) fn running(&self) -> &Config {
+        &self.running
+    }
+
     /// Reads the file and puts its routes and services in force. A file that can't be taken whole changes
     /// nothing; why stands in the log, in a metric and on the admin listener.
     pub(super) async fn reload(&mut self, serving: &Serving) {
@@ -50,7 +55,10 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(fixed);
         }
-        match serving.control.reload(config.catalogue.clone()).await {
+        let Some(control) = serving.control() else {
+            return Err(vec!["the control plane has stopped: restart serin".into()]);
+        };
+        match control.reload(config.catalogue.clone()).await {
             Ok(plan) => {
                 self.running = config;
                 Ok(plan.generation())

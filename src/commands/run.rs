@@ -1,9 +1,11 @@
 //! `serin run`: proxy and control plane in one process, as a file says.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serin_config::{Config, limits::TAKEOVER_STORE_WAIT};
+use serin_proxy::Ending;
 
 use super::{
     NO, can_not,
@@ -12,6 +14,9 @@ use super::{
     reload::Reloader,
     serving::Serving,
     shutdown::{Asked, Signals},
+    systemd,
+    takeover::{self, Door, Successor},
+    upgrade::Upgrade,
     watch::FileWatch,
 };
 
@@ -20,6 +25,7 @@ use super::{
 #[command(after_help = "\
 Signals: SIGTERM and SIGINT let requests in flight end, then exit with 0; a second one exits at once.
          SIGHUP reads the file again, as does any change of it. A bad file changes nothing.
+         SIGUSR2 starts the program anew, to take over from this process without losing a connection.
 Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -30,6 +36,10 @@ pub(crate) struct Arguments {
     /// How log lines look
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
+    /// Take over from the running serin with the same control.state, if there is one: its listening sockets are
+    /// handed to this process, then it drains and ends
+    #[arg(long)]
+    takeover: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -50,12 +60,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn serve(arguments: &Arguments) -> ExitCode {
-    // Both before the file is read: a SIGHUP, or a change of the file, is not lost from here on.
-    let mut signals = match Signals::listen() {
+    // Early: a SIGHUP, or a change of the file, is not lost from here on.
+    let (upgrade, signals) = (Upgrade::new(), Signals::listen());
+    let signals = match signals {
         Ok(signals) => signals,
         Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
     };
-    let mut file = FileWatch::new(&arguments.file.path);
+    let file = FileWatch::new(&arguments.file.path);
     let config = match arguments.file.load() {
         Ok(config) => config,
         Err(LoadError::Problems(problems)) => {
@@ -65,46 +76,165 @@ async fn serve(arguments: &Arguments) -> ExitCode {
         Err(unreadable) => return can_not(unreadable),
     };
     raise_descriptor_limit();
-    let serving = match Serving::start(&config).await {
+    let serving = match start(arguments.takeover, &config).await {
         Ok(serving) => serving,
         Err(error) => return can_not(error),
     };
     for (name, address) in serving.proxy.listeners() {
         tracing::info!(listener = %name, %address, "serving");
     }
-    tracing::info!(admin = %serving.proxy.admin(), control = %serving.control.address(), "ready");
-    let mut broke = false;
-    let mut reloader = Reloader::new(arguments.file.clone(), config);
-    loop {
-        let asked = tokio::select! {
-            asked = signals.next() => asked,
-            () = file.changed() => Asked::Reload,
-            () = serving.control.broke(), if !broke => {
-                broke = true;
-                tracing::error!(
-                    "a fault has ended the control plane: no rollout is watched and no weight can be changed until \
-                     serin is restarted; traffic goes on with the last plan"
-                );
-                continue;
-            }
-        };
-        match asked {
-            Asked::Reload => reloader.reload(&serving).await,
-            Asked::Stop => break,
-        }
-    }
-    tracing::info!("draining: requests in flight may end");
-    tokio::select! {
-        cut = serving.stop() => match cut {
-            0 => tracing::info!("drained, bye"),
-            cut => tracing::warn!(connections = cut, "the drain deadline passed, connections were cut"),
-        },
-        () = stopped_again(&mut signals) => tracing::warn!("asked to stop again, not waiting any longer"),
-    }
-    ExitCode::SUCCESS
+    let control = serving.control().map(|control| control.address().to_string());
+    tracing::info!(admin = %serving.proxy.admin(), control, "ready");
+    systemd::ready();
+    let door = Door::open(&config.control.state).inspect_err(|error| {
+        tracing::warn!(%error, "no other process will be able to take over from this one");
+    });
+    let reloader = Reloader::new(arguments.file.clone(), config);
+    Life { serving, signals, file, reloader, upgrade, door: door.ok() }.live().await
 }
 
-async fn stopped_again(signals: &mut Signals) {
+/// Starts to serve, with sockets of another process where there are any.
+async fn start(takeover: bool, config: &Config) -> Result<Serving, Box<dyn std::error::Error>> {
+    let met = if takeover {
+        let met = takeover::meet(&config.control.state).await;
+        met.map_err(|error| format!("the running serin can't be taken over from: {error}"))?
+    } else {
+        None
+    };
+    let Some((mut predecessor, inherited)) = met else {
+        if takeover {
+            tracing::info!("nobody to take over from, starting");
+        }
+        return Ok(Serving::start(config, systemd::sockets()?, Duration::ZERO).await?);
+    };
+    predecessor.ask_for_state().await?;
+    let serving = Serving::start(config, inherited, TAKEOVER_STORE_WAIT).await?;
+    match predecessor.relieve().await {
+        Ok(()) => Ok(serving),
+        Err(error) => {
+            // It goes on, so this process must not.
+            serving.stop(Ending::HandedOver).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// A process that serves, and whatever may happen to it.
+struct Life {
+    serving: Serving,
+    signals: Signals,
+    file: FileWatch,
+    reloader: Reloader,
+    upgrade: Upgrade,
+    door: Option<Door>,
+}
+
+enum Event {
+    Asked(Asked),
+    FileChanged,
+    ControlBroke,
+    Successor(Successor),
+}
+
+impl Life {
+    async fn live(mut self) -> ExitCode {
+        let mut broke = false;
+        let ending = loop {
+            let event = tokio::select! {
+                asked = self.signals.next() => Event::Asked(asked),
+                () = self.file.changed() => Event::FileChanged,
+                () = self.serving.broke(), if !broke => Event::ControlBroke,
+                successor = next(self.door.as_ref()) => Event::Successor(successor),
+            };
+            match event {
+                Event::Asked(Asked::Stop) => break Ending::Stop,
+                Event::Asked(Asked::Reload) => {
+                    self.file.note();
+                    self.reload().await;
+                }
+                Event::FileChanged => self.reload().await,
+                Event::Asked(Asked::Upgrade) => self.upgrade.start(),
+                Event::ControlBroke => {
+                    broke = true;
+                    tracing::error!(
+                        "a fault has ended the control plane: no rollout is watched and no weight can be changed \
+                         until serin is restarted; traffic goes on with the last plan"
+                    );
+                }
+                Event::Successor(successor) => {
+                    if let Some(ending) = self.hand_over(successor).await {
+                        break ending;
+                    }
+                }
+            }
+        };
+        self.end(ending).await
+    }
+
+    async fn reload(&mut self) {
+        systemd::reloading();
+        self.reloader.reload(&self.serving).await;
+        systemd::ready();
+    }
+
+    /// Hands over to a new process, or goes on: then there is no ending.
+    async fn hand_over(&mut self, mut successor: Successor) -> Option<Ending> {
+        let pid = successor.pid();
+        tracing::info!(pid, "a new process takes over");
+        let handed = tokio::select! {
+            handed = successor.hand_over(&mut self.serving) => handed,
+            () = stopped(&mut self.signals) => return Some(Ending::Stop),
+        };
+        match handed {
+            Ok(()) => {
+                if let Some(pid) = pid {
+                    systemd::main_process(pid);
+                }
+                return Some(Ending::HandedOver);
+            }
+            Err(error) => tracing::error!(%error, "not handed over, this process goes on"),
+        }
+        // The other one must be seen to be gone before its store is wanted.
+        drop(successor);
+        if let Err(error) = self.serving.decide_again(self.reloader.running()).await {
+            tracing::error!(
+                %error,
+                "no rollout is watched and no weight can be changed until serin is restarted; traffic goes on with the \
+                 last plan"
+            );
+        }
+        None
+    }
+
+    async fn end(self, ending: Ending) -> ExitCode {
+        let Self { serving, mut signals, door, .. } = self;
+        match (ending, door) {
+            (Ending::Stop, Some(door)) => door.remove(),
+            (_, door) => drop(door),
+        }
+        if ending == Ending::Stop {
+            systemd::stopping();
+        }
+        tracing::info!("draining: requests in flight may end");
+        tokio::select! {
+            cut = serving.stop(ending) => match cut {
+                0 => tracing::info!("drained, bye"),
+                cut => tracing::warn!(connections = cut, "the drain deadline passed, connections were cut"),
+            },
+            () = stopped(&mut signals) => tracing::warn!("asked to stop again, not waiting any longer"),
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+async fn next(door: Option<&Door>) -> Successor {
+    match door {
+        Some(door) => door.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn stopped(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 

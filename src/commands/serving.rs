@@ -1,15 +1,28 @@
 //! Control plane and data plane, put together in one process.
 //!
-//! They never name each other: plans go down through a closure, windows come up through a channel.
+//! They never name each other: plans go down through a closure, windows come up through a channel. The control plane
+//! can be stopped and begun again under a proxy that serves: that is how a hand-over to another process can fail
+//! without harm.
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serin_config::Config;
-use serin_control::{ControlPlane, Handle, OpenError, ServeError};
-use serin_proxy::{PlanCell, Proxy, Setup, StartError};
+use serin_config::{
+    Config,
+    limits::{TAKEOVER_STORE_WAIT, WINDOWS_QUEUED_MAX},
+    wire::WindowReport,
+};
+use serin_control::{ControlPlane, Handle, OpenError, ServeError, store};
+use serin_proxy::{Ending, Inherited, PlanCell, Proxy, Setup, StartError};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+
+/// How often a store is tried that another process is about to let go of.
+const STORE_POLL: Duration = Duration::from_millis(20);
 
 /// Why nothing can be served: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -25,26 +38,32 @@ pub(super) enum ServingError {
 /// Everything that runs.
 #[derive(Debug)]
 pub(super) struct Serving {
-    pub(super) control: Handle,
     pub(super) proxy: Proxy,
+    control: Option<Handle>,
+    plans: Arc<PlanCell>,
+    /// Who takes the windows now.
+    judge: watch::Sender<Judge>,
 }
 
+type Judge = Option<mpsc::Sender<WindowReport>>;
+
 impl Serving {
-    /// Starts everything; when it returns, requests are served.
-    pub(super) async fn start(config: &Config) -> Result<Self, ServingError> {
+    /// Starts everything; when it returns, requests are served. If another process is letting go of the store,
+    /// `store_wait` says how long to wait for that.
+    pub(super) async fn start(
+        config: &Config,
+        inherited: Inherited,
+        store_wait: Duration,
+    ) -> Result<Self, ServingError> {
         serin_proxy::install_metrics_recorder();
-        let control = ControlPlane::open(config, unix_ms())?;
+        let control = open(config, store_wait).await?;
         let plans = PlanCell::new(control.plan());
-        let in_force = Arc::clone(&plans);
-        let push = move |plan| {
-            if let Err(refused) = in_force.offer(plan) {
-                tracing::error!(%refused, "a plan was not taken");
-            }
-        };
-        let control = control.serve(Box::new(push)).await?;
-        let setup = Setup { config, plans, windows: control.windows(), version: env!("CARGO_PKG_VERSION") };
+        let control = control.serve(push_to(&plans)).await?;
+        let (judge, judges) = watch::channel(Some(control.windows()));
+        let version = env!("CARGO_PKG_VERSION");
+        let setup = Setup { config, plans: Arc::clone(&plans), windows: relay(judges), version, inherited };
         match Proxy::start(setup) {
-            Ok(proxy) => Ok(Self { control, proxy }),
+            Ok(proxy) => Ok(Self { proxy, control: Some(control), plans, judge }),
             Err(error) => {
                 control.shutdown().await;
                 Err(error.into())
@@ -52,12 +71,87 @@ impl Serving {
         }
     }
 
+    /// The control plane, while there is one.
+    pub(super) fn control(&self) -> Option<&Handle> {
+        self.control.as_ref()
+    }
+
+    /// Ends when a fault has ended the control plane.
+    pub(super) async fn broke(&self) {
+        match &self.control {
+            Some(control) => control.broke().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops the control plane and closes its store. The proxy serves on with the last plan.
+    pub(super) async fn stop_deciding(&mut self) {
+        self.judge.send_replace(None);
+        if let Some(control) = self.control.take() {
+            control.shutdown().await;
+        }
+    }
+
+    /// Begins to decide again, if that was stopped. After an error the proxy serves on with the last plan.
+    pub(super) async fn decide_again(&mut self, config: &Config) -> Result<(), ServingError> {
+        if self.control.is_some() {
+            return Ok(());
+        }
+        let control = open(config, TAKEOVER_STORE_WAIT).await?;
+        // If it is no newer, it is the one in force.
+        let _ = self.plans.offer(control.plan());
+        let control = control.serve(push_to(&self.plans)).await?;
+        self.judge.send_replace(Some(control.windows()));
+        self.control = Some(control);
+        Ok(())
+    }
+
     /// Lets requests in flight end, then stops everything. Returns how many connections were cut.
-    pub(super) async fn stop(self) -> usize {
-        let cut = self.proxy.drain().await;
-        self.control.shutdown().await;
+    pub(super) async fn stop(self, ending: Ending) -> usize {
+        let cut = self.proxy.drain(ending).await;
+        if let Some(control) = self.control {
+            control.shutdown().await;
+        }
         cut
     }
+}
+
+/// Opens the control plane; a store that another process holds is tried again for this long.
+async fn open(config: &Config, store_wait: Duration) -> Result<ControlPlane, OpenError> {
+    let deadline = Instant::now() + store_wait;
+    loop {
+        match ControlPlane::open(config, unix_ms()) {
+            Err(OpenError::Store(store::OpenError::Locked(_))) if Instant::now() < deadline => {
+                sleep(STORE_POLL).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn push_to(plans: &Arc<PlanCell>) -> serin_control::Push {
+    let plans = Arc::clone(plans);
+    Box::new(move |plan| {
+        if let Err(refused) = plans.offer(plan) {
+            tracing::error!(%refused, "a plan was not taken");
+        }
+    })
+}
+
+/// Where the proxy's windows go in; they come out at whoever judges at the time. While nobody does, nobody misses
+/// them.
+fn relay(judges: watch::Receiver<Judge>) -> mpsc::Sender<WindowReport> {
+    let (up, mut windows) = mpsc::channel(WINDOWS_QUEUED_MAX);
+    tokio::spawn(async move {
+        while let Some(window) = windows.recv().await {
+            let judge = judges.borrow().clone();
+            if let Some(judge) = judge {
+                // An error is the end of that judge.
+                let _ = judge.send(window).await;
+            }
+        }
+    });
+    up
 }
 
 /// Milliseconds since 1970.

@@ -11,6 +11,8 @@ pub(super) enum Asked {
     Reload,
     /// SIGTERM or SIGINT: end in peace; a second one ends at once.
     Stop,
+    /// SIGUSR2: start the program anew and hand over to it.
+    Upgrade,
 }
 
 /// The signals that a server listens to.
@@ -19,6 +21,7 @@ pub(super) struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    upgrade: Signal,
 }
 
 impl Signals {
@@ -30,6 +33,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -38,6 +42,7 @@ impl Signals {
             _ = self.hangup.recv() => Asked::Reload,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.upgrade.recv() => Asked::Upgrade,
         }
     }
 }

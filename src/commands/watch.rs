@@ -5,6 +5,9 @@
 //! of that directory too. Where events can't be had (no watches left, a network file system, a link into another
 //! directory that changes there), the file is looked at every few seconds.
 //!
+//! A file that is gone for a while is told of once, so that it does not go unnoticed until the next restart; when it
+//! is back, that is a change, whatever stands in it.
+//!
 //! What counts is the text: events without a change of it are passed over. They are frequent, since the control
 //! plane's state lies in the same directory by default; so to wait until there are no more events would be to wait for
 //! ever. The text itself must be quiet for a moment: not every editor renames.
@@ -19,7 +22,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use serin_config::limits::{CONFIG_BYTES_MAX, RELOAD_POLL, RELOAD_SETTLE};
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::config_file::read_at_most;
@@ -29,6 +32,8 @@ use super::config_file::read_at_most;
 pub(super) struct FileWatch {
     path: PathBuf,
     last: Option<u64>,
+    /// Since when it is gone, unless that was told.
+    gone: Option<Instant>,
     /// Holds one event at most: that something happened is all there is to know.
     events: mpsc::Receiver<()>,
     /// Keeps the channel open where there is no watcher.
@@ -44,21 +49,36 @@ impl FileWatch {
         let watcher = watcher(&path, send.clone()).inspect_err(|error| {
             tracing::warn!(%error, "no events of the configuration file: it is looked at every {} s", RELOAD_POLL.as_secs());
         });
-        Self { last: fingerprint(&path), path, events, _events: send, _watcher: watcher.ok() }
+        Self { last: fingerprint(&path), path, gone: None, events, _events: send, _watcher: watcher.ok() }
     }
 
-    /// Returns when the file's text has changed and has then been quiet for a moment.
+    /// To be called when the file is read for another reason: what stands in it now is no change.
+    pub(super) fn note(&mut self) {
+        (self.last, self.gone) = (fingerprint(&self.path), None);
+    }
+
+    /// Returns when the file's text has changed and has then been quiet for a moment, or when the file has been gone
+    /// for a few seconds.
     pub(super) async fn changed(&mut self) {
         loop {
             // An event or none: the text says whether there is anything to do.
             let _ = timeout(RELOAD_POLL, self.events.recv()).await;
             let now = fingerprint(&self.path);
-            if now.is_none() || now == self.last {
+            if now == self.last {
+                self.gone = None;
+                continue;
+            }
+            if now.is_none() {
+                // Not every editor replaces a file in one step.
+                if self.gone.get_or_insert_with(Instant::now).elapsed() >= RELOAD_POLL {
+                    (self.last, self.gone) = (None, None);
+                    return;
+                }
                 continue;
             }
             let quiet = self.quiet(now).await;
             if quiet.is_some() && quiet != self.last {
-                self.last = quiet;
+                (self.last, self.gone) = (quiet, None);
                 return;
             }
         }
@@ -152,6 +172,27 @@ mod tests {
         fs::write(&path, "three").unwrap();
         assert!(sees(&mut watch, AT_ONCE).await);
         assert!(!sees(&mut watch, Duration::from_millis(200)).await, "two changes at once are one");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_stays_away_is_told_of_once_and_its_return_is_a_change() {
+        let (_directory, path) = with_file("one");
+        let mut watch = FileWatch::new(&path);
+        fs::remove_file(&path).unwrap();
+        assert!(sees(&mut watch, 4 * RELOAD_POLL).await, "it is gone");
+        assert!(!sees(&mut watch, Duration::from_millis(200)).await, "that was told");
+        fs::write(&path, "one").unwrap();
+        assert!(sees(&mut watch, AT_ONCE).await, "it is back");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_read_while_it_was_away_is_a_change_when_it_is_back() {
+        let (_directory, path) = with_file("one");
+        let mut watch = FileWatch::new(&path);
+        fs::remove_file(&path).unwrap();
+        watch.note();
+        fs::write(&path, "one").unwrap();
+        assert!(sees(&mut watch, AT_ONCE).await);
     }
 
     #[tokio::test]

@@ -39,6 +39,9 @@ pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, trusted_proxie
             }
         }
     }
+    if worker.handed_over.get() {
+        return;
+    }
     // Who was already queued in the kernel would be reset by closing the socket.
     while let Ok(Ok((stream, address))) = tokio::time::timeout(Duration::ZERO, accept(&listening)).await {
         admit(&worker, stream, Peer::new(address, &trusted_proxies));

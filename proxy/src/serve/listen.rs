@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     os::unix::{fs::FileTypeExt, net::UnixListener as StdUnixListener},
     path::Path,
 };
@@ -50,6 +51,11 @@ pub(crate) fn bind(address: &Address, sockets: usize) -> io::Result<(Address, Ve
     }
 }
 
+/// One more socket on an address that shared sockets are bound to already.
+pub(crate) fn sibling(address: std::net::SocketAddr) -> io::Result<Bound> {
+    tcp(address, true).map(Bound::Tcp)
+}
+
 fn tcp(address: std::net::SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -75,6 +81,22 @@ fn unix(path: &Path) -> io::Result<StdUnixListener> {
 }
 
 impl Bound {
+    /// The same socket once more: its queue is shared with the original.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// The socket as something that can be passed to another process.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(OwnedFd::from),
+            Self::Unix(listener) => listener.try_clone().map(OwnedFd::from),
+        }
+    }
+
     /// Hands the socket to the current runtime.
     pub(crate) fn listen(self) -> io::Result<Listening> {
         match self {

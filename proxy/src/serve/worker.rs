@@ -25,6 +25,7 @@ use super::{
     upstream::{Bounds, Pool, Target},
 };
 use crate::{
+    app::Ending,
     clock,
     observe::{Cell as WindowCell, Counters, Handover},
     plan::PlanReader,
@@ -100,6 +101,8 @@ pub(crate) struct Worker {
     pub(crate) counters: Arc<Counters>,
     /// Set once; `drain_begun` wakes the connections that wait.
     pub(crate) draining: Cell<bool>,
+    /// Another process accepts from the same sockets: who waits there is not lost.
+    pub(crate) handed_over: Cell<bool>,
     pub(crate) drain_begun: Notify,
     /// Client connections of this worker, for the drain to wait on.
     pub(crate) open: Cell<usize>,
@@ -134,6 +137,7 @@ impl Worker {
             connections: parts.connections,
             counters: parts.counters,
             draining: Cell::new(false),
+            handed_over: Cell::new(false),
             drain_begun: Notify::new(),
             open: Cell::new(0),
             closed: Notify::new(),
@@ -173,7 +177,8 @@ impl Worker {
     }
 
     /// Tells every connection to end after its present request.
-    pub(crate) fn drain(&self) {
+    pub(crate) fn drain(&self, ending: Ending) {
+        self.handed_over.set(ending == Ending::HandedOver);
         self.draining.set(true);
         self.drain_begun.notify_waiters();
     }

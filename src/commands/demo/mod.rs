@@ -7,13 +7,14 @@ mod ending;
 mod scene;
 mod table;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use http::Method;
-use serin_control::rollout::State;
+use serin_control::{rollout::State, status::Status};
 use serin_loadtest::{Load, Pace, Rate, Running, Schedule, Stop, Target};
-use tokio::time::Instant;
+use serin_proxy::Inherited;
+use tokio::{sync::watch, time::Instant};
 
 use self::{
     ending::Ending,
@@ -76,8 +77,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// Tells the story; true if it ended as it should.
 async fn show(scene: &Scene) -> Result<bool, CanNot> {
-    let serving = Serving::start(&scene.config).await?;
-    let api = Api { address: serving.control.address(), token: None };
+    let serving = Serving::start(&scene.config, Inherited::none(), Duration::ZERO).await?;
+    let Some(control) = serving.control() else {
+        return Err("there is no control plane".into());
+    };
+    let api = Api { address: control.address(), token: None };
     let Some((_, front)) = serving.proxy.listeners().first() else {
         return Err("there is no listener".into());
     };
@@ -86,8 +90,8 @@ async fn show(scene: &Scene) -> Result<bool, CanNot> {
     let load =
         Load::new(Target::new(front.clone()), Pace::Open(schedule), Stop::After(LONGEST + BEFORE + AFTER));
     let load = load.start()?;
-    let told = tell(scene, &serving, &api, load).await;
-    serving.stop().await;
+    let told = tell(scene, control.status(), &api, load).await;
+    serving.stop(serin_proxy::Ending::Stop).await;
     let Some(ending) = told? else {
         print("\nInterrupted.\n");
         return Ok(false);
@@ -97,9 +101,13 @@ async fn show(scene: &Scene) -> Result<bool, CanNot> {
 }
 
 /// One line a second until the rollout has ended. None if it was interrupted.
-async fn tell(scene: &Scene, serving: &Serving, api: &Api, load: Running) -> Result<Option<Ending>, CanNot> {
+async fn tell(
+    scene: &Scene,
+    mut status: watch::Receiver<Arc<Status>>,
+    api: &Api,
+    load: Running,
+) -> Result<Option<Ending>, CanNot> {
     let mut signals = Signals::listen()?;
-    let mut status = serving.control.status();
     let table = Table::new();
     print(&table.head());
     let begun = Instant::now();

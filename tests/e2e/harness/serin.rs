@@ -79,6 +79,20 @@ impl Serin {
         }
     }
 
+    /// Starts a new process from the same file, which is asked to take over; this one is left as it is.
+    pub(crate) fn successor(&self) -> Process {
+        launch(&self.directory, &|serin: &Command| {
+            let mut command = same(serin);
+            command.arg("--takeover");
+            command
+        })
+    }
+
+    /// From now on that process is the one that is meant; the one before comes back.
+    pub(crate) fn replace_process(&mut self, process: Process) -> Process {
+        std::mem::replace(&mut self.process, process)
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("serin.yaml")
     }

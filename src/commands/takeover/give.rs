@@ -1,0 +1,81 @@
+//! The running process's side.
+
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use serin_config::limits::TAKEOVER_WAIT;
+use tokio::net::UnixListener;
+
+use super::{BYE, GIVE, GIVEN, Greeting, PROTOCOL, SERVING, TakeoverError, path_beside, wire::Wire};
+use crate::commands::serving::Serving;
+
+/// Where the next process knocks.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Door {
+    /// Opens it beside the state, which is ours: a socket that lies there is left over.
+    pub(crate) fn open(state: &Path) -> io::Result<Self> {
+        let path = path_beside(state);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Whoever knocks next, and may.
+    pub(crate) async fn next(&self) -> Successor {
+        loop {
+            match self.listener.accept().await.map(|(stream, _)| Wire::new(stream)) {
+                Ok(Ok(wire)) => return Successor(wire),
+                Ok(Err(refused)) => tracing::warn!("a hand-over was refused: {refused}"),
+                Err(error) => {
+                    tracing::warn!(%error, "nobody can be let in to take over");
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    /// Takes the socket away, since nobody is here any more. After a hand-over the path is the successor's, and this
+    /// is not called.
+    pub(crate) fn remove(self) {
+        // If it is gone already, so much the better.
+        let _ = std::fs::remove_file(self.path);
+    }
+}
+
+/// A process that wants to take over.
+#[derive(Debug)]
+pub(crate) struct Successor(Wire);
+
+impl Successor {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.0.peer()
+    }
+
+    /// Hands over. After an error the proxy serves as before, but the control plane may have stopped.
+    pub(crate) async fn hand_over(&mut self, serving: &mut Serving) -> Result<(), TakeoverError> {
+        let wire = &mut self.0;
+        let sockets = serving.proxy.sockets();
+        let version = env!("CARGO_PKG_VERSION").into();
+        let greeting = Greeting { protocol: PROTOCOL, version, sockets: sockets.len() };
+        wire.say(&serde_json::to_string(&greeting).map_err(io::Error::from)?).await?;
+        wire.pass(sockets).await?;
+        wire.expect(GIVE, TAKEOVER_WAIT).await?;
+        serving.stop_deciding().await;
+        wire.say(GIVEN).await?;
+        wire.expect(SERVING, TAKEOVER_WAIT).await?;
+        wire.say(BYE).await
+    }
+}

@@ -1,0 +1,91 @@
+//! Handing over to a new process without losing a connection: `serin run --takeover`.
+//!
+//! The old process listens on a Unix socket beside its state file; whoever owns the state is the one to take over
+//! from. The conversation, one line each, the new process on the left:
+//!
+//! ```text
+//! connects              →
+//!                       ←  {"protocol":1,"version":"0.1.0","sockets":9}, then the listening sockets themselves
+//! give                  →  the new file is good; what remains is the state
+//!                       ←  given: the control plane has stopped, its store is closed
+//! serving               →  the new process accepts, and decides
+//!                       ←  bye: the old one accepts no more, and drains
+//! ```
+//!
+//! Both accept from the same queues between `serving` and `bye`, so there is no moment at which nobody does. While
+//! nobody decides (from `given` to `serving`), both sides serve with the last plan. If the new process ends before
+//! `serving`, or says nothing for too long, the old one takes its state up again and goes on.
+//!
+//! Only a process of the same user, or of root, is talked to, in either direction.
+
+mod give;
+mod take;
+mod wire;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use give::{Door, Successor};
+pub(super) use take::meet;
+
+/// What the running process says first.
+#[derive(Debug, Serialize, Deserialize)]
+struct Greeting {
+    protocol: u32,
+    version: String,
+    sockets: usize,
+}
+
+/// The conversation above. Another one needs another number.
+const PROTOCOL: u32 = 1;
+const GIVE: &str = "give";
+const GIVEN: &str = "given";
+const SERVING: &str = "serving";
+const BYE: &str = "bye";
+
+/// Why there is no hand-over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TakeoverError {
+    /// Not the same user.
+    #[error(
+        "the other process belongs to user {0}, this one to user {1}: start the new serin as the user of the running one"
+    )]
+    OtherUser(u32, u32),
+    /// A Serin whose conversation is another.
+    #[error(
+        "the running serin {version} hands over by protocol {found}, this one knows {PROTOCOL}: stop the running one and start this one"
+    )]
+    OtherProtocol {
+        /// Of the running process.
+        version: String,
+        /// Its protocol.
+        found: u32,
+    },
+    /// It said something else.
+    #[error("the other process said {0:?} where {1:?} was due")]
+    Unexpected(String, &'static str),
+    /// It is gone.
+    #[error("the other process ended before the hand-over was complete")]
+    Gone,
+    /// It does nothing.
+    #[error("the other process did not say {0:?} within {1:?}")]
+    Silent(&'static str, Duration),
+    /// One of the sockets is no use.
+    #[error("a socket of the running process can't be taken over: {0}")]
+    Socket(#[from] serin_proxy::NotListening),
+    /// The system says no.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Where a process with this state is asked to hand over.
+fn path_beside(state: &Path) -> PathBuf {
+    let mut path = state.as_os_str().to_owned();
+    path.push(".takeover");
+    path.into()
+}

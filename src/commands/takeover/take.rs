@@ -1,0 +1,56 @@
+//! The new process's side.
+
+use std::{io, path::Path};
+
+use serin_config::limits::{TAKEOVER_SOCKETS_MAX, TAKEOVER_WAIT};
+use serin_proxy::Inherited;
+use tokio::net::UnixStream;
+
+use super::{BYE, GIVE, GIVEN, Greeting, PROTOCOL, SERVING, TakeoverError, path_beside, wire::Wire};
+
+/// A running process that hands over. Dropping it before [`Predecessor::relieve`] lets it go on by itself.
+#[derive(Debug)]
+pub(crate) struct Predecessor(Wire);
+
+/// Takes the sockets of the process that owns this state; none if there is no such process.
+pub(crate) async fn meet(state: &Path) -> Result<Option<(Predecessor, Inherited)>, TakeoverError> {
+    let stream = match UnixStream::connect(path_beside(state)).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut wire = Wire::new(stream)?;
+    let said = wire.hear("a greeting", TAKEOVER_WAIT).await?;
+    let Ok(greeting) = serde_json::from_str::<Greeting>(&said) else {
+        return Err(TakeoverError::Unexpected(said, "a greeting"));
+    };
+    if greeting.protocol != PROTOCOL {
+        return Err(TakeoverError::OtherProtocol { version: greeting.version, found: greeting.protocol });
+    }
+    if greeting.sockets > TAKEOVER_SOCKETS_MAX {
+        return Err(TakeoverError::Unexpected(said, "fewer sockets"));
+    }
+    let mut inherited = Inherited::none();
+    for socket in wire.receive(greeting.sockets, TAKEOVER_WAIT).await? {
+        inherited.add(None, socket)?;
+    }
+    tracing::info!(sockets = inherited.len(), version = greeting.version, "taking over from a running serin");
+    Ok(Some((Predecessor(wire), inherited)))
+}
+
+impl Predecessor {
+    /// Asks it to let go of the state. From here on nobody decides, and both serve with the last plan.
+    pub(crate) async fn ask_for_state(&mut self) -> Result<(), TakeoverError> {
+        self.0.say(GIVE).await?;
+        self.0.expect(GIVEN, TAKEOVER_WAIT).await
+    }
+
+    /// Tells it that requests are served here now; it drains. After an error it goes on by itself, and this process
+    /// must not.
+    pub(crate) async fn relieve(mut self) -> Result<(), TakeoverError> {
+        self.0.say(SERVING).await?;
+        self.0.expect(BYE, TAKEOVER_WAIT).await
+    }
+}

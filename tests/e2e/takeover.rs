@@ -1,0 +1,188 @@
+//! A new process takes over from a running one: no request fails, no decision is lost, and a new process that can't
+//! start harms nothing.
+//!
+//! Ending without a successor is covered by `drain`; sockets of a service manager by `socket_activation`.
+
+use std::{fs, net::TcpListener, process::Command};
+
+use serde_json::json;
+use serin_config::Weight;
+use serin_loadtest::{ErrorKind, Load, Pace, Rate, Running, Schedule, Stop, Stub, StubOptions, Target};
+
+use crate::harness::{
+    SOON, alone, beside,
+    config::{one_version, two_versions},
+    eventually, http,
+    serin::Serin,
+    until,
+};
+
+fn load(target: Target, per_second: f64) -> Running {
+    let schedule = Schedule::Constant(Rate::try_new(per_second).unwrap());
+    Load::new(target, Pace::Open(schedule), Stop::Never).start().unwrap()
+}
+
+/// Starts a new process, and waits until it serves alone.
+fn take_over(serin: &mut Serin) {
+    let mut new = serin.successor();
+    eventually(SOON, "the new process is ready", || {
+        let ended = new.ended();
+        assert!(ended.is_none(), "it ended ({ended:?}): {}", new.stderr());
+        new.stderr().contains(" ready ").then_some(())
+    });
+    let mut old = serin.replace_process(new);
+    let status = old.wait(SOON, "the old process ends");
+    assert!(status.success(), "{}", old.stderr());
+    assert!(old.stderr().contains("drained, bye"), "nothing was cut: {}", old.stderr());
+}
+
+#[test]
+fn a_thousand_requests_a_second_pass_through_three_hand_overs_and_none_fails() {
+    let _machine = alone();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let mut config = one_version(stub.address());
+    config["limits"]["workers"] = 2.into();
+    let mut serin = Serin::start(config);
+    // Most over kept connections, and some of which each needs a connection of its own.
+    let kept = load(serin.target(), 900.0);
+    let single = load(serin.target().header("connection", "close").unwrap(), 100.0);
+    until(SOON, "the load runs", || stub.requests() > 1000);
+    for _ in 0..3 {
+        take_over(&mut serin);
+        let served = stub.requests();
+        until(SOON, "the new process serves", || stub.requests() > served + 500);
+    }
+    for running in [kept, single] {
+        running.cancel();
+        let report = running.blocking_report().unwrap();
+        println!("{} requests, {} failed", report.tally.total(), report.tally.failed());
+        assert_eq!(report.tally.failed(), 0, "{:?}", report.tally);
+        assert!(report.tally.status(200) > 100, "{:?}", report.tally);
+    }
+}
+
+#[test]
+fn decisions_survive_and_every_door_is_open_again() {
+    let _machine = beside();
+    let (v1, v2) =
+        (Stub::start(StubOptions::default()).unwrap(), Stub::start(StubOptions::default()).unwrap());
+    let mut serin = Serin::start(two_versions(v1.address(), v2.address(), "90%", "10%"));
+    let before = serin.control().now().unwrap();
+    let wanted = Weight::from_ppm(250_000).unwrap();
+    assert_eq!(serin.control().set_canary(wanted, before.generation).unwrap().status, 200);
+    take_over(&mut serin);
+    let now = eventually(SOON, "the control API answers", || serin.control().now().ok());
+    assert_eq!(now.canary, wanted);
+    assert_eq!(http::get(serin.admin, "/readyz").unwrap().status, 200);
+    assert_eq!(serin.get("/").status, 200);
+    // And again, since the new one can be taken over from, too.
+    take_over(&mut serin);
+    assert_eq!(serin.get("/").status, 200);
+}
+
+#[test]
+fn a_request_in_flight_is_ended_by_the_process_that_took_it() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let mut serin = Serin::start(one_version(stub.address()));
+    stub.set_hang(true);
+    let running = load(serin.target(), 50.0);
+    until(SOON, "requests are in flight", || stub.requests() >= 10);
+    running.cancel();
+    let mut new = serin.successor();
+    until(SOON, "the new process is ready", || new.stderr().contains(" ready "));
+    assert!(new.ended().is_none(), "{}", new.stderr());
+    stub.set_hang(false);
+    let report = running.blocking_report().unwrap();
+    assert_eq!(report.tally.failed(), 0, "{:?}", report.tally);
+    let mut old = serin.replace_process(new);
+    assert!(old.wait(SOON, "the old process ends").success());
+    assert_eq!(serin.get("/").status, 200);
+}
+
+#[test]
+fn a_new_process_with_a_bad_file_changes_nothing() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let serin = Serin::start(one_version(stub.address()));
+    serin.replace_file("listeners: 7");
+    let mut new = serin.successor();
+    assert_eq!(new.wait(SOON, "it ends").code(), Some(1), "{}", new.stderr());
+    assert_eq!(serin.get("/").status, 200);
+    assert!(!serin.stderr().contains("takes over"), "it was not even asked: {}", serin.stderr());
+}
+
+#[test]
+fn a_new_process_that_fails_half_way_gives_everything_back() {
+    let _machine = beside();
+    let (v1, v2) =
+        (Stub::start(StubOptions::default()).unwrap(), Stub::start(StubOptions::default()).unwrap());
+    let mut serin = Serin::start(two_versions(v1.address(), v2.address(), "90%", "10%"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Found out only once the running process has let go of the state.
+    let mut config = serin.config().clone();
+    let other = json!({ "name": "more", "address": taken.local_addr().unwrap().to_string() });
+    config["listeners"].as_array_mut().unwrap().push(other);
+    let good = serin.config().to_string();
+    fs::write(serin.file(), config.to_string()).unwrap();
+    let mut new = serin.successor();
+    assert_eq!(new.wait(SOON, "it ends").code(), Some(2), "{}", new.stderr());
+    assert!(new.stderr().contains("in use"), "{}", new.stderr());
+    until(SOON, "the running process goes on", || serin.stderr().contains("this process goes on"));
+    assert_eq!(serin.get("/").status, 200);
+    let now = eventually(SOON, "it decides again", || serin.control().now().ok());
+    let wanted = Weight::from_ppm(250_000).unwrap();
+    assert_eq!(serin.control().set_canary(wanted, now.generation).unwrap().status, 200);
+    // The next attempt goes well.
+    serin.replace_file(&good);
+    take_over(&mut serin);
+    assert_eq!(serin.control().now().unwrap().canary, wanted);
+}
+
+#[test]
+fn with_nobody_to_take_over_from_it_just_starts() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let serin = Serin::start_with(one_version(stub.address()), |serin| {
+        let mut command = Command::new(serin.get_program());
+        command.args(serin.get_args()).arg("--takeover");
+        command
+    });
+    assert!(serin.stderr().contains("nobody to take over from"), "{}", serin.stderr());
+    assert_eq!(serin.get("/").status, 200);
+}
+
+#[test]
+fn sigusr2_starts_the_program_anew_under_load() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let mut serin = Serin::start(one_version(stub.address()));
+    let running = load(serin.target(), 200.0);
+    until(SOON, "the load runs", || stub.requests() > 50);
+    serin.signal("USR2");
+    let pid: u32 = eventually(SOON, "a new process is started", || {
+        let said = serin.stderr();
+        let line = said.lines().find(|line| line.contains("started a new process"))?;
+        line.split("pid=").nth(1)?.split(' ').next()?.parse().ok()
+    });
+    let _new = Child(pid);
+    // The child writes to the same standard error, so it is not read to its end here.
+    until(SOON, "the old process ends", || fs::metadata(format!("/proc/{}/exe", serin.id())).is_err());
+    let served = stub.requests();
+    until(SOON, "the new process serves", || stub.requests() > served + 50);
+    running.cancel();
+    let report = running.blocking_report().unwrap();
+    assert_eq!(report.tally.failed(), 0, "{:?}", report.tally);
+    assert_eq!(report.tally.errors(ErrorKind::Connect), 0);
+    assert_eq!(http::get(serin.admin, "/readyz").unwrap().status, 200);
+    serin.kill();
+}
+
+/// A process that is no child of this one; it ends with its test.
+struct Child(u32);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg("-KILL").arg(self.0.to_string()).status();
+    }
+}
