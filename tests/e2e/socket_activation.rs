@@ -2,7 +2,7 @@
 //!
 //! Handing the same sockets from one Serin to the next is covered by `takeover`.
 
-use std::{io::ErrorKind, net::TcpStream, os::unix::net::UnixDatagram, process::Command, time::Duration};
+use std::{os::unix::net::UnixDatagram, process::Command, time::Duration};
 
 use serin_config::Address;
 use serin_loadtest::{Stub, StubOptions};
