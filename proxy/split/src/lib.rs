@@ -14,6 +14,7 @@ pub mod classify;
 pub mod forwarded;
 pub mod frames;
 pub mod framing;
+pub mod grpc;
 pub mod hop;
 pub mod matcher;
 pub mod pick;

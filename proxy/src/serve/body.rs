@@ -270,6 +270,14 @@ impl ResponseBody {
         Self { kind: Kind::Local(Some(text.into())), activity: None, unread: false }
     }
 
+    /// The text, if it is one by Serin itself.
+    pub(crate) fn local_text(&self) -> Option<&Bytes> {
+        match &self.kind {
+            Kind::Local(text) => text.as_ref(),
+            Kind::Streaming(_) => None,
+        }
+    }
+
     /// No body.
     pub(crate) fn none() -> Self {
         Self { kind: Kind::Local(None), activity: None, unread: false }

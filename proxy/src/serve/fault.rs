@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serin_config::Outcome;
+use serin_split::grpc;
 
 use super::body::ResponseBody;
 
@@ -43,6 +44,29 @@ pub(crate) fn response(outcome: Outcome) -> Response<ResponseBody> {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+/// The same for a caller of gRPC, which reads no status but its own: a response of trailers only.
+pub(crate) fn for_grpc(response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return response;
+    }
+    let Some(text) = response.body().local_text() else { return response };
+    let text = grpc::message(&String::from_utf8_lossy(text));
+    let mut trailers_only = Response::new(ResponseBody::none());
+    let headers = trailers_only.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(grpc::status(status)));
+    if let Ok(text) = HeaderValue::from_str(&text) {
+        headers.insert("grpc-message", text);
+    }
+    for kept in [header::RETRY_AFTER, header::CONNECTION] {
+        if let Some(value) = response.headers().get(&kept) {
+            headers.insert(kept, value.clone());
+        }
+    }
+    trailers_only
 }
 
 /// An answer by Serin itself: `serin: <label>: <sentence>`.

@@ -4,10 +4,10 @@
 
 use std::rc::Rc;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::HOST, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::HOST, request};
 use hyper::body::Incoming;
-use serin_config::{Outcome, Sticky};
-use serin_split::{forwarded, pick, vet};
+use serin_config::{Outcome, Sticky, Timeouts};
+use serin_split::{classify, forwarded, grpc, pick, vet};
 
 use super::{
     body::{RequestBody, ResponseBody},
@@ -32,7 +32,7 @@ pub(crate) async fn serve(
 ) -> Response<ResponseBody> {
     let started = clock::now();
     activity.begin();
-    let ending = EndUnlessAnswered(Some(activity.clone()));
+    let ending = Ending { activity: Some(activity.clone()), grpc: classify::is_grpc(request.headers()) };
     let (mut head, incoming) = request.into_parts();
     let extended = tunnel::unfold(&mut head);
     let plan = worker.plan();
@@ -73,8 +73,16 @@ pub(crate) async fn serve(
         request.headers_mut().insert(VERSION, version.clone());
         request.headers_mut().insert(GENERATION, generation.clone());
     }
-    let response = forward::forward(exchange, request, &service.timeouts, client_side, wish, &activity).await;
+    let timeouts =
+        if ending.grpc { within_grpc(service.timeouts, request.headers()) } else { service.timeouts };
+    let response = forward::forward(exchange, request, &timeouts, client_side, wish, &activity).await;
     ending.answer(tag(response, tags))
+}
+
+/// The caller of gRPC says how long it waits; there is nobody left to answer after that.
+fn within_grpc(timeouts: Timeouts, headers: &HeaderMap) -> Timeouts {
+    let total = grpc::timeout(headers).into_iter().chain(timeouts.total).min();
+    Timeouts { total, ..timeouts }
 }
 
 /// Where a request belongs.
@@ -121,20 +129,25 @@ fn tag(
 }
 
 /// The client's activity ends with the response's body, or here if the request is given up before.
-struct EndUnlessAnswered(Option<Rc<Activity>>);
+struct Ending {
+    activity: Option<Rc<Activity>>,
+    /// The caller reads answers as gRPC writes them.
+    grpc: bool,
+}
 
-impl EndUnlessAnswered {
+impl Ending {
     fn answer(mut self, response: Response<ResponseBody>) -> Response<ResponseBody> {
-        match self.0.take() {
+        let response = if self.grpc { fault::for_grpc(response) } else { response };
+        match self.activity.take() {
             Some(activity) => response.map(|body| body.noting(activity)),
             None => response,
         }
     }
 }
 
-impl Drop for EndUnlessAnswered {
+impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some(activity) = self.0.take() {
+        if let Some(activity) = self.activity.take() {
             activity.end();
         }
     }
