@@ -57,7 +57,7 @@ pub(crate) fn for_grpc(response: Response<ResponseBody>) -> Response<ResponseBod
     let mut trailers_only = Response::new(ResponseBody::none());
     let headers = trailers_only.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(grpc::status(status)));
+    headers.insert("grpc-status", HeaderValue::from(u16::from(grpc::status(status))));
     if let Ok(text) = HeaderValue::from_str(&text) {
         headers.insert("grpc-message", text);
     }
