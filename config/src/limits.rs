@@ -32,6 +32,19 @@ pub const VERSIONS_MAX: usize = 64;
 pub const CERTIFICATES_MAX: usize = 256;
 /// The largest PEM file: a system's bundle of authorities has about 250 KiB.
 pub const PEM_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest header of the PROXY protocol that is read, further fields included.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
+/// The longest value of the header that names a client's certificate.
+pub const CLIENT_CERT_HEADER_BYTES_MAX: usize = 8 * 1024;
+/// TLS 1.2 sessions that a listener remembers for resumption; those of TLS 1.3 are in the client's tickets.
+pub const TLS_SESSIONS_MAX: usize = 4096;
+/// TLS sessions with endpoints that a version remembers for resumption, by server name.
+pub const ENDPOINT_TLS_SESSIONS_MAX: usize = 1024;
+/// How long certificate files must be the same before they are taken: a certificate and its key are two files,
+/// and no tool replaces both at once.
+pub const CERTIFICATE_SETTLE: Duration = Duration::from_millis(250);
+/// While draining, a connection that has not come to its first request may take this long for its handshake.
+pub const DRAIN_HANDSHAKE: Duration = Duration::from_secs(2);
 /// The shortest that a connection's maximum age may be.
 pub const CONNECTION_AGE_MIN: Duration = Duration::from_secs(1);
 

@@ -29,9 +29,11 @@ use tokio::{
 };
 
 use crate::{
+    clock,
     observe::{Totals, export::Page},
     plan::PlanCell,
     serve::listen::Listening,
+    tls,
 };
 
 /// What the admin listener shows.
@@ -43,6 +45,7 @@ pub(crate) struct View {
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) ready: AtomicBool,
     pub(crate) rare: PrometheusHandle,
+    pub(crate) tls: Arc<tls::Store>,
     pub(crate) version: &'static str,
 }
 
@@ -120,6 +123,7 @@ fn page(view: &View) -> Result<String, io::Error> {
     let connections = view.connections.load(Ordering::Relaxed);
     let page = Page { totals: &totals, plan: &plan, reload: &reload, connections, version: view.version };
     page.write(&mut text).map_err(io::Error::other)?;
+    view.tls.write_metrics(&mut text, clock::unix_seconds()).map_err(io::Error::other)?;
     Ok(text)
 }
 

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ipnet::IpNet;
 use serin_config::{
     Address, Config, ListenerName,
     limits::WORKERS_MAX,
@@ -33,10 +32,12 @@ use crate::{
     plan::PlanCell,
     serve::{
         accept,
+        arrive::Terms,
         listen::{Bound, bind},
         worker::{Parts, Worker},
     },
     shared::Shared,
+    tls,
 };
 
 /// The name by which systemd's sockets are told to be the admin listener's.
@@ -70,6 +71,14 @@ pub enum StartError {
         address: Address,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file that a listener needs for TLS can't be used.
+    #[error("listener \"{listener}\" can't serve TLS: {unusable}")]
+    Tls {
+        /// Which listener.
+        listener: ListenerName,
+        /// Which file, and why.
+        unusable: tls::Unusable,
     },
     /// A thread or runtime can't be made.
     #[error("a worker can't be started: {0}")]
@@ -135,16 +144,25 @@ impl Proxy {
         let Setup { config, plans, windows, version, mut inherited } = setup;
         let workers = worker_count(config);
         let (mut listeners, mut passed_on) = (Vec::new(), Vec::new());
-        let mut sockets: Vec<Vec<(Bound, Vec<IpNet>)>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut sockets: Vec<Vec<(Bound, Terms)>> = (0..workers).map(|_| Vec::new()).collect();
+        let rare = metrics::recorder();
+        let secured = tls::Store::open(&config.listeners, clock::unix_seconds())
+            .map_err(|(listener, unusable)| StartError::Tls { listener, unusable })?;
+        let secured = Arc::new(secured);
+        plans.prepare_with({
+            let secured = secured.clone();
+            move |plan| secured.prepare(plan.catalogue(), clock::unix_seconds())
+        });
         for listener in &config.listeners {
             let what = || format!("listener \"{}\"", listener.name);
             let opened = open(&mut inherited, listener.name.as_str(), &listener.address, workers);
             let (address, bound) = opened.map_err(cannot_listen(&what, &listener.address))?;
             listeners.push((listener.name.clone(), address));
+            let terms = Terms::new(listener, secured.acceptor(&listener.name));
             for (worker, bound) in sockets.iter_mut().zip(bound) {
                 for socket in bound {
                     passed_on.push(socket.descriptor()?);
-                    worker.push((socket, listener.trusted_proxies.clone()));
+                    worker.push((socket, terms.clone()));
                 }
             }
         }
@@ -156,11 +174,10 @@ impl Proxy {
         }
         drop(inherited);
 
-        let rare = metrics::recorder();
         let counters = Arc::new(Counters::register());
         let connections = Arc::new(AtomicUsize::new(0));
         let totals = Arc::default();
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared::new(secured.clone()));
         let view = Arc::new(View {
             plans: plans.clone(),
             totals: Arc::clone(&totals),
@@ -168,6 +185,7 @@ impl Proxy {
             connections: connections.clone(),
             ready: AtomicBool::new(true),
             rare,
+            tls: secured.clone(),
             version,
         });
         // One handover of each worker may wait while the last is being taken.
@@ -181,6 +199,7 @@ impl Proxy {
             up: windows,
         };
         tokio::spawn(collector.run(handovers));
+        tokio::spawn(tls::watch(secured));
         let mut admin_listening = Vec::new();
         for socket in admin_sockets.into_iter().flatten() {
             passed_on.push(socket.descriptor()?);
@@ -289,7 +308,7 @@ fn cannot_listen(what: &dyn Fn() -> String, address: &Address) -> impl FnOnce(io
 /// A worker's thread. Its runtime can't leave the thread that it was made on.
 fn on_its_runtime(
     parts: Parts,
-    sockets: Vec<(Bound, Vec<IpNet>)>,
+    sockets: Vec<(Bound, Terms)>,
     start: Instant,
     phases: watch::Receiver<Phase>,
 ) -> usize {
@@ -305,15 +324,15 @@ fn on_its_runtime(
 /// A worker's life. Returns how many connections were still open at its end.
 async fn work(
     parts: Parts,
-    sockets: Vec<(Bound, Vec<IpNet>)>,
+    sockets: Vec<(Bound, Terms)>,
     start: Instant,
     mut phases: watch::Receiver<Phase>,
 ) -> usize {
     let worker = Worker::new(parts);
-    for (socket, trusted) in sockets {
+    for (socket, terms) in sockets {
         match socket.listen() {
             Ok(listening) => {
-                tokio::task::spawn_local(accept::run(worker.clone(), listening, Rc::from(trusted)));
+                tokio::task::spawn_local(accept::run(worker.clone(), listening, Rc::new(terms)));
             }
             Err(error) => tracing::error!(%error, "a listener can't be served"),
         }

@@ -15,6 +15,11 @@ pub(crate) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+/// Seconds since 1970, which certificates count in.
+pub(crate) fn unix_seconds() -> i64 {
+    i64::try_from(unix_ms() / 1000).unwrap_or(i64::MAX)
+}
+
 /// A fast generator, seeded by the operating system; each worker owns one.
 pub(crate) fn entropy() -> SmallRng {
     SmallRng::from_os_rng()

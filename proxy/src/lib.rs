@@ -16,8 +16,10 @@ mod observe;
 mod plan;
 mod serve;
 mod shared;
+mod tls;
 
 pub use app::{Ending, Proxy, Setup, StartError};
 pub use inherit::{Inherited, NotListening};
 pub use observe::install_metrics_recorder;
 pub use plan::{OlderPlan, PlanCell};
+pub use tls::{Unusable, check as check_tls};

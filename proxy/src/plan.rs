@@ -1,6 +1,6 @@
 //! The plan in force: housekeeping swaps it, every worker reads it once for each request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, Cache};
 use serin_config::{Generation, Plan};
@@ -21,6 +21,17 @@ pub struct PlanCell {
     plan: Arc<ArcSwap<Plan>>,
     /// Two offers at once must not put the older one last.
     offering: Mutex<()>,
+    /// What the plan's user does before a plan of another catalogue is in force.
+    prepare: OnceLock<Prepare>,
+}
+
+/// Gets ready for a plan; it may read files.
+pub(crate) struct Prepare(pub(crate) Box<dyn Fn(&Plan) + Send + Sync>);
+
+impl std::fmt::Debug for Prepare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prepare")
+    }
 }
 
 /// A worker's way to read the plan: a pointer comparison while the plan stays the same.
@@ -29,19 +40,36 @@ pub(crate) type PlanReader = Cache<Arc<ArcSwap<Plan>>, Arc<Plan>>;
 impl PlanCell {
     /// Begins with `plan`.
     pub fn new(plan: Arc<Plan>) -> Arc<Self> {
-        Arc::new(Self { plan: Arc::new(ArcSwap::new(plan)), offering: Mutex::new(()) })
+        Arc::new(Self {
+            plan: Arc::new(ArcSwap::new(plan)),
+            offering: Mutex::new(()),
+            prepare: OnceLock::new(),
+        })
     }
 
     /// Puts a newer plan in force; the next request on every worker meets it. Requests in flight keep
     /// theirs.
     pub fn offer(&self, plan: Arc<Plan>) -> Result<(), OlderPlan> {
         let _one_at_a_time = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_force = self.plan.load().generation();
+        let before = self.plan.load();
+        let in_force = before.generation();
         if plan.generation() <= in_force {
             return Err(OlderPlan { offered: plan.generation(), in_force });
         }
+        if let Some(Prepare(prepare)) = self.prepare.get()
+            && !Arc::ptr_eq(before.catalogue(), plan.catalogue())
+        {
+            prepare(&plan);
+        }
         self.plan.store(plan);
         Ok(())
+    }
+
+    /// Gets ready for the plan in force, and from now on for each before it is.
+    pub(crate) fn prepare_with(&self, prepare: impl Fn(&Plan) + Send + Sync + 'static) {
+        let _one_at_a_time = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
+        prepare(&self.plan.load());
+        let _ = self.prepare.set(Prepare(Box::new(prepare)));
     }
 
     /// The plan in force.

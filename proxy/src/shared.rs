@@ -10,10 +10,14 @@ use std::{
 
 use serin_config::{ServiceName, VersionName};
 
+use crate::tls::Store;
+
 /// The registry: one for the process.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     versions: Mutex<HashMap<(ServiceName, VersionName), Arc<VersionShared>>>,
+    /// TLS of listeners and versions.
+    pub(crate) tls: Arc<Store>,
 }
 
 /// What all workers know of one version.
@@ -21,6 +25,11 @@ pub(crate) struct Shared {
 pub(crate) struct VersionShared {}
 
 impl Shared {
+    /// No version is known yet.
+    pub(crate) fn new(tls: Arc<Store>) -> Self {
+        Self { tls, ..Self::default() }
+    }
+
     /// The state of a version, made at the first question.
     pub(crate) fn version(&self, service: &ServiceName, version: &VersionName) -> Arc<VersionShared> {
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);

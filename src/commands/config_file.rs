@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use serin_config::{
     Config, Problems,
-    file::{self, Secrets},
+    file::{self, Secrets, TlsFault, TlsFiles},
     limits::{CONFIG_BYTES_MAX, SECRET_BYTES_MAX},
 };
 
@@ -50,6 +50,10 @@ impl Secrets for Environment {
             return Err(format!("the file has more than {SECRET_BYTES_MAX} bytes"));
         }
         String::from_utf8(bytes).map_err(|error| error.to_string())
+    }
+
+    fn tls(&self, files: TlsFiles<'_>) -> Result<(), TlsFault> {
+        serin_proxy::check_tls(files)
     }
 }
 

@@ -37,8 +37,8 @@ pub fn client(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> 
 }
 
 /// Writes the headers for the endpoint. `peer` is the peer's address as a header value, absent for a Unix
-/// socket; must be called before `host` is changed.
-pub fn write(headers: &mut HeaderMap, peer: Option<&HeaderValue>, trusted: bool) {
+/// socket, and `secure` says whether it speaks TLS; must be called before `host` is changed.
+pub fn write(headers: &mut HeaderMap, peer: Option<&HeaderValue>, trusted: bool, secure: bool) {
     if !trusted && headers.keys().any(|name| is_said_by_others(name.as_str())) {
         let said: Vec<_> = headers.keys().filter(|name| is_said_by_others(name.as_str())).cloned().collect();
         for name in said {
@@ -58,7 +58,7 @@ pub fn write(headers: &mut HeaderMap, peer: Option<&HeaderValue>, trusted: bool)
         }
     }
     if !(trusted && headers.contains_key(&PROTO)) {
-        headers.insert(PROTO, HeaderValue::from_static("http"));
+        headers.insert(PROTO, HeaderValue::from_static(if secure { "https" } else { "http" }));
     }
 }
 
@@ -95,9 +95,10 @@ mod tests {
         headers.insert("forwarded", "for=203.0.113.9".parse().unwrap());
         let stranger: IpAddr = "192.0.2.7".parse().unwrap();
         assert_eq!(client(&headers, stranger, inside), stranger);
-        write(&mut headers, Some(&"192.0.2.7".parse().unwrap()), false);
+        write(&mut headers, Some(&"192.0.2.7".parse().unwrap()), false, true);
         assert_eq!(headers[FOR], "192.0.2.7");
         assert_eq!(headers[HOST_SEEN], "shop.example");
+        assert_eq!(headers[PROTO], "https");
         assert!(!headers.contains_key("forwarded"));
     }
 
@@ -105,7 +106,7 @@ mod tests {
     fn a_trusted_list_is_kept_and_lengthened() {
         let mut headers = with_list("198.51.100.4, 10.0.0.9");
         assert_eq!(client(&headers, PROXY, inside), "198.51.100.4".parse::<IpAddr>().unwrap());
-        write(&mut headers, Some(&"10.0.0.1".parse().unwrap()), true);
+        write(&mut headers, Some(&"10.0.0.1".parse().unwrap()), true, false);
         assert_eq!(headers[FOR], "198.51.100.4, 10.0.0.9, 10.0.0.1");
     }
 

@@ -8,9 +8,11 @@
 //! as data.
 
 pub mod abuse;
+pub mod age;
 pub mod balance;
 pub mod bucket;
 pub mod classify;
+pub mod client_cert;
 pub mod forwarded;
 pub mod frames;
 pub mod framing;
@@ -18,7 +20,9 @@ pub mod grpc;
 pub mod hop;
 pub mod matcher;
 pub mod pick;
+pub mod proxy_protocol;
 pub mod resilience;
+pub mod sni;
 pub mod standing;
 pub mod table;
 pub mod tally;
@@ -26,6 +30,7 @@ pub mod trace;
 pub mod vet;
 
 pub use bucket::{Bucket, Salt};
+pub use client_cert::ClientCert;
 pub use matcher::Matcher;
 pub use pick::{Pick, pick};
 pub use table::Table;

@@ -37,6 +37,12 @@ pub(crate) const RELOAD_TIME: &str = "serin_config_last_reload_success_timestamp
 /// What was built.
 pub(crate) const BUILD_INFO: &str = "serin_build_info";
 
+/// How long certificates are still good.
+pub(crate) const CERTIFICATE_EXPIRY: &str = "serin_tls_certificate_expiry_seconds";
+const CERTIFICATE_RELOADS: &str = "serin_tls_certificate_reloads_total";
+const TLS_HANDSHAKES: &str = "serin_tls_handshakes_total";
+const TLS_HANDSHAKE_FAILURES: &str = "serin_tls_handshake_failures_total";
+const PROXY_PROTOCOL_REFUSED: &str = "serin_proxy_protocol_refused_total";
 const REFUSED: &str = "serin_requests_refused_total";
 const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
 const WINDOWS_DROPPED: &str = "serin_windows_dropped_total";
@@ -66,6 +72,41 @@ impl Counters {
             windows_dropped: counter!(WINDOWS_DROPPED),
         }
     }
+}
+
+/// Handshakes with clients that led to a secure connection.
+pub(crate) fn tls_handshakes(listener: &str, version: &'static str, resumed: bool) -> Counter {
+    describe_counter!(
+        TLS_HANDSHAKES,
+        "TLS handshakes with clients, by version and whether a session was resumed."
+    );
+    let resumed = if resumed { "true" } else { "false" };
+    counter!(TLS_HANDSHAKES, "listener" => listener.to_owned(), "version" => version, "resumed" => resumed)
+}
+
+/// Handshakes with clients that failed.
+pub(crate) fn tls_handshake_failures(listener: &str, reason: &'static str) -> Counter {
+    describe_counter!(TLS_HANDSHAKE_FAILURES, "TLS handshakes with clients that failed, by reason.");
+    counter!(TLS_HANDSHAKE_FAILURES, "listener" => listener.to_owned(), "reason" => reason)
+}
+
+/// Connections without the PROXY protocol header that they must begin with.
+pub(crate) fn proxy_protocol_refused(listener: &str, reason: &'static str) -> Counter {
+    describe_counter!(
+        PROXY_PROTOCOL_REFUSED,
+        "Connections closed because of their PROXY protocol header, by reason."
+    );
+    counter!(PROXY_PROTOCOL_REFUSED, "listener" => listener.to_owned(), "reason" => reason)
+}
+
+/// Changed certificate files, and whether they were taken.
+pub(crate) fn certificate_reload(taken: bool) {
+    certificate_reloads(taken).increment(1);
+}
+
+fn certificate_reloads(taken: bool) -> Counter {
+    describe_counter!(CERTIFICATE_RELOADS, "Changed files of certificates, by whether they were taken.");
+    counter!(CERTIFICATE_RELOADS, "result" => if taken { "success" } else { "failure" })
 }
 
 /// Installs the process's recorder, once.

@@ -11,28 +11,29 @@ use std::{
     time::Duration,
 };
 
-use ipnet::IpNet;
 use tokio::task::spawn_local;
 
 use super::{
+    arrive::{self, Terms},
     connection,
     listen::Listening,
     stream::Stream,
-    worker::{Peer, Worker},
+    worker::Worker,
 };
+use crate::clock;
 
 /// How long to wait when the process has no file descriptor left: accepting again at once would spin.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
 /// Accepts until the worker drains.
-pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, trusted_proxies: Rc<[IpNet]>) {
+pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, terms: Rc<Terms>) {
     while !worker.draining.get() {
         let accepted = tokio::select! {
             accepted = accept(&listening) => accepted,
             () = worker.drain_begun.notified() => break,
         };
         match accepted {
-            Ok((stream, address)) => admit(&worker, stream, Peer::new(address, &trusted_proxies)),
+            Ok((stream, address)) => admit(&worker, &terms, stream, address),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
@@ -44,7 +45,7 @@ pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, trusted_proxie
     }
     // Who was already queued in the kernel would be reset by closing the socket.
     while let Ok(Ok((stream, address))) = tokio::time::timeout(Duration::ZERO, accept(&listening)).await {
-        admit(&worker, stream, Peer::new(address, &trusted_proxies));
+        admit(&worker, &terms, stream, address);
     }
 }
 
@@ -61,14 +62,17 @@ async fn accept(listening: &Listening) -> io::Result<(Stream, Option<IpAddr>)> {
 
 /// Serves the connection in a task of its own; beyond the limit it is closed at once, which tells a load
 /// balancer in front more than a connection that hangs.
-fn admit(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
+fn admit(worker: &Rc<Worker>, terms: &Rc<Terms>, stream: Stream, address: Option<IpAddr>) {
     let Some(place) = Place::take(worker) else {
         worker.counters.connections_refused.increment(1);
         return;
     };
-    let worker = worker.clone();
+    let (worker, terms) = (worker.clone(), terms.clone());
     spawn_local(async move {
-        connection::serve(worker, stream, peer).await;
+        let accepted = clock::now();
+        if let Some(arrived) = arrive::arrive(&worker, &terms, stream, address, accepted).await {
+            connection::serve(worker, arrived, accepted).await;
+        }
         drop(place);
     });
 }

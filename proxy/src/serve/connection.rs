@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hyper::{
@@ -22,12 +22,13 @@ use serin_config::limits as bounds;
 use tokio::io::AsyncReadExt;
 
 use super::{
+    arrive::{Arrived, Speaks},
     request,
     stream::Stream,
+    timer::LazyTimer,
     watch::{Activity, Overdue, Watchdog, Watched},
-    worker::{Peer, Worker},
+    worker::Worker,
 };
-use crate::clock;
 
 /// The first bytes of HTTP/2 (RFC 9113, 3.4). No HTTP/1.1 request can begin with them.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -36,11 +37,20 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const QUIET_BEFORE_CLOSE: Duration = Duration::from_millis(500);
 
 /// Serves a client connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Peer) {
-    let accepted = clock::now();
-    let first = tokio::time::timeout(worker.limits.client_header_timeout, sniff(&mut stream, &worker)).await;
-    let Ok(Some(first)) = first else { return };
+pub(crate) async fn serve(worker: Rc<Worker>, arrived: Arrived, accepted: Instant) {
+    let Arrived { mut stream, peer, speaks, head_by, old_at } = arrived;
+    let first = match speaks {
+        Speaks::Http1 => Vec::new(),
+        Speaks::Http2 | Speaks::Either => {
+            let first = tokio::time::timeout_at(head_by.into(), sniff(&mut stream, &worker)).await;
+            let Ok(Some(first)) = first else { return };
+            first
+        }
+    };
     let is_h2 = first == PREFACE;
+    if speaks == Speaks::Http2 && !is_h2 {
+        return worker.counters.bad_request.increment(1);
+    }
     let activity = Rc::new(Activity::new(is_h2));
     let watchdog = Watchdog::new(activity.clone(), accepted);
     let io = TokioIo::new(Watched::new(stream, first, activity.clone()));
@@ -54,11 +64,20 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: Stream, peer: Peer) {
     };
     let ended = if is_h2 {
         let connection = http2_builder(&worker).serve_connection(io, service);
-        supervise(&worker, activity, watchdog, pin!(connection), http2::Connection::graceful_shutdown).await
+        supervise(
+            &worker,
+            activity,
+            (watchdog, old_at),
+            pin!(connection),
+            http2::Connection::graceful_shutdown,
+        )
+        .await
     } else {
         let mut connection = http1_builder().serve_connection(io, service);
         let shutdown = http1::Connection::graceful_shutdown;
-        let ended = supervise(&worker, activity.clone(), watchdog, Pin::new(&mut connection), shutdown).await;
+        let ended =
+            supervise(&worker, activity.clone(), (watchdog, old_at), Pin::new(&mut connection), shutdown)
+                .await;
         if let (None, Some(tunnel)) = (&ended, activity.take_tunnel()) {
             let parts = connection.into_parts();
             return tunnel.run(parts.io.into_inner(), parts.read_buf).await;
@@ -124,11 +143,11 @@ async fn sniff(stream: &mut Stream, worker: &Worker) -> Option<Vec<u8>> {
     Some(first)
 }
 
-/// Drives a connection, watches its client, and ends it when the worker drains.
+/// Drives a connection, watches its client, and ends it in peace when the worker drains or it is old.
 async fn supervise<C>(
     worker: &Worker,
     activity: Rc<Activity>,
-    mut watchdog: Watchdog,
+    (mut watchdog, old_at): (Watchdog, Option<Instant>),
     mut connection: Pin<&mut C>,
     graceful_shutdown: fn(Pin<&mut C>),
 ) -> Option<hyper::Error>
@@ -137,28 +156,30 @@ where
 {
     let mut drain_begun = pin!(worker.drain_begun.notified());
     let (mut registered, told, mut grace) = (false, Cell::new(false), Duration::ZERO);
+    let (mut old, mut age) = (false, LazyTimer::default());
     poll_fn(|cx: &mut Context<'_>| {
         if !registered {
             // One registration: this task stays the one to wake.
             registered = true;
             let _ = drain_begun.as_mut().poll(cx);
         }
+        old = old || old_at.is_some_and(|at| age.poll(at, cx).is_ready());
+        let leaving = worker.draining.get() || old;
         let busy = activity.in_flight.get() > 0;
-        if worker.draining.get() && busy && !told.replace(true) {
+        if leaving && busy && !told.replace(true) {
             graceful_shutdown(connection.as_mut());
         }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended.err());
         }
         let began = !busy && activity.in_flight.get() > 0;
-        if worker.draining.get() && began && !told.replace(true) {
+        if leaving && began && !told.replace(true) {
             graceful_shutdown(connection.as_mut());
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.err());
             }
         }
-        let keep_alive =
-            if worker.draining.get() { QUIET_BEFORE_CLOSE } else { worker.limits.client_keep_alive };
+        let keep_alive = if leaving { QUIET_BEFORE_CLOSE } else { worker.limits.client_keep_alive };
         loop {
             match watchdog.poll(&worker.limits, keep_alive, grace, cx) {
                 Poll::Ready(Overdue::Idle) if !told.replace(true) => {

@@ -8,7 +8,7 @@ use http::{
 };
 use http_body::Body;
 use serin_config::Outcome;
-use serin_split::{classify, forwarded, hop, trace};
+use serin_split::{classify, client_cert, forwarded, hop, trace};
 
 use super::{
     body::RequestBody,
@@ -28,7 +28,9 @@ pub(crate) fn prepare(
         head.headers.insert(HOST, authority);
     }
     join_cookies(&mut head.headers);
-    forwarded::write(&mut head.headers, peer.header.as_ref(), peer.trusted);
+    forwarded::write(&mut head.headers, peer.header.as_ref(), peer.trusted, peer.secure);
+    let proved = peer.identity.as_ref().and_then(|identity| identity.header.as_ref());
+    client_cert::write(&mut head.headers, proved);
     if hop::strip(&mut head.headers) {
         hop::take_trailers(&mut head.headers);
     }

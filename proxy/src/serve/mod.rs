@@ -1,11 +1,12 @@
 //! The hot path, and nothing else.
 //!
-//! [`accept`] takes a socket, [`connection`] speaks HTTP on it, [`request`] is the straight line that every
+//! [`accept`] takes a socket, [`arrive`] finds whose it is and secures it, [`connection`] speaks HTTP on it, [`request`] is the straight line that every
 //! request walks, [`forward`] makes [`attempt`]s at an endpoint of the version's [`backend`] over connections
 //! from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts it, exactly once. All of it
 //! runs on one [`worker`], whose state is never shared: `Rc` and `Cell` where other proxies have locks.
 
 pub(crate) mod accept;
+pub(crate) mod arrive;
 pub(crate) mod attempt;
 pub(crate) mod backend;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! A byte stream of either kind, TCP or Unix.
+//! A byte stream: a socket, TCP or Unix, or TLS on one.
 
 use std::{
     io::{self, IoSlice},
@@ -11,16 +11,19 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::TlsStream;
 
 /// Up to this many bytes, a head and its body are copied together and sent: that costs less than the kernel's
 /// way through a list of buffers.
 const GATHERED_MAX: usize = 4096;
 
-/// A connected socket.
+/// A connected stream.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Boxed, for its state is several hundred bytes that others need not carry.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Stream {
@@ -42,6 +45,7 @@ macro_rules! either {
         match $self.get_mut() {
             Stream::Tcp($stream) => $call,
             Stream::Unix($stream) => $call,
+            Stream::Tls($stream) => $call,
         }
     };
 }
@@ -63,7 +67,8 @@ impl AsyncWrite for Stream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        if total > GATHERED_MAX {
+        // TLS gathers by itself: all slices go into one record.
+        if total > GATHERED_MAX || matches!(*self, Self::Tls(_)) {
             return either!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices));
         }
         let mut gathered = [0; GATHERED_MAX];
@@ -79,9 +84,12 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets have no buffer of their own in user space.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            // Sockets have no buffer of their own in user space.
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

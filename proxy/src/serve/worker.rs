@@ -30,6 +30,7 @@ use crate::{
     observe::{Cell as WindowCell, Counters, Handover},
     plan::PlanReader,
     shared::Shared,
+    tls::Identity,
 };
 
 /// What identifies a tally, whatever plan is in force.
@@ -63,7 +64,8 @@ impl State {
         let pool = |address: &Address| {
             let (protocol, tls) = (version.protocol, version.tls.clone());
             let target = Target { address: address.clone(), protocol, tls };
-            let made = || Rc::new(Pool::new(target.clone(), bounds));
+            let connector = || self.shared.tls.connector(target.tls.as_ref()?, protocol);
+            let made = || Rc::new(Pool::new(target.clone(), connector(), bounds));
             self.pools.entry(target.clone()).or_insert_with(made).clone()
         };
         Backend {
@@ -236,12 +238,16 @@ pub(crate) struct Peer {
     pub(crate) header: Option<HeaderValue>,
     /// Whether its `x-forwarded-*` are believed.
     pub(crate) trusted: bool,
-    pub(crate) trusted_proxies: Rc<[IpNet]>,
+    pub(crate) trusted_proxies: Arc<[IpNet]>,
+    /// Whether the connection is secured by TLS.
+    pub(crate) secure: bool,
+    /// Who it has proved to be by a certificate.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Peer {
     /// The peer at `address`; none for a Unix socket, whose permissions are the file's.
-    pub(crate) fn new(address: Option<IpAddr>, trusted_proxies: &Rc<[IpNet]>) -> Self {
+    pub(crate) fn new(address: Option<IpAddr>, trusted_proxies: &Arc<[IpNet]>) -> Self {
         let canonical = address.map(|address| address.to_canonical());
         Self {
             address: canonical.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
@@ -249,6 +255,8 @@ impl Peer {
             trusted: canonical
                 .is_some_and(|address| trusted_proxies.iter().any(|net| net.contains(&address))),
             trusted_proxies: trusted_proxies.clone(),
+            secure: false,
+            identity: None,
         }
     }
 }

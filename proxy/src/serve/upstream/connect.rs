@@ -8,7 +8,7 @@ use std::{io, time::Instant};
 use serin_config::{Outcome, limits::H2_CONNECTIONS_PER_ENDPOINT_MAX, tls::HttpProtocol};
 
 use super::{Http1, Http2, Patience, Pool, Upstream};
-use crate::serve::stream::Stream;
+use crate::{serve::stream::Stream, tls::server::Alpn};
 
 impl Pool {
     /// A new connection, or room on a shared one, within the limits of `patience` from `now`.
@@ -55,15 +55,25 @@ impl Pool {
     async fn open(&self) -> Result<Upstream, (Outcome, io::Error)> {
         let refused = |error| (Outcome::ConnectFail, error);
         let stream = Stream::connect(self.address()).await.map_err(refused)?;
-        match self.target().protocol {
-            HttpProtocol::Http2 => {
-                let connection = Http2::begin(stream, false, self.room.clone()).await.map_err(refused)?;
-                self.shared.borrow_mut().push(connection.clone());
-                Ok(Upstream::Http2(connection.share()))
+        let (stream, alpn) = match self.connector() {
+            Some(tls) => {
+                let secured = tls.connect(stream, self.address()).await;
+                secured.map_err(|error| (Outcome::TlsFail, error))?
             }
-            HttpProtocol::Http1 | HttpProtocol::Auto => {
-                Http1::begin(stream).await.map(Upstream::Http1).map_err(refused)
-            }
+            None => (stream, Alpn::Unsaid),
+        };
+        let http2 = match self.target().protocol {
+            HttpProtocol::Http1 => false,
+            HttpProtocol::Http2 => true,
+            HttpProtocol::Auto => alpn == Alpn::Http2,
+        };
+        if http2 {
+            let secure = self.connector().is_some();
+            let connection = Http2::begin(stream, secure, self.room.clone()).await.map_err(refused)?;
+            self.shared.borrow_mut().push(connection.clone());
+            Ok(Upstream::Http2(connection.share()))
+        } else {
+            Http1::begin(stream).await.map(Upstream::Http1).map_err(refused)
         }
     }
 }

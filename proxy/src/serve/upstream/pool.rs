@@ -16,6 +16,7 @@ use serin_config::{
 use tokio::sync::Notify;
 
 use super::{Http1, Http2, Share, Upstream};
+use crate::tls::Connector;
 
 /// What connections lead to, and how it is spoken to: the identity of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,6 +37,8 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Pool {
     target: Target,
+    /// What makes the target's TLS, if it has any.
+    connector: Option<Connector>,
     bounds: Bounds,
     #[expect(clippy::vec_box, reason = "a connection is several hundred bytes, and moves with each request")]
     idle: RefCell<Vec<Box<Http1>>>,
@@ -48,9 +51,10 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// An empty pool.
-    pub(crate) fn new(target: Target, bounds: Bounds) -> Self {
+    pub(crate) fn new(target: Target, connector: Option<Connector>, bounds: Bounds) -> Self {
         Self {
             target,
+            connector,
             bounds,
             idle: RefCell::default(),
             shared: RefCell::default(),
@@ -67,6 +71,11 @@ impl Pool {
     /// What connections lead to.
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// What secures new connections.
+    pub(super) fn connector(&self) -> Option<&Connector> {
+        self.connector.as_ref()
     }
 
     /// A share of the shared connection that has the fewest, or the unused connection that was used last;
