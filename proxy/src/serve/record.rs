@@ -15,12 +15,17 @@ use serin_split::{Aside, tally::Timing};
 use super::lane::Lane;
 use crate::clock;
 
+/// From this part of its time on, a caller that gives up has run out of it.
+const DUE_FROM: f64 = 0.95;
+
 /// An attempt in flight.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     lane: Rc<Lane>,
     started: Instant,
     headers_at: Option<Instant>,
+    /// When the caller said that it would give up.
+    due: Option<Instant>,
     own: Duration,
     aside: Option<Aside>,
     finished: bool,
@@ -30,7 +35,7 @@ impl Exchange {
     /// Begins an attempt on a lane for a request whose head came at `started`.
     pub(crate) fn begin(lane: Rc<Lane>, started: Instant) -> Self {
         lane.backend.load.in_flight.set(lane.backend.load.in_flight.get() + 1);
-        Self { lane, started, headers_at: None, own: Duration::ZERO, aside: None, finished: false }
+        Self { lane, started, headers_at: None, due: None, own: Duration::ZERO, aside: None, finished: false }
     }
 
     pub(crate) fn lane(&self) -> &Rc<Lane> {
@@ -44,6 +49,12 @@ impl Exchange {
     /// Leaves the attempt out of the comparison of versions; the first reason stays.
     pub(crate) fn set_aside(&mut self, why: Aside) {
         self.aside.get_or_insert(why);
+    }
+
+    /// The caller waits for so long and no longer: if it gives up then, the endpoint was late.
+    pub(crate) fn due_within(&mut self, time: Duration) {
+        // Caller and proxy count the same time from different moments; the caller's comes first.
+        self.due = Some(self.started + time.mul_f64(DUE_FROM));
     }
 
     /// The response's head has come.
@@ -86,7 +97,9 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.finished {
-            self.count(Outcome::ClientCancel, clock::now());
+            let now = clock::now();
+            let due = self.due.is_some_and(|due| now >= due);
+            self.count(if due { Outcome::TotalTimeout } else { Outcome::ClientCancel }, now);
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Read head → one plan → match → pick → forward; the count is taken when the body ends.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::HOST, request};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::HOST, request};
 use hyper::body::Incoming;
 use serin_config::{Outcome, Sticky, Timeouts};
 use serin_split::{classify, forwarded, grpc, pick, vet};
@@ -62,7 +62,7 @@ pub(crate) async fn serve(
         Exchange::begin(lane, started).finish(Outcome::OverloadLocal, clock::now());
         return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
     }
-    let exchange = Exchange::begin(lane, started);
+    let mut exchange = Exchange::begin(lane, started);
     let body = RequestBody::new(incoming, activity.clone());
     let client_side = body.client_side();
     let mut request = head::prepare(head, routed.authority, body, &peer, &worker);
@@ -73,16 +73,18 @@ pub(crate) async fn serve(
         request.headers_mut().insert(VERSION, version.clone());
         request.headers_mut().insert(GENERATION, generation.clone());
     }
-    let timeouts =
-        if ending.grpc { within_grpc(service.timeouts, request.headers()) } else { service.timeouts };
+    let patience = if ending.grpc { grpc::timeout(request.headers()) } else { None };
+    let timeouts = within(service.timeouts, patience);
+    if let Some(patience) = patience {
+        exchange.due_within(patience);
+    }
     let response = forward::forward(exchange, request, &timeouts, client_side, wish, &activity).await;
     ending.answer(tag(response, tags))
 }
 
-/// The caller of gRPC says how long it waits; there is nobody left to answer after that.
-fn within_grpc(timeouts: Timeouts, headers: &HeaderMap) -> Timeouts {
-    let total = grpc::timeout(headers).into_iter().chain(timeouts.total).min();
-    Timeouts { total, ..timeouts }
+/// A caller that says how long it waits is not there any more after that.
+fn within(timeouts: Timeouts, patience: Option<Duration>) -> Timeouts {
+    Timeouts { total: patience.into_iter().chain(timeouts.total).min(), ..timeouts }
 }
 
 /// Where a request belongs.
