@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, Method, StatusCode, Uri, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    header::{EXPECT, HOST, TRANSFER_ENCODING},
 };
 use serin_config::limits::HEADER_FIELDS_MAX;
 
@@ -37,6 +37,13 @@ pub fn vet<'a>(
     if !is_at_most_chunked(headers) {
         let detail = "the only transfer coding that is understood is \"chunked\"";
         return Err(refusal(StatusCode::NOT_IMPLEMENTED, detail));
+    }
+    if headers.get(EXPECT).is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        return Err(refusal(
+            StatusCode::EXPECTATION_FAILED,
+            "the only expectation that is met is \"100-continue\"",
+        ));
     }
     let path = uri.path();
     let of_server = path == "*" && *method == Method::OPTIONS;
@@ -176,6 +183,16 @@ mod tests {
         assert_eq!(with("Chunked"), Ok("a".into()));
         assert_eq!(with("gzip, chunked"), Err(501));
         assert_eq!(with("identity"), Err(501));
+    }
+
+    #[test]
+    fn only_the_expectation_that_can_be_met_is_taken() {
+        let with = |expected: &str| {
+            judge(&Method::POST, "/", Version::HTTP_11, &[("host", "a"), ("expect", expected)])
+        };
+        assert_eq!(with("100-Continue"), Ok("a".into()));
+        assert_eq!(with("200-ok"), Err(417));
+        assert_eq!(with(""), Err(417));
     }
 
     #[test]

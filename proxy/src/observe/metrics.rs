@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use metrics::{Counter, counter, describe_counter};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serin_split::abuse::Abuse;
 
 /// Attempts by outcome.
 pub(crate) const REQUESTS: &str = "serin_requests_total";
@@ -45,6 +46,7 @@ const TLS_HANDSHAKE_FAILURES: &str = "serin_tls_handshake_failures_total";
 const PROXY_PROTOCOL_REFUSED: &str = "serin_proxy_protocol_refused_total";
 const REFUSED: &str = "serin_requests_refused_total";
 const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
+const CLIENT_ABUSE: &str = "serin_client_abuse_total";
 const WINDOWS_DROPPED: &str = "serin_windows_dropped_total";
 
 /// Handles of the rare counters.
@@ -54,6 +56,8 @@ pub(crate) struct Counters {
     pub(crate) no_route: Counter,
     pub(crate) connections_refused: Counter,
     pub(crate) windows_dropped: Counter,
+    /// One for each kind, at its number.
+    client_abuse: [Counter; Abuse::ALL.len()],
 }
 
 impl Counters {
@@ -64,12 +68,26 @@ impl Counters {
             CONNECTIONS_REFUSED,
             "Client connections closed at once because there were too many."
         );
+        describe_counter!(
+            CLIENT_ABUSE,
+            "Client connections closed, and streams given up, that were slow or flooded, by kind."
+        );
         describe_counter!(WINDOWS_DROPPED, "Windows that the control plane did not take in time.");
         Self {
             bad_request: counter!(REFUSED, "reason" => "bad_request"),
             no_route: counter!(REFUSED, "reason" => "no_route"),
             connections_refused: counter!(CONNECTIONS_REFUSED),
             windows_dropped: counter!(WINDOWS_DROPPED),
+            client_abuse: Abuse::ALL.map(|abuse| counter!(CLIENT_ABUSE, "kind" => abuse.label())),
+        }
+    }
+}
+
+impl Counters {
+    /// Clients were cut off in this way.
+    pub(crate) fn abused(&self, abuse: Abuse, times: u64) {
+        if let Some(counter) = self.client_abuse.get(abuse as usize) {
+            counter.increment(times);
         }
     }
 }

@@ -70,7 +70,9 @@ fn admit(worker: &Rc<Worker>, terms: &Rc<Terms>, stream: Stream, address: Option
     let (worker, terms) = (worker.clone(), terms.clone());
     spawn_local(async move {
         let accepted = clock::now();
-        if let Some(arrived) = arrive::arrive(&worker, &terms, stream, address, accepted).await {
+        // In a box: a handshake's state is large, and the task lives as long as the connection.
+        let arriving = Box::pin(arrive::arrive(&worker, &terms, stream, address, accepted));
+        if let Some(arrived) = arriving.await {
             connection::serve(worker, arrived, accepted).await;
         }
         drop(place);

@@ -16,6 +16,7 @@ use serin_split::classify;
 
 use super::{
     record::Exchange,
+    streams::Note,
     upstream::{Pool, Upstream},
     watch::Activity,
 };
@@ -37,12 +38,15 @@ pub(crate) struct ClientSide {
     /// When the endpoint was handed the last piece.
     moved_at: Cell<Option<Instant>>,
     activity: Rc<Activity>,
+    /// The stream of HTTP/2 that it comes over.
+    note: Option<Rc<Note>>,
 }
 
 impl ClientSide {
     fn new(activity: Rc<Activity>) -> Self {
         let (failed, answered, awaited) = (Cell::default(), Cell::default(), Cell::default());
-        Self { failed, answered, awaited, moved_at: Cell::default(), activity }
+        let note = activity.streams.current();
+        Self { failed, answered, awaited, moved_at: Cell::default(), activity, note }
     }
 
     /// Whether the body broke off on the client's side.
@@ -65,6 +69,9 @@ impl ClientSide {
     fn set_awaited(&self, awaited: bool) {
         if self.awaited.replace(awaited) != awaited {
             self.activity.await_body(awaited);
+            if let Some(note) = &self.note {
+                note.owe(awaited);
+            }
         }
     }
 
@@ -131,6 +138,8 @@ impl Body for RequestBody {
 pub(crate) struct ResponseBody {
     kind: Kind,
     activity: Option<Rc<Activity>>,
+    /// The stream of HTTP/2 that it goes over.
+    note: Option<Rc<Note>>,
     /// A piece was handed out, and the next was not asked for: the client has to make room first.
     unread: bool,
 }
@@ -267,7 +276,7 @@ impl Streaming {
 impl ResponseBody {
     /// A short text by Serin itself.
     pub(crate) fn local(text: String) -> Self {
-        Self { kind: Kind::Local(Some(text.into())), activity: None, unread: false }
+        Self { kind: Kind::Local(Some(text.into())), activity: None, note: None, unread: false }
     }
 
     /// The text, if it is one by Serin itself.
@@ -280,16 +289,17 @@ impl ResponseBody {
 
     /// No body.
     pub(crate) fn none() -> Self {
-        Self { kind: Kind::Local(None), activity: None, unread: false }
+        Self { kind: Kind::Local(None), activity: None, note: None, unread: false }
     }
 
     /// An endpoint's body.
     pub(crate) fn streaming(body: Streaming) -> Self {
-        Self { kind: Kind::Streaming(Box::new(body)), activity: None, unread: false }
+        Self { kind: Kind::Streaming(Box::new(body)), activity: None, note: None, unread: false }
     }
 
     /// Notes the end of the response in the client's activity.
     pub(crate) fn noting(mut self, activity: Rc<Activity>) -> Self {
+        self.note = activity.streams.current();
         self.activity = Some(activity);
         self
     }
@@ -298,6 +308,9 @@ impl ResponseBody {
         if let (true, Some(activity)) = (self.unread != unread, &self.activity) {
             self.unread = unread;
             activity.await_reader(unread);
+            if let Some(note) = &self.note {
+                note.owe(unread);
+            }
         }
     }
 }

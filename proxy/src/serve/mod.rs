@@ -1,6 +1,7 @@
 //! The hot path, and nothing else.
 //!
-//! [`accept`] takes a socket, [`arrive`] finds whose it is and secures it, [`connection`] speaks HTTP on it, [`request`] is the straight line that every
+//! [`accept`] takes a socket, [`arrive`] finds whose it is and secures it, [`connection`] holds it and [`session`]
+//! speaks HTTP on it, [`request`] is the straight line that every
 //! request walks, [`forward`] makes [`attempt`]s at an endpoint of the version's [`backend`] over connections
 //! from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts it, exactly once. All of it
 //! runs on one [`worker`], whose state is never shared: `Rc` and `Cell` where other proxies have locks.
@@ -18,9 +19,12 @@ pub(crate) mod lane;
 pub(crate) mod listen;
 pub(crate) mod record;
 pub(crate) mod request;
+pub(crate) mod session;
 pub(crate) mod stream;
+pub(crate) mod streams;
 pub(crate) mod timer;
 pub(crate) mod tunnel;
 pub(crate) mod upstream;
 pub(crate) mod watch;
+pub(crate) mod watched;
 pub(crate) mod worker;

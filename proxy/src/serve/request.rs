@@ -87,6 +87,16 @@ fn within(timeouts: Timeouts, patience: Option<Duration>) -> Timeouts {
     Timeouts { total: patience.into_iter().chain(timeouts.total).min(), ..timeouts }
 }
 
+/// Answers what was no request.
+pub(crate) fn refused(
+    worker: &Worker,
+    activity: Rc<Activity>,
+    refusal: vet::Refusal,
+) -> Response<ResponseBody> {
+    activity.begin();
+    refuse(worker, refusal).map(|body| body.noting(activity))
+}
+
 /// Where a request belongs.
 struct Routed {
     route: usize,
@@ -150,7 +160,7 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(activity) = self.activity.take() {
-            activity.end();
+            activity.give_up();
         }
     }
 }

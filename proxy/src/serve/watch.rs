@@ -3,22 +3,23 @@
 //! The socket and the bodies note their progress in a few cells ([`Activity`]). Each time the connection's
 //! task has nothing more to do, [`Watchdog`] looks at what it waits for and for how long: an idle
 //! connection, a head that drips, a body that stalls, a client that does not read. One lazy timer covers
-//! them all.
+//! them all; a second one looks at the streams of HTTP/2 one by one.
 
 use std::{
     cell::{Cell, RefCell},
-    io::{self, IoSlice},
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use serin_config::limits::Limits;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use serin_config::limits::{Limits, PARK_AFTER};
+use serin_split::{abuse::Abuse, vet::Refusal};
 
-use super::{stream::Stream, timer::LazyTimer, tunnel::Tunnel};
+use super::{streams::Streams, timer::LazyTimer, tunnel::Tunnel};
 use crate::clock;
+
+/// Looks at the streams in the time that one may stall.
+const LOOKS: u32 = 4;
 
 /// Notes of what happens on one client connection.
 #[derive(Debug)]
@@ -29,16 +30,26 @@ pub(crate) struct Activity {
     pub(crate) in_flight: Cell<usize>,
     /// Requests that have begun, ever.
     pub(crate) requests: Cell<u64>,
+    /// Requests that the client gave up before their answer, ever.
+    pub(crate) given_up: Cell<u64>,
+    /// The socket takes no more bytes for now.
+    pub(crate) write_blocked: Cell<bool>,
+    /// Bytes that were written, ever.
+    pub(crate) written: Cell<u64>,
+    /// In what way the client went too far.
+    pub(crate) abuse: Cell<Option<Abuse>>,
+    /// The streams of HTTP/2.
+    pub(crate) streams: Streams,
+    /// HTTP/1: a body was malformed, and nothing behind it can be read.
+    pub(crate) broken: Cell<bool>,
     /// Bytes came that belong to no request yet.
     head_begun: Cell<bool>,
-    /// The socket takes no more bytes for now.
-    write_blocked: Cell<bool>,
+    /// What is no request, behind so many that are.
+    refused: Cell<Option<(u64, Refusal)>>,
     /// Request bodies that are wanted, and of which the client has sent no more.
     bodies_awaited: Cell<usize>,
     /// Response bodies whose last piece the client has made no room for.
     bodies_unread: Cell<usize>,
-    /// Bytes that were written, ever.
-    written: Cell<u64>,
     /// Pieces of bodies that moved in either direction, ever.
     pieces: Cell<u64>,
     /// A tunnel that was granted, for the connection's task to take once its last head is out.
@@ -46,17 +57,38 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    /// Nothing has happened yet. `multiplexed` is HTTP/2.
-    pub(crate) fn new(multiplexed: bool) -> Self {
+    /// Nothing has happened yet on a connection of HTTP/1.
+    pub(crate) fn http1() -> Self {
+        Self::new(false)
+    }
+
+    /// A connection of HTTP/1 goes on that was served before.
+    pub(crate) fn resumed() -> Self {
+        let activity = Self::new(false);
+        activity.requests.set(1);
+        activity
+    }
+
+    /// Nothing has happened yet on a connection of HTTP/2.
+    pub(crate) fn http2() -> Self {
+        Self::new(true)
+    }
+
+    fn new(multiplexed: bool) -> Self {
         Self {
             multiplexed,
             in_flight: Cell::default(),
             requests: Cell::default(),
-            head_begun: Cell::default(),
+            given_up: Cell::default(),
             write_blocked: Cell::default(),
+            written: Cell::default(),
+            abuse: Cell::default(),
+            streams: Streams::default(),
+            broken: Cell::default(),
+            head_begun: Cell::default(),
+            refused: Cell::default(),
             bodies_awaited: Cell::default(),
             bodies_unread: Cell::default(),
-            written: Cell::default(),
             pieces: Cell::default(),
             tunnel: RefCell::default(),
         }
@@ -69,9 +101,15 @@ impl Activity {
         self.head_begun.set(false);
     }
 
-    /// A response has ended, or was given up.
+    /// A response has ended.
     pub(crate) fn end(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
+    }
+
+    /// The client gave a request up before its answer.
+    pub(crate) fn give_up(&self) {
+        self.given_up.set(self.given_up.get() + 1);
+        self.end();
     }
 
     /// The connection shall become this tunnel.
@@ -82,6 +120,29 @@ impl Activity {
     /// The tunnel that the connection shall become, if one was granted.
     pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
         self.tunnel.borrow_mut().take()
+    }
+
+    /// Bytes came over HTTP/1.
+    pub(crate) fn came(&self) {
+        if self.in_flight.get() == 0 {
+            self.head_begun.set(true);
+        }
+    }
+
+    /// What comes behind so many requests is none.
+    pub(crate) fn refuse(&self, requests: u64, refusal: Refusal) {
+        self.refused.set(Some((requests, refusal)));
+    }
+
+    /// Whether the client is looked at no more.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.get().is_some()
+    }
+
+    /// Why the request that now begins is none, and only stands for what the client sent.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        let (behind, refusal) = self.refused.get()?;
+        (behind == self.requests.get()).then_some(refusal)
     }
 
     /// The wait for a piece of one more request body begins, or is over.
@@ -100,12 +161,15 @@ impl Activity {
         self.pieces.set(self.pieces.get().wrapping_add(1));
     }
 
+    fn client_owes(&self) -> bool {
+        self.bodies_awaited.get() + self.bodies_unread.get() > 0
+    }
+
     fn waits_for(&self) -> Waits {
-        let client_owes = self.bodies_awaited.get() + self.bodies_unread.get() > 0;
         match (self.write_blocked.get(), self.in_flight.get(), self.head_begun.get()) {
             (true, _, _) => Waits::Reader(self.written.get()),
             // Bytes alone are no progress here: HTTP/2 has pings.
-            (_, 1.., _) if client_owes => Waits::Body(self.pieces.get()),
+            (_, 1.., _) if self.client_owes() => Waits::Body(self.pieces.get()),
             (_, 1.., _) => Waits::Endpoint,
             // A head that drips makes progress; its time runs all the same.
             (_, 0, true) => Waits::Head(self.requests.get()),
@@ -131,10 +195,14 @@ enum Waits {
 /// The client let a deadline pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overdue {
+    /// No request came for a moment: what the connection holds may be given back.
+    Quiet,
     /// No request came; closing is friendly.
     Idle,
     /// A head or body did not come, or the response was not read.
-    Stalled,
+    Stalled(Abuse),
+    /// So many streams stalled, and were given up; the connection goes on.
+    Streams(u64),
 }
 
 /// Watches one client connection.
@@ -144,21 +212,31 @@ pub(crate) struct Watchdog {
     waiting: Waits,
     since: Instant,
     timer: LazyTimer,
+    next_look: Option<Instant>,
+    look_timer: LazyTimer,
 }
 
 impl Watchdog {
-    /// A watch over a connection that was accepted at `since`.
+    /// A watch over a connection that has waited for the client since `since`.
     pub(crate) fn new(activity: Rc<Activity>, since: Instant) -> Self {
-        Self { activity, waiting: Waits::Request(0), since, timer: LazyTimer::default() }
+        let waiting = Waits::Request(activity.requests.get());
+        let (timer, look_timer) = (LazyTimer::default(), LazyTimer::default());
+        Self { activity, waiting, since, timer, next_look: None, look_timer }
+    }
+
+    /// Since when the connection has waited for what it waits for.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     /// To be polled whenever the connection waits; ready when the client has let a deadline pass. An idle
-    /// client gets `grace` on top.
+    /// client gets `grace` on top. `parks` if what a quiet connection holds can be given back.
     pub(crate) fn poll(
         &mut self,
         limits: &Limits,
         keep_alive: Duration,
         grace: Duration,
+        parks: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Overdue> {
         let waiting = self.activity.waits_for();
@@ -167,89 +245,34 @@ impl Watchdog {
         }
         let (limit, overdue) = match waiting {
             Waits::Request(0) => (limits.client_header_timeout + grace, Overdue::Idle),
+            Waits::Request(_) if parks && PARK_AFTER < keep_alive => (PARK_AFTER, Overdue::Quiet),
             Waits::Request(_) => (keep_alive + grace, Overdue::Idle),
-            Waits::Head(_) => (limits.client_header_timeout, Overdue::Stalled),
-            Waits::Body(_) | Waits::Reader(_) => (limits.client_stall_timeout, Overdue::Stalled),
+            Waits::Head(_) => (limits.client_header_timeout, Overdue::Stalled(Abuse::SlowHead)),
+            Waits::Body(_) => (limits.client_stall_timeout, Overdue::Stalled(Abuse::SlowBody)),
+            Waits::Reader(_) => (limits.client_stall_timeout, Overdue::Stalled(Abuse::SlowReader)),
             Waits::Endpoint => return Poll::Pending,
         };
-        self.timer.poll(self.since + limit, cx).map(|()| overdue)
-    }
-}
-
-/// A client's socket that notes its progress. Bytes that were read to tell the protocol come first.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    stream: Stream,
-    first: Option<Vec<u8>>,
-    activity: Rc<Activity>,
-}
-
-impl Watched {
-    pub(crate) fn new(stream: Stream, first: Vec<u8>, activity: Rc<Activity>) -> Self {
-        Self { stream, first: Some(first).filter(|bytes| !bytes.is_empty()), activity }
+        let timed = self.timer.poll(self.since + limit, cx).map(|()| overdue);
+        if timed.is_ready() { timed } else { self.look_at_streams(limits.client_stall_timeout, cx) }
     }
 
-    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &result {
-            Poll::Ready(Ok(bytes)) => {
-                self.activity.write_blocked.set(false);
-                self.activity.written.set(self.activity.written.get().wrapping_add(*bytes as u64));
-            }
-            Poll::Ready(Err(_)) => self.activity.write_blocked.set(false),
-            Poll::Pending => self.activity.write_blocked.set(true),
+    fn look_at_streams(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<Overdue> {
+        if !self.activity.multiplexed || !self.activity.client_owes() {
+            self.next_look = None;
+            return Poll::Pending;
         }
-        result
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = into.filled().len();
-        let polled = match this.first.take() {
-            Some(mut bytes) => {
-                let fits = bytes.len().min(into.remaining());
-                into.put_slice(&bytes[..fits]);
-                bytes.drain(..fits);
-                this.first = Some(bytes).filter(|rest| !rest.is_empty());
-                Poll::Ready(Ok(()))
+        loop {
+            let next = *self.next_look.get_or_insert_with(clock::now);
+            if self.look_timer.poll(next, cx).is_pending() {
+                return Poll::Pending;
             }
-            None => Pin::new(&mut this.stream).poll_read(cx, into),
-        };
-        let between_requests = !this.activity.multiplexed && this.activity.in_flight.get() == 0;
-        if between_requests && into.filled().len() > before {
-            this.activity.head_begun.set(true);
+            let now = clock::now();
+            self.next_look = Some(now + limit / LOOKS);
+            let blocked = self.activity.write_blocked.get();
+            let given_up = self.activity.streams.give_up_overdue(now, limit, blocked);
+            if given_up > 0 {
+                return Poll::Ready(Overdue::Streams(given_up));
+            }
         }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.wrote(polled)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.wrote(polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::HeaderValue;
@@ -109,6 +109,8 @@ pub(crate) struct Worker {
     /// Client connections of this worker, for the drain to wait on.
     pub(crate) open: Cell<usize>,
     pub(crate) closed: Notify,
+    /// When a client was last complained about in the log.
+    complained: Cell<Option<Instant>>,
     plans: RefCell<PlanReader>,
     compiled: RefCell<Rc<Compiled>>,
     state: RefCell<State>,
@@ -143,6 +145,7 @@ impl Worker {
             drain_begun: Notify::new(),
             open: Cell::new(0),
             closed: Notify::new(),
+            complained: Cell::new(None),
             plans: RefCell::new(plans),
             compiled: RefCell::new(compiled),
             state: RefCell::new(state),
@@ -176,6 +179,16 @@ impl Worker {
     /// True with the given chance in parts per million.
     pub(crate) fn chance(&self, ppm: u32) -> bool {
         self.random.borrow_mut().random_range(0..serin_config::percent::WHOLE_PPM) < ppm
+    }
+
+    /// Whether a line about a client may be logged: at most one a second, so that no flood fills the disk.
+    pub(crate) fn may_complain(&self) -> bool {
+        let now = clock::now();
+        let may = self.complained.get().is_none_or(|last| now.duration_since(last) >= Self::PERIOD);
+        if may {
+            self.complained.set(Some(now));
+        }
+        may
     }
 
     /// Tells every connection to end after its present request.

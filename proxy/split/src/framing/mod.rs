@@ -150,6 +150,11 @@ impl Framer {
         matches!(self.state, State::Upgrade)
     }
 
+    /// Whether the body is malformed behind what has passed.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.state, State::Broken)
+    }
+
     /// The request for another protocol was answered within HTTP: requests go on. What the client sent
     /// before it could know that must not be offered here (RFC 9931).
     pub fn stay(&mut self) {

@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use super::{Patience, SendError, translate};
 use crate::{
     clock,
-    serve::{body::RequestBody, connection::Local, stream::Stream, timer::LazyTimer},
+    serve::{body::RequestBody, stream::Stream, streams::Local, timer::LazyTimer},
 };
 
 /// An open connection; the pool and every share hold it.
