@@ -128,6 +128,11 @@ impl Endpoint {
         self.seen.requests.lock().unwrap().len()
     }
 
+    /// All whole requests, in the order in which they arrived.
+    pub(crate) fn all(&self) -> Vec<(Head, Vec<u8>)> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+
     /// The last whole request.
     pub(crate) fn last(&self) -> (Head, Vec<u8>) {
         self.seen.requests.lock().unwrap().last().cloned().expect("a request arrived")
