@@ -60,7 +60,9 @@ fn idle_and_dripping_clients_cost_little_and_nobody_else_notices() {
     let busy = measure(&serin);
     stop.store(true, Ordering::Relaxed);
     let cut = dripping.join().unwrap();
-    println!("p99 of {PER_SECOND}/s: alone {quiet:?}, beside the idle and dripping ones {busy:?}; {cut} drips cut off");
+    println!(
+        "p99 of {PER_SECOND}/s: alone {quiet:?}, beside the idle and dripping ones {busy:?}; {cut} drips cut off"
+    );
 
     assert!(each <= BYTES_EACH_MAX, "an idle connection holds {each} bytes");
     assert!(busy <= quiet * 2 + Duration::from_millis(1), "p99 went from {quiet:?} to {busy:?}");
@@ -129,7 +131,7 @@ fn measure(serin: &Serin) -> Duration {
 /// Returns how many were.
 fn drip(address: SocketAddr, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     let stop = Arc::clone(stop);
-    let start = || {
+    let start = move || {
         let stream = connect(address);
         stream.set_nonblocking(true).unwrap();
         // The first byte at once: who sends nothing is idle, not slow.

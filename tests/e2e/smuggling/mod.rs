@@ -40,10 +40,8 @@ struct Told {
 #[test]
 fn nothing_is_smuggled_and_every_refusal_says_why() {
     let _machine = beside();
-    let failures: Vec<String> = in_parallel(CASES.len(), 8, |n| judge(&CASES[n]))
-        .into_iter()
-        .filter_map(Result::err)
-        .collect();
+    let failures: Vec<String> =
+        in_parallel(CASES.len(), 8, |n| judge(&CASES[n])).into_iter().filter_map(Result::err).collect();
     assert!(CASES.len() >= 100, "{} cases", CASES.len());
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), CASES.len(), failures.join("\n"));
 }
@@ -77,7 +75,8 @@ fn judge(case: &Case) -> Result<(), String> {
             .into_iter()
             .filter(|(head, _)| head.word() != "/probe")
             .collect();
-        check(case, &told, &reached).map_err(|wrong| format!("{}: {wrong}; {told:?}, reached: {reached:?}", case.name))
+        check(case, &told, &reached)
+            .map_err(|wrong| format!("{}: {wrong}; {told:?}, reached: {reached:?}", case.name))
     })
 }
 
@@ -108,7 +107,8 @@ fn check(case: &Case, told: &Told, reached: &[(Head, Vec<u8>)]) -> Result<(), St
     if !told.closed {
         return Err("the connection stayed open".into());
     }
-    let own: &[u16] = if told.probe_answered { &told.statuses[..told.statuses.len() - 1] } else { &told.statuses };
+    let own: &[u16] =
+        if told.probe_answered { &told.statuses[..told.statuses.len() - 1] } else { &told.statuses };
     let wanted: &[u16] = case.status.map_or(&[], |_| case.status.as_slice());
     if own != wanted {
         return Err(format!("statuses {own:?} instead of {wanted:?}"));
@@ -128,7 +128,10 @@ fn check(case: &Case, told: &Told, reached: &[(Head, Vec<u8>)]) -> Result<(), St
     match (case.reaches, reached) {
         (Reaches::Nothing, []) => Ok(()),
         (Reaches::Request(line, body), [(head, read)]) => {
-            let hidden = head.fields.iter().any(|(name, value)| name.contains("smuggled") || value.contains("smuggled"));
+            let hidden = head
+                .fields
+                .iter()
+                .any(|(name, value)| name.contains("smuggled") || value.contains("smuggled"));
             if head.line != line || read != body.as_bytes() {
                 Err(format!("another request reached the endpoint than {line:?} {body:?}"))
             } else if hidden || head.all("host").len() != 1 {
