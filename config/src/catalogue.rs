@@ -61,19 +61,23 @@ impl Catalogue {
             return Err(CatalogueError::ServiceTwice(pair[0].name.clone()));
         }
         services.iter().try_for_each(check_service)?;
-        routes.sort_by_key(Route::priority);
+        // The sort is stable: what is alike stays in the order of the file.
+        routes.sort_by_key(Route::rank);
         let (mut names, mut matches) = (HashSet::new(), HashMap::new());
         for route in &routes {
             if !names.insert(&route.name) {
                 return Err(CatalogueError::RouteTwice(route.name.clone()));
             }
-            if let Some(other) = matches.insert((&route.host, &route.path_prefix), &route.name) {
+            if let Some(other) = matches.insert((&route.host, &route.path, &route.conditions), &route.name) {
                 return Err(CatalogueError::SameMatch(other.clone(), route.name.clone()));
             }
-            if services.binary_search_by(|service| service.name.cmp(&route.service)).is_err() {
+            let missing = |named: &&ServiceName| {
+                services.binary_search_by(|service| service.name.as_str().cmp(named.as_str())).is_err()
+            };
+            if let Some(service) = route.service().filter(missing) {
                 return Err(CatalogueError::NoService {
                     route: route.name.clone(),
-                    service: route.service.clone(),
+                    service: service.clone(),
                 });
             }
         }
@@ -110,8 +114,11 @@ fn check_service(service: &Service) -> Result<(), CatalogueError> {
     if !distinct || names.is_empty() {
         return Err(CatalogueError::Versions(service.name.clone()));
     }
+    let pinned = service.overrides.iter().filter_map(|pin| pin.version.as_ref());
+    let mirrored = service.mirror.iter().map(|mirror| &mirror.version);
     let named =
         service.split.iter().map(|(version, _)| version).chain([&service.stable]).chain(&service.canary);
+    let named = named.chain(pinned).chain(mirrored);
     for version in named {
         if !names.contains(version) {
             return Err(CatalogueError::NoVersion {

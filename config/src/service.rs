@@ -10,6 +10,7 @@ use crate::{
     name::{ServiceName, VersionName},
     policy::RolloutPolicy,
     resilience::Resilience,
+    steer::{Mirror, Override},
     tls::{EndpointTls, HttpProtocol},
     weight::{Split, Weight},
 };
@@ -75,6 +76,49 @@ impl Default for Timeouts {
     }
 }
 
+/// Timeouts that are given; the others stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct TimeoutChanges {
+    /// Another limit for the connection to be accepted.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::duration::serialize_any")]
+    pub connect: Option<Duration>,
+    /// Another limit, or none, for the response's headers.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_change")]
+    pub header: Option<Option<Duration>>,
+    /// Another limit, or none, between two pieces of a body.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_change")]
+    pub idle: Option<Option<Duration>>,
+    /// Another limit, or none, for the whole exchange.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_change")]
+    pub total: Option<Option<Duration>>,
+    /// Another limit, or none, for a tunnel in which nothing moves.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_change")]
+    pub tunnel: Option<Option<Duration>>,
+}
+
+#[expect(clippy::ref_option, clippy::option_option, reason = "serde hands the field over as it is")]
+fn serialize_change<S: serde::Serializer>(time: &Option<Option<Duration>>, to: S) -> Result<S::Ok, S::Error> {
+    crate::duration::serialize_any(&time.flatten(), to)
+}
+
+impl TimeoutChanges {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `before`, with what is given here.
+    pub fn applied_to(&self, before: &Timeouts) -> Timeouts {
+        Timeouts {
+            connect: self.connect.unwrap_or(before.connect),
+            header: self.header.unwrap_or(before.header),
+            idle: self.idle.unwrap_or(before.idle),
+            total: self.total.unwrap_or(before.total),
+            tunnel: self.tunnel.unwrap_or(before.tunnel),
+        }
+    }
+}
+
 /// One release of a service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Version {
@@ -134,6 +178,12 @@ pub struct Service {
     pub rollout: RolloutPolicy,
     /// What is done when a version fails, hangs or has too much to do.
     pub resilience: Resilience,
+    /// Requests that name their version; the first that fits counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
+    /// Who gets copies of requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
 }
 
 impl Service {
@@ -151,6 +201,8 @@ impl Service {
             upgrades: vec![UPGRADE_DEFAULT.into()],
             rollout: RolloutPolicy::default(),
             resilience: Resilience::default(),
+            overrides: Vec::new(),
+            mirror: None,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
     listener::Listener,
     policy::{Guards, OnTimeout, RolloutPolicy, Step},
-    route::Route,
+    route::{Action, Route},
     service::{Service, Timeouts, Version},
     settings::Config,
     telemetry::{AccessLog, LogTarget, Otlp, Telemetry},
@@ -36,12 +36,11 @@ fn write(config: &Config, to: &mut String) -> fmt::Result {
         write_terms(listener, to)?;
     }
     writeln!(to, "routes, in the order in which they are tried")?;
-    for Route { name, host, path_prefix, service } in config.catalogue.routes() {
-        let host = host.as_deref().unwrap_or("*");
-        writeln!(to, "  {name:<20} {host}{path_prefix} → {service}")?;
+    for route in config.catalogue.routes() {
+        write_route(route, to)?;
     }
     for service in config.catalogue.services() {
-        let routed = config.catalogue.routes().iter().any(|route| route.service == service.name);
+        let routed = config.catalogue.routes().iter().any(|route| route.service() == Some(&service.name));
         write_service(service, routed, to)?;
     }
     write_operation(config, to)
@@ -76,6 +75,23 @@ fn write_terms(listener: &Listener, to: &mut String) -> fmt::Result {
     Ok(())
 }
 
+fn write_route(route: &Route, to: &mut String) -> fmt::Result {
+    let Route { name, host, path, conditions, action, .. } = route;
+    write!(to, "  {name:<20} {host}{path}{conditions} → ")?;
+    match action {
+        Action::Service(service) => write!(to, "{service}")?,
+        Action::Respond(respond) => write!(to, "answer {}", respond.status)?,
+        Action::Redirect(redirect) => write!(to, "redirect {}", redirect.status)?,
+    }
+    if route.priority > 0 {
+        write!(to, ", priority {}", route.priority)?;
+    }
+    if let Some(limit) = &route.rate_limit {
+        write!(to, ", at most {limit}")?;
+    }
+    writeln!(to)
+}
+
 fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Result {
     let unreached = if routed { "" } else { "  (no route leads here)" };
     writeln!(to, "service {}{unreached}", service.name)?;
@@ -93,6 +109,12 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
     writeln!(to, "  timeouts  {}", timeouts(&service.timeouts))?;
     resilience::write(service, to)?;
     write_endpoints(service, to)?;
+    for pin in &service.overrides {
+        writeln!(to, "  override  {pin}")?;
+    }
+    if let Some(mirror) = &service.mirror {
+        writeln!(to, "  mirror    {mirror}")?;
+    }
     if service.canary.is_some() {
         write_rollout(&service.rollout, to)?;
     }

@@ -241,8 +241,8 @@ fn default_names_leave_given_names_alone() {
     let names: Vec<_> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
     assert_eq!(names, ["web", "listener-3", "listener-2"]);
     let routes: Vec<_> =
-        config.catalogue.routes().iter().map(|r| (r.name.as_str(), r.path_prefix.as_str())).collect();
-    assert_eq!(routes, [("route-2", "/a"), ("shop", "/")]);
+        config.catalogue.routes().iter().map(|r| (r.name.as_str(), r.path.to_string())).collect();
+    assert_eq!(routes, [("route-2", "/a".into()), ("shop", "/".into())]);
 }
 
 #[test]
@@ -285,10 +285,12 @@ fn routes_differ_in_name_and_match() {
 }
 
 #[test]
-fn a_host_is_one_exact_name() {
+fn a_host_is_a_name_or_all_names_below_one() {
     for (host, part) in [
         ("shop.example.com:80", "has a port"),
-        ("\"*.example.com\"", "has a wildcard"),
+        ("\"a.*.example.com\"", "has a wildcard that is not its first label"),
+        ("\"*.*.example.com\"", "has a wildcard that is not its first label"),
+        ("\"*.\"", "leave \"host\" out"),
         ("https://shop", "is a URL"),
         ("müller.example", "beyond ASCII"),
         ("a..b", "is not a host"),
@@ -305,9 +307,10 @@ fn a_host_is_one_exact_name() {
         ("a.example.", "a.example"),
         ("\"[::1]\"", "[::1]"),
         ("10.0.0.1", "10.0.0.1"),
+        ("\"*.Example.com\"", "*.example.com"),
     ] {
         let config = read(&with("service: shop", &format!("service: shop, host: {host}"))).unwrap();
-        assert_eq!(config.catalogue.routes()[0].host.as_deref(), Some(read_as));
+        assert_eq!(config.catalogue.routes()[0].host.to_string(), read_as);
     }
 }
 
@@ -330,7 +333,7 @@ fn a_path_prefix_is_a_path_in_normal_form() {
         );
     }
     let config = read(&with("service: shop", "service: shop, path_prefix: /a%2Fb/")).unwrap();
-    assert_eq!(config.catalogue.routes()[0].path_prefix, "/a%2Fb");
+    assert_eq!(config.catalogue.routes()[0].path.to_string(), "/a%2Fb");
 }
 
 #[test]

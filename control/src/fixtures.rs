@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use serin_config::{
-    Address, Catalogue, Config, Generation, Outcome, RouteName, Service, ServiceName, Split, Version,
-    VersionName, Weight,
+    Address, Catalogue, Config, Generation, Outcome, PathMatch, RouteName, Service, ServiceName, Split,
+    Version, VersionName, Weight,
     endpoint::Dns,
     limits::Limits,
     outcome::OutcomeCounts,
@@ -73,10 +73,8 @@ pub(crate) fn shop() -> Service {
 
 pub(crate) fn catalogue(services: Vec<Service>) -> Arc<Catalogue> {
     let routes = services.iter().map(|service| Route {
-        name: RouteName::try_new(service.name.as_str()).unwrap(),
-        host: None,
-        path_prefix: format!("/{}", service.name),
-        service: service.name.clone(),
+        path: PathMatch::Prefix(format!("/{}", service.name)),
+        ..Route::new(RouteName::try_new(service.name.as_str()).unwrap(), service.name.clone())
     });
     let routes = routes.collect();
     Arc::new(Catalogue::try_new(routes, services).unwrap())

@@ -14,6 +14,7 @@ mod clock;
 mod inherit;
 mod observe;
 mod plan;
+mod rate_limits;
 mod serve;
 mod shared;
 mod tls;

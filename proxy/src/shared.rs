@@ -10,11 +10,13 @@ use std::{
 
 use serin_config::{ServiceName, VersionName};
 
-use crate::tls::Store;
+use crate::{rate_limits::RateLimits, tls::Store};
 
 /// The registry: one for the process.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
+    /// The buckets of rate limits.
+    pub(crate) rates: RateLimits,
     versions: Mutex<HashMap<(ServiceName, VersionName), Arc<VersionShared>>>,
     /// TLS of listeners and versions.
     pub(crate) tls: Arc<Store>,
@@ -40,5 +42,7 @@ impl Shared {
     pub(crate) fn forget_unused(&self) {
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         versions.retain(|_, version| Arc::strong_count(version) > 1);
+        drop(versions);
+        self.rates.forget_unused();
     }
 }

@@ -16,6 +16,7 @@ mod rollout;
 mod route;
 mod secret;
 mod service;
+mod steer;
 mod sticky;
 mod telemetry;
 mod tls;

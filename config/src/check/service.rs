@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Surroundings, all, endpoint, resilience, rollout, section, sticky, upgrade, version};
+use super::{Surroundings, all, endpoint, resilience, rollout, section, steer, sticky, upgrade, version};
 use crate::{
     endpoint::{EndpointPolicy, OnUnready},
     name::{ServiceName, VersionName},
@@ -73,7 +73,9 @@ fn check(
         let stable = stable(raw.stable, &known, key, problems);
         let canary = canary(raw.canary, stable.as_ref().ok(), &known, problems);
         let weights = weights(raw.split, &known, problems);
-        Ok((stable?, canary?, weights?))
+        let overrides = steer::overrides(raw.overrides, &known, problems);
+        let mirror = steer::mirror(raw.mirror, &known, problems);
+        Ok(((stable?, canary?, weights?), overrides?, mirror?))
     });
     let timeouts = version::check_timeouts(raw.timeouts, problems);
     let upgrades = upgrade::check(raw.upgrades, problems);
@@ -92,7 +94,7 @@ fn check(
     let versions = versions?;
     // Versions that were all read have names.
     let Some(roles) = roles else { return Err(problems.add(key, "its versions have no names", RIGHT)) };
-    let (stable, canary, weights) = roles?;
+    let ((stable, canary, weights), overrides, mirror) = roles?;
     let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
     let (name, sticky, timeouts, rollout) = (name?, sticky?, timeouts?, rollout?);
     let (resilience, on_unready, upgrades) = (resilience?, on_unready?, upgrades?);
@@ -108,6 +110,8 @@ fn check(
         upgrades,
         rollout,
         resilience,
+        overrides,
+        mirror,
     })
 }
 
@@ -152,7 +156,7 @@ fn canary(
     Ok(Some(canary))
 }
 
-fn existing(
+pub(super) fn existing(
     given: &Spanned<VersionName>,
     known: &BTreeSet<VersionName>,
     problems: &mut Problems,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Surroundings, all, endpoint,
-    range::{within, within_or},
+    range::{within, within_if_any, within_or},
     section, tls,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         decode::{Element, Field, List, Named, Spanned},
         leaf::OrNone,
     },
-    service::{Sticky, Timeouts, Version},
+    service::{Sticky, TimeoutChanges, Timeouts, Version},
     tls::{EndpointTls, HttpProtocol},
 };
 
@@ -194,6 +194,22 @@ pub(super) fn check_timeouts(
     let total = or_none(raw.total, default.total, problems);
     let tunnel = or_none(raw.tunnel, default.tunnel, problems);
     Ok(Timeouts { connect: connect?, header: header?, idle: idle?, total: total?, tunnel: tunnel? })
+}
+
+/// Timeouts of a route: those that are given.
+pub(super) fn check_timeout_changes(
+    field: Field<raw::Timeouts>,
+    problems: &mut Problems,
+) -> Result<TimeoutChanges, Reported> {
+    let raw = section(field)?;
+    let connect = within_if_any(raw.connect, SHORTEST..=TIMEOUT_MAX, problems);
+    let mut change = |field: Field<OrNone>| match field {
+        Field::Absent => Ok(None),
+        given => or_none(given, None, problems).map(Some),
+    };
+    let (header, idle) = (change(raw.header), change(raw.idle));
+    let (total, tunnel) = (change(raw.total), change(raw.tunnel));
+    Ok(TimeoutChanges { connect: connect?, header: header?, idle: idle?, total: total?, tunnel: tunnel? })
 }
 
 fn or_none(

@@ -13,6 +13,7 @@ mod resilience;
 mod rollout;
 mod route;
 mod service;
+pub mod size;
 mod telemetry;
 pub mod tls;
 
@@ -21,8 +22,11 @@ pub use listener::Listener;
 pub use operation::{Admin, Control, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{ErrorComparison, Guards, Rollout, Step};
-pub use route::Route;
-pub use service::{Service, Sticky, Timeouts, Version};
+pub use route::{
+    HeaderEdits, HeaderKey, LimitKey, Method, RateLimit, Redirect, Respond, Rewrite, Route, ValueForm,
+    ValueMatch,
+};
+pub use service::{Mirror, Override, Service, Sticky, Timeouts, Version};
 pub use telemetry::{AccessLog, Otlp, Telemetry};
 pub use tls::{CertificateFiles, EndpointTls, ListenerTls};
 

@@ -9,6 +9,7 @@ use super::{
     record::record,
     resilience::{AdaptiveConcurrency, Breaker, Retries, Tripwire},
     rollout::Rollout,
+    size::ByteSize,
     tls::EndpointTls,
 };
 use crate::{
@@ -65,6 +66,37 @@ record! {
         @ adaptive_concurrency: Toggle<AdaptiveConcurrency>,
         /// What takes the canary out at once, with no control plane. On by default; off switches it off.
         @ tripwire: Switch<Tripwire>,
+        /// Requests that name their version, for testers; the first that fits counts. They are left out of the
+        /// comparison of versions. Default: none.
+        @ overrides: List<Override>,
+        /// Copies of requests to a version, whose answers nobody gets. Default: none.
+        @ mirror: Mirror,
+    }
+
+    /// Pins requests to a version: by exactly one of header and cookie.
+    pub struct Override {
+        /// The header that pins.
+        @ header: String,
+        /// The cookie that pins.
+        @ cookie: String,
+        /// The value that pins. Default: any, if version is given; else the value names the version.
+        @ value: String,
+        /// The version. Default: the one that the value names.
+        @ version: VersionName,
+    }
+
+    /// Copies of requests to a version. They never delay the request, and never count as its version's traffic.
+    pub struct Mirror {
+        /// Who gets the copies.
+        required @ version: VersionName,
+        /// Of the requests that go to another version, how many are copied. Default: 100%.
+        @ share: Weight,
+        /// Copies under way at once; beyond it requests are not copied. Default: 64.
+        @ max_in_flight: u64,
+        /// A request with a longer body is not copied. Default: 64KiB.
+        @ max_body: ByteSize,
+        /// For a copy and its whole answer. Default: 15s.
+        @ timeout: Duration,
     }
 
     /// One release of a service.

@@ -52,6 +52,17 @@ impl ClientCert {
     }
 }
 
+impl ClientCert {
+    /// Whether one of its names is `wanted`, or begins with what stands before a `*` at the end of `wanted`.
+    pub fn matches(&self, wanted: &str) -> bool {
+        let mut names = self.uris.iter().chain(&self.dns);
+        match wanted.strip_suffix('*') {
+            Some(beginning) => names.any(|name| name.starts_with(beginning)),
+            None => names.any(|name| name == wanted),
+        }
+    }
+}
+
 /// Removes whatever the client says of its certificate, and says what is true.
 pub fn write(headers: &mut HeaderMap, proved: Option<&HeaderValue>) {
     match proved {
@@ -139,6 +150,22 @@ mod tests {
         }
         assert!(!quoted, "{header}");
         pairs
+    }
+
+    #[test]
+    fn a_name_matches_whole_or_by_its_beginning() {
+        let uris = vec!["spiffe://example/shop/web".into()];
+        let cert = ClientCert { uris, dns: vec!["web.shop.internal".into()], ..ClientCert::default() };
+        for (wanted, matches) in [
+            ("web.shop.internal", true),
+            ("spiffe://example/shop/*", true),
+            ("spiffe://example/shop", false),
+            ("spiffe://example/other/*", false),
+            ("*", true),
+        ] {
+            assert_eq!(cert.matches(wanted), matches, "{wanted}");
+        }
+        assert!(!ClientCert::default().matches("*"));
     }
 
     #[test]

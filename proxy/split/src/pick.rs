@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, header::COOKIE};
-use serin_config::{Sticky, service::Service};
+use http::HeaderMap;
+use serin_config::{Sticky, service::Service, steer::OverrideKey};
 
 use crate::{
     bucket::{Bucket, Salt},
+    cookie,
     table::Table,
 };
 
@@ -28,9 +29,12 @@ pub enum Reason {
     Key,
     /// The random number: the service is not sticky, or the request has no key.
     Random,
+    /// The request itself, by an override: it has no part in the split, and none in the comparison of versions.
+    Pinned,
 }
 
-/// Picks by the service's sticky key, or by `random` (uniform over all 64 bits) where there is none.
+/// Picks what an override says; else by the service's sticky key, or by `random` (uniform over all 64 bits) where
+/// there is none.
 pub fn pick(
     service: &Service,
     table: &Table,
@@ -39,12 +43,17 @@ pub fn pick(
     client: IpAddr,
     random: u64,
 ) -> Pick {
+    if let Some(version) = pinned(service, headers) {
+        return Pick { version, reason: Reason::Pinned };
+    }
     if let Some(version) = table.single() {
         return Pick { version, reason: Reason::Whole };
     }
     let (bucket, reason) = match &service.sticky {
         Sticky::Random => (None, Reason::Random),
-        Sticky::Cookie(name) => (cookie(headers, name).map(|value| Bucket::of_key(value, salt)), Reason::Key),
+        Sticky::Cookie(name) => {
+            (cookie::value(headers, name).map(|value| Bucket::of_key(value, salt)), Reason::Key)
+        }
         Sticky::Header(name) => {
             (headers.get(name).map(|value| Bucket::of_key(value.as_bytes(), salt)), Reason::Key)
         }
@@ -54,6 +63,21 @@ pub fn pick(
         Some(bucket) => Pick { version: table.version(bucket), reason },
         None => Pick { version: table.version(Bucket::of_random(random)), reason: Reason::Random },
     }
+}
+
+/// The version that the first override that fits pins to. One whose value names no version does not fit.
+fn pinned(service: &Service, headers: &HeaderMap) -> Option<usize> {
+    service.overrides.iter().find_map(|pin| {
+        let given = match &pin.key {
+            OverrideKey::Header(name) => headers.get(name)?.as_bytes(),
+            OverrideKey::Cookie(name) => cookie::value(headers, name)?,
+        };
+        if pin.value.as_ref().is_some_and(|wanted| wanted.as_bytes() != given) {
+            return None;
+        }
+        let wanted = pin.version.as_ref().map_or(given, |version| version.as_str().as_bytes());
+        service.versions.iter().position(|version| version.name.as_str().as_bytes() == wanted)
+    })
 }
 
 fn client_bucket(client: IpAddr, salt: Salt) -> Bucket {
@@ -67,18 +91,6 @@ pub(crate) fn of_client<T>(client: IpAddr, make: impl FnOnce(&[u8]) -> T) -> T {
         // A household or host owns a /64 and moves within it (RFC 8981).
         IpAddr::V6(v6) => make(&v6.octets()[..8]),
     }
-}
-
-/// The value of a cookie. HTTP/2 may spread cookies over several header fields (RFC 9113, 8.2.3).
-pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    headers.get_all(COOKIE).iter().find_map(|field| {
-        field.as_bytes().split(|b| *b == b';').find_map(|pair| {
-            let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            let value = value.trim_ascii_end();
-            let quoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-            Some(quoted.unwrap_or(value)).filter(|value| !value.is_empty())
-        })
-    })
 }
 
 #[cfg(test)]
@@ -150,16 +162,6 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_found_wherever_it_stands() {
-        let mut headers = HeaderMap::new();
-        headers.append(COOKIE, "a=1; uidx=no".parse().unwrap());
-        headers.append(COOKIE, "b=2;  uid=\"ann\" ".parse().unwrap());
-        assert_eq!(cookie(&headers, "uid"), Some(&b"ann"[..]));
-        assert_eq!(cookie(&headers, "b"), Some(&b"2"[..]));
-        assert_eq!(cookie(&headers, "c"), None);
-    }
-
-    #[test]
     fn a_request_without_its_key_is_split_at_random() {
         let service = service(Sticky::Cookie("uid".into()));
         let table = table(&service, 500_000);
@@ -186,5 +188,31 @@ mod tests {
         assert_eq!(client_bucket(host(1), salt), client_bucket(host(2), salt));
         let mapped = IpAddr::V6(Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped());
         assert_eq!(client_bucket(mapped, salt), client_bucket(CLIENT, salt));
+    }
+
+    #[test]
+    fn an_override_goes_before_the_split_and_one_that_names_no_version_does_nothing() {
+        use serin_config::steer::Override;
+        let mut service = service(Sticky::Random);
+        let canary = service.canary.clone();
+        service.overrides = vec![
+            Override { key: OverrideKey::Header("x-version".into()), value: None, version: None },
+            Override { key: OverrideKey::Cookie("beta".into()), value: Some("1".into()), version: canary },
+        ];
+        let table = table(&service, 0);
+        let pick = |headers: &[(&'static str, &str)]| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
+            pick(&service, &table, Salt::of_service("shop"), &headers.collect(), CLIENT, 0)
+        };
+        let pinned = |version| Pick { version, reason: Reason::Pinned };
+        assert_eq!(pick(&[("x-version", "canary")]), pinned(1));
+        assert_eq!(pick(&[("x-version", "stable")]), pinned(0));
+        assert_eq!(pick(&[("cookie", "a=1; beta=1")]), pinned(1));
+        assert_eq!(pick(&[("x-version", "v9"), ("cookie", "beta=1")]), pinned(1));
+        for headers in [&[][..], &[("x-version", "v9")], &[("cookie", "beta=0")]] {
+            assert_eq!(pick(headers), Pick { version: 0, reason: Reason::Whole });
+        }
     }
 }

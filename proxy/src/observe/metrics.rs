@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use metrics::{Counter, counter, describe_counter};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serin_config::RouteName;
 use serin_split::abuse::Abuse;
 
 /// Attempts by outcome.
@@ -45,6 +46,7 @@ const TLS_HANDSHAKES: &str = "serin_tls_handshakes_total";
 const TLS_HANDSHAKE_FAILURES: &str = "serin_tls_handshake_failures_total";
 const PROXY_PROTOCOL_REFUSED: &str = "serin_proxy_protocol_refused_total";
 const REFUSED: &str = "serin_requests_refused_total";
+const RATE_LIMITED: &str = "serin_requests_rate_limited_total";
 const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
 const CLIENT_ABUSE: &str = "serin_client_abuse_total";
 const WINDOWS_DROPPED: &str = "serin_windows_dropped_total";
@@ -64,6 +66,7 @@ impl Counters {
     /// Fetches the handles; a recorder must be installed before, or they count nothing.
     pub(crate) fn register() -> Self {
         describe_counter!(REFUSED, "Requests that reached no version, by reason.");
+        describe_counter!(RATE_LIMITED, "Requests over the limit of their route.");
         describe_counter!(
             CONNECTIONS_REFUSED,
             "Client connections closed at once because there were too many."
@@ -125,6 +128,11 @@ pub(crate) fn certificate_reload(taken: bool) {
 fn certificate_reloads(taken: bool) -> Counter {
     describe_counter!(CERTIFICATE_RELOADS, "Changed files of certificates, by whether they were taken.");
     counter!(CERTIFICATE_RELOADS, "result" => if taken { "success" } else { "failure" })
+}
+
+/// The handle for requests over the limit of a route.
+pub(crate) fn rate_limited(route: &RouteName) -> Counter {
+    counter!(RATE_LIMITED, "route" => route.to_string())
 }
 
 /// Installs the process's recorder, once.

@@ -287,6 +287,12 @@ impl ResponseBody {
         }
     }
 
+    /// An answer that was ready before.
+    pub(crate) fn ready(bytes: Bytes) -> Self {
+        let kind = Kind::Local(Some(bytes).filter(|bytes| !bytes.is_empty()));
+        Self { kind, activity: None, note: None, unread: false }
+    }
+
     /// No body.
     pub(crate) fn none() -> Self {
         Self { kind: Kind::Local(None), activity: None, note: None, unread: false }

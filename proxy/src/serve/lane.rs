@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serin_config::{Catalogue, Plan, Service};
 use serin_split::{Matcher, Salt, Table, Tally};
 
-use super::{backend::Backend, worker::State};
+use super::{backend::Backend, routing::RoutePlan, worker::State};
 
 /// A plan with everything that a request needs already looked up.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Compiled {
     pub(crate) plan: Arc<Plan>,
     pub(crate) generation: HeaderValue,
     pub(crate) matcher: Rc<Matcher>,
-    /// For each route: the position of its service, and a lane for each of that service's versions.
-    pub(crate) routes: Vec<(usize, Vec<Rc<Lane>>)>,
+    /// What each route does.
+    pub(crate) routes: Rc<[RoutePlan]>,
     /// For each service, in the order of the catalogue.
     pub(crate) services: Vec<Splitter>,
 }
@@ -51,7 +51,7 @@ impl Compiled {
         let same = before.filter(|before| Arc::ptr_eq(before.plan.catalogue(), catalogue));
         let (matcher, routes) = match same {
             Some(before) => (before.matcher.clone(), before.routes.clone()),
-            None => (Rc::new(Matcher::new(catalogue.routes())), lanes(catalogue, state)),
+            None => (Rc::new(Matcher::new(catalogue.routes())), routes(catalogue, state)),
         };
         Self {
             plan: plan.clone(),
@@ -68,7 +68,7 @@ impl Compiled {
     }
 }
 
-fn lanes(catalogue: &Catalogue, state: &mut State) -> Vec<(usize, Vec<Rc<Lane>>)> {
+fn routes(catalogue: &Catalogue, state: &mut State) -> Rc<[RoutePlan]> {
     let backends: Vec<Vec<Rc<Backend>>> = catalogue
         .services()
         .iter()
@@ -87,6 +87,8 @@ fn lanes(catalogue: &Catalogue, state: &mut State) -> Vec<(usize, Vec<Rc<Lane>>)
         lanes.collect::<Vec<_>>()
     };
     let routes = catalogue.routes().iter();
-    let leading = routes.filter_map(|route| Some((route, catalogue.position(route.service.as_str())?)));
-    leading.map(|(route, at)| (at, lane_of(state, route, at))).collect()
+    let each = routes.map(|route| {
+        RoutePlan::new(route, catalogue, state, |state, service| lane_of(state, route, service))
+    });
+    each.collect()
 }

@@ -19,6 +19,7 @@ pub(crate) mod lane;
 pub(crate) mod listen;
 pub(crate) mod record;
 pub(crate) mod request;
+pub(crate) mod routing;
 pub(crate) mod session;
 pub(crate) mod stream;
 pub(crate) mod streams;

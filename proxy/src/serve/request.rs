@@ -1,20 +1,20 @@
 //! The straight line that every request walks.
 //!
-//! Read head → one plan → match → pick → forward; the count is taken when the body ends.
+//! Read head → vet → one plan → route → its limit → its own answer → pick → forward; the count is taken when the
+//! body ends.
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::HOST, request};
+use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use serin_config::{Outcome, Sticky, Timeouts};
-use serin_split::{classify, forwarded, grpc, pick, vet};
+use serin_split::{Aside, classify, filter::Edits, grpc, pick, vet};
 
 use super::{
     body::{RequestBody, ResponseBody},
     fault, forward, head,
-    lane::Compiled,
     record::Exchange,
-    tunnel,
+    routing, tunnel,
     watch::Activity,
     worker::{Peer, Worker},
 };
@@ -32,21 +32,31 @@ pub(crate) async fn serve(
 ) -> Response<ResponseBody> {
     let started = clock::now();
     activity.begin();
-    let ending = Ending { activity: Some(activity.clone()), grpc: classify::is_grpc(request.headers()) };
+    let mut ending =
+        Ending { activity: Some(activity.clone()), grpc: classify::is_grpc(request.headers()), edits: None };
     let (mut head, incoming) = request.into_parts();
     let extended = tunnel::unfold(&mut head);
     let plan = worker.plan();
-    let routed = match route(&plan, &head) {
-        Ok(routed) => routed,
+    let vetted = vet::vet(&head.method, &head.uri, head.version, &head.headers);
+    if let (Ok(_), Some(answer)) = (vetted, routing::of_server(&head)) {
+        return ending.answer(answer);
+    }
+    let found = match vetted.and_then(|authority| routing::find(&plan.matcher, &head, authority, &peer)) {
+        Ok(found) => found,
         Err(refusal) => return ending.answer(refuse(&worker, refusal)),
     };
-    let (service_at, lanes) = &plan.routes[routed.route];
-    let (service, splitter) = (plan.service(*service_at), &plan.services[*service_at]);
+    let route = &plan.routes[found.route];
+    ending.edits = route.answer_edits.clone();
+    if let Some(answer) = route.over_limit(&head, &peer, started) {
+        return ending.answer(answer);
+    }
+    let way = match route.way(&head, &found, &peer) {
+        Ok(way) => way,
+        Err(answer) => return ending.answer(*answer),
+    };
+    let (service, splitter) = (plan.service(way.service), &plan.services[way.service]);
     let client = match service.sticky {
-        Sticky::ClientAddress if peer.trusted => {
-            let trusted = |address| peer.trusted_proxies.iter().any(|net| net.contains(&address));
-            forwarded::client(&head.headers, peer.address, trusted)
-        }
+        Sticky::ClientAddress => routing::client(&peer, &head.headers),
         _ => peer.address,
     };
     let keys = || [worker.random(), worker.random()];
@@ -56,16 +66,21 @@ pub(crate) async fn serve(
     };
     let random = worker.random();
     let picked = pick(service, &splitter.table, splitter.salt, &head.headers, client, random);
-    let lane = lanes[picked.version].clone();
+    let lane = way.lanes[picked.version].clone();
     let tags = worker.telemetry.debug_headers.then(|| (lane.backend.name.clone(), plan.generation.clone()));
     if lane.backend.load.in_flight.get() >= worker.requests_per_version {
         Exchange::begin(lane, started).finish(Outcome::OverloadLocal, clock::now());
         return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
     }
     let mut exchange = Exchange::begin(lane, started);
+    if picked.reason == pick::Reason::Pinned {
+        exchange.set_aside(Aside::Pinned);
+    }
+    let target = way.target(&head.uri, &found);
     let body = RequestBody::new(incoming, activity.clone());
     let client_side = body.client_side();
-    let mut request = head::prepare(head, routed.authority, body, &peer, &worker);
+    let mut request = head::prepare(head, found.authority, body, &peer, &worker);
+    way.change(&mut request, target);
     if let Some(wish) = &wish {
         wish.write(request.headers_mut());
     }
@@ -74,7 +89,7 @@ pub(crate) async fn serve(
         request.headers_mut().insert(GENERATION, generation.clone());
     }
     let patience = if ending.grpc { grpc::timeout(request.headers()) } else { None };
-    let timeouts = within(service.timeouts, patience);
+    let timeouts = within(way.timeouts, patience);
     if let Some(patience) = patience {
         exchange.due_within(patience);
     }
@@ -97,29 +112,9 @@ pub(crate) fn refused(
     refuse(worker, refusal).map(|body| body.noting(activity))
 }
 
-/// Where a request belongs.
-struct Routed {
-    route: usize,
-    /// The `Host` for the endpoint, where the request named it in its target.
-    authority: Option<HeaderValue>,
-}
-
-fn route(plan: &Compiled, head: &request::Parts) -> Result<Routed, vet::Refusal> {
-    let authority = vet::vet(&head.method, &head.uri, head.version, &head.headers)?;
-    let route = plan.matcher.find(authority, head.uri.path()).ok_or(NO_ROUTE)?;
-    let in_target = head.uri.authority().is_some() || !head.headers.contains_key(HOST);
-    let authority = if in_target { HeaderValue::from_str(authority).ok() } else { None };
-    Ok(Routed { route, authority })
-}
-
-const NO_ROUTE: vet::Refusal = vet::Refusal {
-    status: StatusCode::NOT_FOUND,
-    detail: "no route leads from this host and path to a service",
-};
-
 #[cold]
 fn refuse(worker: &Worker, refusal: vet::Refusal) -> Response<ResponseBody> {
-    let label = if refusal.status == NO_ROUTE.status {
+    let label = if refusal.status == routing::NO_ROUTE.status {
         worker.counters.no_route.increment(1);
         "no_route"
     } else {
@@ -145,11 +140,16 @@ struct Ending {
     activity: Option<Rc<Activity>>,
     /// The caller reads answers as gRPC writes them.
     grpc: bool,
+    /// What the route changes in the head of every answer, whoever gives it.
+    edits: Option<Rc<Edits>>,
 }
 
 impl Ending {
     fn answer(mut self, response: Response<ResponseBody>) -> Response<ResponseBody> {
-        let response = if self.grpc { fault::for_grpc(response) } else { response };
+        let mut response = if self.grpc { fault::for_grpc(response) } else { response };
+        if let Some(edits) = &self.edits {
+            edits.apply(response.headers_mut());
+        }
         match self.activity.take() {
             Some(activity) => response.map(|body| body.noting(activity)),
             None => response,

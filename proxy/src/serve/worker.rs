@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use rand::{Rng, RngCore, rngs::SmallRng};
 use serin_config::{
     Address, Plan, Route, RouteName, Service, ServiceName, Version, VersionName, limits::Limits,
-    settings::Telemetry,
+    rate_limit::RateLimit, settings::Telemetry,
 };
 use serin_split::Tally;
 use tokio::sync::{Notify, mpsc};
@@ -29,6 +29,7 @@ use crate::{
     clock,
     observe::{Cell as WindowCell, Counters, Handover},
     plan::PlanReader,
+    rate_limits::Limit,
     shared::Shared,
     tls::Identity,
 };
@@ -56,6 +57,11 @@ impl State {
     ) -> Rc<RefCell<Tally>> {
         let key = (service.name.clone(), version.name.clone(), route.name.clone());
         self.tallies.entry(key).or_default().clone()
+    }
+
+    /// The limit of a route, with whatever its buckets hold already.
+    pub(crate) fn limit(&self, route: &RouteName, limit: &RateLimit) -> Limit {
+        self.shared.rates.limit(route, limit)
     }
 
     /// A version as this worker reaches it, with whatever state there already is.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serin_config::{Balance, Sticky};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::pick;
+use crate::{cookie, pick};
 
 /// Another seed than that of buckets: with the same one, the users of a canary, who lie side by side among
 /// the buckets, would lie side by side on the ring and all meet the same few endpoints.
@@ -22,7 +22,7 @@ pub fn key(balance: &Balance, sticky: &Sticky, headers: &HeaderMap, client: IpAd
     }
     match sticky {
         Sticky::Random => None,
-        Sticky::Cookie(name) => pick::cookie(headers, name).map(hash),
+        Sticky::Cookie(name) => cookie::value(headers, name).map(hash),
         Sticky::Header(name) => headers.get(name).map(|value| hash(value.as_bytes())),
         Sticky::ClientAddress => Some(pick::of_client(client, |bytes| hash(bytes))),
     }
