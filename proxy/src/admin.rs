@@ -30,7 +30,7 @@ use tokio::{
 
 use crate::{
     clock,
-    observe::{Totals, export::Page},
+    observe::{Totals, export::Page, openmetrics},
     plan::PlanCell,
     serve::listen::Listening,
     tls,
@@ -77,7 +77,9 @@ where
     let view = view.clone();
     tokio::spawn(async move {
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = answer(&view, request.method(), request.uri().path());
+            let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+            let openmetrics = accept.is_some_and(openmetrics::is_wanted);
+            let answer = answer(&view, request.method(), request.uri().path(), openmetrics);
             async move { Ok::<_, Infallible>(answer) }
         });
         let mut builder = http1::Builder::new();
@@ -87,7 +89,7 @@ where
     });
 }
 
-fn answer(view: &View, method: &Method, path: &str) -> Response<Full<Bytes>> {
+fn answer(view: &View, method: &Method, path: &str, openmetrics: bool) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     let known = matches!(path, "/livez" | "/readyz" | "/metrics" | "/plan");
     if known && !matches!(*method, Method::GET | Method::HEAD) {
@@ -99,7 +101,10 @@ fn answer(view: &View, method: &Method, path: &str) -> Response<Full<Bytes>> {
         "/livez" => reply(StatusCode::OK, TEXT, "alive\n".into()),
         "/readyz" if view.ready.load(Ordering::Relaxed) => reply(StatusCode::OK, TEXT, "ready\n".into()),
         "/readyz" => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
-        "/metrics" => match page(view) {
+        "/metrics" => match page(view, openmetrics) {
+            Ok(text) if openmetrics => {
+                reply(StatusCode::OK, openmetrics::CONTENT_TYPE, openmetrics::from_text(&text))
+            }
             Ok(text) => reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
             Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
         },
@@ -115,13 +120,14 @@ fn reply(status: StatusCode, kind: &'static str, text: String) -> Response<Full<
     response
 }
 
-fn page(view: &View) -> Result<String, io::Error> {
+fn page(view: &View, exemplars: bool) -> Result<String, io::Error> {
     let mut text = view.rare.render();
     let plan = view.plans.load();
     let totals = view.totals.lock().unwrap_or_else(PoisonError::into_inner);
     let reload = view.reload.lock().unwrap_or_else(PoisonError::into_inner);
     let connections = view.connections.load(Ordering::Relaxed);
-    let page = Page { totals: &totals, plan: &plan, reload: &reload, connections, version: view.version };
+    let version = view.version;
+    let page = Page { totals: &totals, plan: &plan, reload: &reload, connections, version, exemplars };
     page.write(&mut text).map_err(io::Error::other)?;
     view.tls.write_metrics(&mut text, clock::unix_seconds()).map_err(io::Error::other)?;
     Ok(text)

@@ -28,7 +28,7 @@ use crate::{
     admin::{self, View},
     clock,
     inherit::Inherited,
-    observe::{Collector, Counters, Handover, Windows, metrics},
+    observe::{Collector, Counters, Handover, Windows, metrics, telling::Telling},
     plan::PlanCell,
     serve::{
         accept,
@@ -131,6 +131,7 @@ pub struct Proxy {
     view: Arc<View>,
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<usize>>,
+    telling: Telling,
     drain_deadline: Duration,
     /// All listening sockets once more, to be passed on. They are let go before a drain: a socket that is open
     /// here but accepted from nowhere would let clients wait for nothing.
@@ -214,6 +215,7 @@ impl Proxy {
             doors.join_all().await;
         });
 
+        let (telling, outlets) = Telling::start(&config.telemetry, version)?;
         let (phase, phases) = watch::channel(Phase::Serve);
         let start = clock::now();
         let mut threads = Vec::with_capacity(workers);
@@ -223,6 +225,7 @@ impl Proxy {
                 workers,
                 limits: config.limits.clone(),
                 telemetry: config.telemetry.clone(),
+                outlets: outlets.clone(),
                 plans: plans.reader(),
                 shared: shared.clone(),
                 handover: handover.clone(),
@@ -240,6 +243,7 @@ impl Proxy {
             view,
             phase,
             workers: threads,
+            telling,
             drain_deadline,
             sockets: passed_on,
             admin_task: admin_task.abort_handle(),
@@ -266,6 +270,11 @@ impl Proxy {
         &self.sockets
     }
 
+    /// Has the access log's file opened again under its name, for those who rotate it by renaming.
+    pub fn reopen_access_log(&self) {
+        self.telling.reopen_log();
+    }
+
     /// Stops accepting, lets requests in flight end, and stops the workers; whatever is left when the drain
     /// deadline passes is cut. Returns how many connections were cut.
     pub async fn drain(self, ending: Ending) -> usize {
@@ -278,7 +287,9 @@ impl Proxy {
         let _ = self.phase.send(Phase::DrainUntil(clock::now() + self.drain_deadline, ending));
         let workers = self.workers;
         let join = move || workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
-        tokio::task::spawn_blocking(join).await.unwrap_or(0)
+        let cut = tokio::task::spawn_blocking(join).await.unwrap_or(0);
+        self.telling.finish().await;
+        cut
     }
 }
 

@@ -24,3 +24,10 @@ pub(crate) fn unix_seconds() -> i64 {
 pub(crate) fn entropy() -> SmallRng {
     SmallRng::from_os_rng()
 }
+
+/// A moment by the wall clock, for people and for collectors.
+pub(crate) fn wall(moment: Instant) -> SystemTime {
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    let before = wall.checked_sub(now.saturating_duration_since(moment)).unwrap_or(UNIX_EPOCH);
+    before + moment.saturating_duration_since(now)
+}

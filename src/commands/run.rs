@@ -25,6 +25,7 @@ use super::{
 #[command(after_help = "\
 Signals: SIGTERM and SIGINT let requests in flight end, then exit with 0; a second one exits at once.
          SIGHUP reads the file again, as does any change of it. A bad file changes nothing.
+         SIGUSR1 opens the access log again, after it was renamed.
          SIGUSR2 starts the program anew, to take over from this process without losing a connection.
 Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
 pub(crate) struct Arguments {
@@ -153,6 +154,7 @@ impl Life {
                     self.reload().await;
                 }
                 Event::FileChanged => self.reload().await,
+                Event::Asked(Asked::ReopenLog) => self.serving.proxy.reopen_access_log(),
                 Event::Asked(Asked::Upgrade) => self.upgrade.start(),
                 Event::ControlBroke => {
                     broke = true;

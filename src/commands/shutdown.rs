@@ -9,6 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) enum Asked {
     /// SIGHUP: read the file again.
     Reload,
+    /// SIGUSR1: open the access log again, it was renamed.
+    ReopenLog,
     /// SIGTERM or SIGINT: end in peace; a second one ends at once.
     Stop,
     /// SIGUSR2: start the program anew and hand over to it.
@@ -19,6 +21,7 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub(super) struct Signals {
     hangup: Signal,
+    user: Signal,
     terminate: Signal,
     interrupt: Signal,
     upgrade: Signal,
@@ -31,6 +34,7 @@ impl Signals {
         drop(signal(SignalKind::from_raw(libc::SIGXFSZ))?);
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             upgrade: signal(SignalKind::user_defined2())?,
@@ -40,6 +44,7 @@ impl Signals {
     pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.hangup.recv() => Asked::Reload,
+            _ = self.user.recv() => Asked::ReopenLog,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.upgrade.recv() => Asked::Upgrade,

@@ -17,6 +17,11 @@ use serin_config::{
     wire::{LatencyCounts, bucket_of},
 };
 
+use crate::{
+    exemplar::{Exemplar, Exemplars},
+    trace::TraceId,
+};
+
 /// How long the parts of one attempt took, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
@@ -66,6 +71,8 @@ pub struct Tally {
     judged: Recorders,
     /// Made when the first attempt is set aside; most never need it.
     aside: Option<Box<(AsideCounts, Recorders)>>,
+    /// Made when the first trace is recorded.
+    exemplars: Option<Box<Exemplars>>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +91,8 @@ pub struct Drained {
     pub judged: Counted,
     /// What it must not see.
     pub aside: Option<Box<(AsideCounts, Counted)>>,
+    /// Traces of some of the attempts.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// Counts and histograms of some attempts.
@@ -138,6 +147,11 @@ impl Tally {
         recorders.record(outcome, timing);
     }
 
+    /// Notes that an attempt that was just counted belongs to a recorded trace.
+    pub fn note_trace(&mut self, trace: TraceId, outcome: Outcome, timing: Timing) {
+        self.exemplars.get_or_insert_default().note(trace, outcome, timing);
+    }
+
     /// Takes out what was counted since the last drain; none if that is nothing.
     pub fn drain(&mut self) -> Option<Drained> {
         let aside = self.aside.as_mut().and_then(|aside| {
@@ -148,7 +162,8 @@ impl Tally {
         if judged.is_none() && aside.is_none() {
             return None;
         }
-        Some(Drained { judged: judged.unwrap_or_default(), aside })
+        let exemplars = self.exemplars.as_mut().map(|exemplars| exemplars.drain()).unwrap_or_default();
+        Some(Drained { judged: judged.unwrap_or_default(), aside, exemplars })
     }
 }
 

@@ -80,7 +80,7 @@ impl Collector {
     }
 
     fn take(&mut self, handover: Handover, pending: &mut Pending) {
-        self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&handover);
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&handover, clock::unix_ms());
         // A worker's second word, or a newer tick: the window before is as complete as it gets.
         if pending.tick.is_some_and(|tick| handover.tick > tick) {
             self.report(pending);

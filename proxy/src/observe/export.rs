@@ -3,11 +3,11 @@
 use std::fmt::{self, Write};
 
 use serin_config::{Outcome, Plan, wire::ReloadStatus};
-use serin_split::Aside;
+use serin_split::{Aside, exemplar::BOUNDS_US};
 
 use super::{
     metrics as names, process,
-    totals::{BOUNDS_US, Classic, Key, Total, Totals},
+    totals::{Classic, Key, Stamped, Total, Totals},
 };
 
 /// Everything that a page of metrics shows besides the rare counters.
@@ -17,6 +17,8 @@ pub(crate) struct Page<'a> {
     pub(crate) reload: &'a ReloadStatus,
     pub(crate) connections: usize,
     pub(crate) version: &'a str,
+    /// Whether buckets carry exemplars, which Prometheus' text format does not have.
+    pub(crate) exemplars: bool,
 }
 
 impl Page<'_> {
@@ -73,7 +75,7 @@ impl Page<'_> {
             head(out, name, "histogram", help)?;
             for (key, total) in &self.totals.series {
                 for (label, pick) in parts {
-                    histogram(out, name, &format!("{}{label}", Labels(key)), pick(total))?;
+                    histogram(out, name, &format!("{}{label}", Labels(key)), pick(total), self.exemplars)?;
                 }
             }
         }
@@ -145,14 +147,27 @@ fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl fmt:
     writeln!(out, "{name} {value}")
 }
 
-fn histogram(out: &mut String, name: &str, labels: &str, classic: &Classic) -> fmt::Result {
+fn histogram(out: &mut String, name: &str, labels: &str, classic: &Classic, exemplars: bool) -> fmt::Result {
     let mut below = 0;
-    for (bound, count) in BOUNDS_US.iter().zip(classic.buckets) {
+    let bounds = BOUNDS_US.iter().map(|bound| Some(*bound as f64 / 1e6)).chain([None]);
+    for ((bound, count), exemplar) in bounds.zip(classic.buckets).zip(classic.exemplars) {
         below += count;
-        writeln!(out, "{name}_bucket{{{labels},le=\"{}\"}} {below}", *bound as f64 / 1e6)?;
+        write!(out, "{name}_bucket{{{labels},le=\"")?;
+        match bound {
+            // OpenMetrics writes a whole number with its decimal point.
+            Some(bound) if exemplars => write!(out, "{bound:?}")?,
+            Some(bound) => write!(out, "{bound}")?,
+            None => out.push_str("+Inf"),
+        }
+        write!(out, "\"}} {below}")?;
+        match exemplar.filter(|_| exemplars) {
+            Some(Stamped { trace, micros, at_ms }) => {
+                let (value, at) = (micros as f64 / 1e6, at_ms as f64 / 1e3);
+                writeln!(out, " # {{trace_id=\"{trace}\"}} {value} {at:.3}")?;
+            }
+            None => out.push('\n'),
+        }
     }
-    let all: u64 = classic.buckets.iter().sum();
-    writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {all}")?;
     writeln!(out, "{name}_sum{{{labels}}} {}", classic.sum_us as f64 / 1e6)?;
-    writeln!(out, "{name}_count{{{labels}}} {all}")
+    writeln!(out, "{name}_count{{{labels}}} {below}")
 }

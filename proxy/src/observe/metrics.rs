@@ -10,6 +10,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serin_config::RouteName;
 use serin_split::abuse::Abuse;
 
+use super::{access_log::LogCounters, spans::SpanCounters};
+
 /// Attempts by outcome.
 pub(crate) const REQUESTS: &str = "serin_requests_total";
 /// Of those, the ones that have no part in the comparison of versions, by reason.
@@ -50,6 +52,36 @@ const RATE_LIMITED: &str = "serin_requests_rate_limited_total";
 const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
 const CLIENT_ABUSE: &str = "serin_client_abuse_total";
 const WINDOWS_DROPPED: &str = "serin_windows_dropped_total";
+const SPANS_EXPORTED: &str = "serin_spans_exported_total";
+const SPANS_DROPPED: &str = "serin_spans_dropped_total";
+const LOG_WRITTEN: &str = "serin_access_log_lines_total";
+const LOG_DROPPED: &str = "serin_access_log_dropped_total";
+
+/// Handles of what is counted about spans.
+pub(crate) fn span_counters() -> SpanCounters {
+    describe_counter!(SPANS_EXPORTED, "Spans that the OTLP receiver took.");
+    describe_counter!(
+        SPANS_DROPPED,
+        "Spans that were not exported, by reason; for rate_limited, failed or slow requests whose spans were not kept."
+    );
+    SpanCounters {
+        exported: counter!(SPANS_EXPORTED),
+        queue_full: counter!(SPANS_DROPPED, "reason" => "queue_full"),
+        export_failed: counter!(SPANS_DROPPED, "reason" => "export_failed"),
+        rate_limited: counter!(SPANS_DROPPED, "reason" => "rate_limited"),
+    }
+}
+
+/// Handles of what is counted about the access log.
+pub(crate) fn log_counters() -> LogCounters {
+    describe_counter!(LOG_WRITTEN, "Lines of the access log that were written.");
+    describe_counter!(LOG_DROPPED, "Lines of the access log that were not written, by reason.");
+    LogCounters {
+        written: counter!(LOG_WRITTEN),
+        queue_full: counter!(LOG_DROPPED, "reason" => "queue_full"),
+        write_failed: counter!(LOG_DROPPED, "reason" => "write_failed"),
+    }
+}
 
 /// Handles of the rare counters.
 #[derive(Debug)]

@@ -3,10 +3,16 @@
 //! a bounded channel and keep their counts if it is full; windows are dropped and counted if the control
 //! plane is behind.
 
+pub(crate) mod access_log;
 mod collect;
 pub(crate) mod export;
 pub(crate) mod metrics;
+pub(crate) mod openmetrics;
 mod process;
+pub(crate) mod spans;
+pub(crate) mod tale;
+pub(crate) mod tellers;
+pub(crate) mod telling;
 mod totals;
 
 pub(crate) use self::{

@@ -3,28 +3,35 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serin_config::{RouteName, ServiceName, VersionName, outcome::OutcomeCounts};
-use serin_split::tally::{AsideCounts, Counted, Latencies};
+use serin_split::{
+    exemplar::{self, BUCKETS, Exemplar},
+    tally::{AsideCounts, Counted, Latencies},
+    trace::TraceId,
+};
 
 use super::Handover;
-
-/// Upper bounds of the classic buckets in microseconds: 100 µs to 30 s, in steps of 1, 2.5 and 5. The
-/// buckets that OpenTelemetry advises begin at 5 ms, which is too coarse for what a proxy adds.
-pub(crate) const BOUNDS_US: [u64; 17] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    2_500_000, 5_000_000, 10_000_000, 30_000_000,
-];
 
 /// A classic histogram: counts below each bound (not cumulative; the last is above all bounds), and the sum.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Classic {
-    pub(crate) buckets: [u64; BOUNDS_US.len() + 1],
+    pub(crate) buckets: [u64; BUCKETS],
     pub(crate) sum_us: u64,
+    /// The latest recorded trace of each bucket.
+    pub(crate) exemplars: [Option<Stamped>; BUCKETS],
+}
+
+/// An exemplar, and when it was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamped {
+    pub(crate) trace: TraceId,
+    pub(crate) micros: u64,
+    pub(crate) at_ms: u64,
 }
 
 impl Classic {
     fn add(&mut self, latencies: &Latencies) {
         for (micros, count) in &latencies.counts {
-            self.buckets[BOUNDS_US.partition_point(|bound| bound < micros)] += u64::from(*count);
+            self.buckets[exemplar::bucket(*micros)] += u64::from(*count);
         }
         self.sum_us = self.sum_us.saturating_add(latencies.sum_us);
     }
@@ -50,6 +57,16 @@ impl Total {
         self.failure.add(&counted.failed_total);
         self.own.add(&counted.own);
     }
+
+    fn note(&mut self, exemplar: &Exemplar, at_ms: u64) {
+        let Exemplar { of, trace, micros } = *exemplar;
+        let classic = match of {
+            exemplar::Of::Success => &mut self.success,
+            exemplar::Of::Failure => &mut self.failure,
+            exemplar::Of::Headers => &mut self.headers,
+        };
+        classic.exemplars[exemplar::bucket(micros)] = Some(Stamped { trace, micros, at_ms });
+    }
 }
 
 /// What identifies a series.
@@ -65,8 +82,8 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Adds what a worker handed over.
-    pub(crate) fn add(&mut self, handover: &Handover) {
+    /// Adds what a worker handed over; `now_ms` is since 1970.
+    pub(crate) fn add(&mut self, handover: &Handover, now_ms: u64) {
         for cell in &handover.cells {
             let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
             let total = self.series.entry(key).or_default();
@@ -77,6 +94,9 @@ impl Totals {
                     *sum += count;
                 }
                 total.add(counted);
+            }
+            for exemplar in &cell.drained.exemplars {
+                total.note(exemplar, now_ms);
             }
         }
         self.in_flight.insert(handover.worker, handover.in_flight.clone());

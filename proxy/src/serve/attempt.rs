@@ -44,13 +44,14 @@ impl Failure {
 /// Makes one attempt on the exchange's version.
 pub(crate) async fn attempt(
     exchange: &mut Exchange,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
     patience: &Patience<'_>,
     wish: Option<&Wish>,
 ) -> Result<Answer, Failure> {
     let Some(pool) = exchange.lane().backend.choose() else {
         return Err(Failure { outcome: Outcome::NoEndpoint, unsent: Some(Box::new(request)) });
     };
+    exchange.goes_to(pool.address(), request.headers_mut());
     let (upstream, mut response) = exchanged(exchange, request, &pool, patience).await?;
     let grant = match wish {
         Some(wish) => Some(granted(wish, &upstream, &mut response).map_err(Failure::sent)?),

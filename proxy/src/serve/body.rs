@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     pin::Pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use serin_split::classify;
 
 use super::{
     record::Exchange,
+    story::Story,
     streams::Note,
     upstream::{Pool, Upstream},
     watch::Activity,
@@ -40,13 +41,15 @@ pub(crate) struct ClientSide {
     activity: Rc<Activity>,
     /// The stream of HTTP/2 that it comes over.
     note: Option<Rc<Note>>,
+    /// The request's story, which must be able to end while a connection still holds the rest of the body.
+    story: Weak<Story>,
 }
 
 impl ClientSide {
-    fn new(activity: Rc<Activity>) -> Self {
+    fn new(activity: Rc<Activity>, story: Weak<Story>) -> Self {
         let (failed, answered, awaited) = (Cell::default(), Cell::default(), Cell::default());
         let note = activity.streams.current();
-        Self { failed, answered, awaited, moved_at: Cell::default(), activity, note }
+        Self { failed, answered, awaited, moved_at: Cell::default(), activity, note, story }
     }
 
     /// Whether the body broke off on the client's side.
@@ -75,7 +78,10 @@ impl ClientSide {
         }
     }
 
-    fn moved(&self) {
+    fn moved(&self, bytes: usize) {
+        if let Some(story) = self.story.upgrade() {
+            story.sent(bytes);
+        }
         self.set_awaited(false);
         self.activity.moved_piece();
         if !self.answered.get() {
@@ -91,8 +97,9 @@ impl Drop for ClientSide {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, activity: Rc<Activity>) -> Self {
-        Self((!incoming.is_end_stream()).then(|| (incoming, Rc::new(ClientSide::new(activity)))))
+    pub(crate) fn new(incoming: Incoming, activity: Rc<Activity>, story: Option<&Rc<Story>>) -> Self {
+        let story = || story.map(Rc::downgrade).unwrap_or_default();
+        Self((!incoming.is_end_stream()).then(|| (incoming, Rc::new(ClientSide::new(activity, story())))))
     }
 
     /// No body.
@@ -119,7 +126,8 @@ impl Body for RequestBody {
         match &polled {
             Poll::Pending => client.set_awaited(!client.answered.get()),
             Poll::Ready(Some(Err(_))) => client.failed.set(true),
-            Poll::Ready(_) => client.moved(),
+            Poll::Ready(Some(Ok(frame))) => client.moved(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(None) => client.moved(0),
         }
         polled
     }
@@ -140,6 +148,8 @@ pub(crate) struct ResponseBody {
     activity: Option<Rc<Activity>>,
     /// The stream of HTTP/2 that it goes over.
     note: Option<Rc<Note>>,
+    /// The request's story; it goes on as long as this body does.
+    story: Option<Rc<Story>>,
     /// A piece was handed out, and the next was not asked for: the client has to make room first.
     unread: bool,
 }
@@ -276,7 +286,7 @@ impl Streaming {
 impl ResponseBody {
     /// A short text by Serin itself.
     pub(crate) fn local(text: String) -> Self {
-        Self { kind: Kind::Local(Some(text.into())), activity: None, note: None, unread: false }
+        Self { kind: Kind::Local(Some(text.into())), activity: None, note: None, story: None, unread: false }
     }
 
     /// The text, if it is one by Serin itself.
@@ -290,23 +300,23 @@ impl ResponseBody {
     /// An answer that was ready before.
     pub(crate) fn ready(bytes: Bytes) -> Self {
         let kind = Kind::Local(Some(bytes).filter(|bytes| !bytes.is_empty()));
-        Self { kind, activity: None, note: None, unread: false }
+        Self { kind, activity: None, note: None, story: None, unread: false }
     }
 
     /// No body.
     pub(crate) fn none() -> Self {
-        Self { kind: Kind::Local(None), activity: None, note: None, unread: false }
+        Self { kind: Kind::Local(None), activity: None, note: None, story: None, unread: false }
     }
 
     /// An endpoint's body.
     pub(crate) fn streaming(body: Streaming) -> Self {
-        Self { kind: Kind::Streaming(Box::new(body)), activity: None, note: None, unread: false }
+        Self { kind: Kind::Streaming(Box::new(body)), activity: None, note: None, story: None, unread: false }
     }
 
-    /// Notes the end of the response in the client's activity.
-    pub(crate) fn noting(mut self, activity: Rc<Activity>) -> Self {
+    /// Notes the end of the response in the client's activity, and what goes out in the request's story.
+    pub(crate) fn noting(mut self, activity: Rc<Activity>, story: Option<Rc<Story>>) -> Self {
         self.note = activity.streams.current();
-        self.activity = Some(activity);
+        (self.activity, self.story) = (Some(activity), story);
         self
     }
 
@@ -344,6 +354,9 @@ impl Body for ResponseBody {
             Kind::Local(text) => Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Streaming(body) => body.poll_frame(cx),
         };
+        if let (Some(story), Poll::Ready(Some(Ok(frame)))) = (&this.story, &polled) {
+            story.received(frame.data_ref().map_or(0, Bytes::len));
+        }
         this.set_unread(matches!(polled, Poll::Ready(Some(Ok(_)))));
         polled
     }

@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serin_config::Outcome;
 use serin_split::grpc;
 
-use super::body::ResponseBody;
+use super::{body::ResponseBody, story::OwnAnswer};
 
 /// The status for an attempt that brought no response.
 pub(crate) fn status(outcome: Outcome) -> StatusCode {
@@ -66,13 +66,15 @@ pub(crate) fn for_grpc(response: Response<ResponseBody>) -> Response<ResponseBod
             headers.insert(kept, value.clone());
         }
     }
+    *trailers_only.extensions_mut() = response.extensions().clone();
     trailers_only
 }
 
 /// An answer by Serin itself: `serin: <label>: <sentence>`.
-pub(crate) fn local(status: StatusCode, label: &str, sentence: &str) -> Response<ResponseBody> {
+pub(crate) fn local(status: StatusCode, label: &'static str, sentence: &str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::local(format!("serin: {label}: {sentence}\n")));
     *response.status_mut() = status;
+    response.extensions_mut().insert(OwnAnswer(label));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

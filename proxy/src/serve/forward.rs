@@ -59,7 +59,7 @@ fn tunnel(
     idle: Option<Duration>,
     activity: &Rc<Activity>,
 ) -> Response<ResponseBody> {
-    exchange.headers_came(clock::now());
+    exchange.headers_came(&answer.response, clock::now());
     let Answer { upstream, response, grant, .. } = answer;
     let stream = if let Some(Grant::Granted(stream)) = grant { stream } else { None };
     let (mut head, _) = response.into_parts();
@@ -77,7 +77,7 @@ fn hang_up(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
 /// Passes the answer on: its head now, its body as it comes.
 fn stream(mut exchange: Exchange, answer: Answer, limits: StreamLimits) -> Response<ResponseBody> {
     let Answer { mut upstream, response, pool, grant } = answer;
-    exchange.headers_came(clock::now());
+    exchange.headers_came(&response, clock::now());
     let (mut head, incoming) = response.into_parts();
     let verdict = head::judge(&head);
     if grant.is_some() && !upstream.is_shared() {

@@ -8,10 +8,11 @@ use http::{
 };
 use http_body::Body;
 use serin_config::Outcome;
-use serin_split::{classify, client_cert, forwarded, hop, trace};
+use serin_split::{classify, client_cert, forwarded, hop};
 
 use super::{
     body::RequestBody,
+    story::Trail,
     worker::{Peer, Worker},
 };
 
@@ -22,6 +23,7 @@ pub(crate) fn prepare(
     authority: Option<HeaderValue>,
     body: RequestBody,
     peer: &Peer,
+    trail: &Trail,
     worker: &Worker,
 ) -> Request<RequestBody> {
     if let Some(authority) = authority {
@@ -34,9 +36,7 @@ pub(crate) fn prepare(
     if hop::strip(&mut head.headers) {
         hop::take_trailers(&mut head.headers);
     }
-    let b3 = worker.telemetry.b3;
-    let sampled = || worker.chance(worker.telemetry.trace_sampling.ppm());
-    trace::Context::receive(&head.headers, b3, || worker.random(), sampled).pass(&mut head.headers, b3);
+    trail.write(&mut head.headers, worker);
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         // The client side would send a GET with a body of unknown length as one without.
         head.headers.remove(CONTENT_LENGTH);

@@ -6,10 +6,11 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
-use serin_config::{Catalogue, Plan, Service};
+use serin_config::{Catalogue, Plan, Route, Service, Weight};
 use serin_split::{Matcher, Salt, Table, Tally};
 
 use super::{backend::Backend, routing::RoutePlan, worker::State};
+use crate::observe::tale::Names;
 
 /// A plan with everything that a request needs already looked up.
 #[derive(Debug)]
@@ -35,6 +36,10 @@ pub(crate) struct Splitter {
 pub(crate) struct Lane {
     pub(crate) tally: Rc<RefCell<Tally>>,
     pub(crate) backend: Rc<Backend>,
+    /// What the lane is called in spans and in the access log.
+    pub(crate) names: Arc<Names>,
+    /// The share of traces that begin here which are sampled.
+    pub(crate) trace_sampling: Weight,
 }
 
 impl Compiled {
@@ -77,12 +82,18 @@ fn routes(catalogue: &Catalogue, state: &mut State) -> Rc<[RoutePlan]> {
             versions.map(|version| Rc::new(state.backend(service, version))).collect()
         })
         .collect();
-    let lane_of = |state: &mut State, route, at: usize| {
+    let lane_of = |state: &mut State, route: &Route, at: usize| {
         let service = &catalogue.services()[at];
         let versions = service.versions.iter().zip(&backends[at]);
         let lanes = versions.map(|(version, backend)| {
             let tally = state.tally(route, service, version);
-            Rc::new(Lane { tally, backend: backend.clone() })
+            let names = Names {
+                service: service.name.clone(),
+                version: version.name.clone(),
+                route: route.name.clone(),
+            };
+            let trace_sampling = state.trace_sampling(service, version);
+            Rc::new(Lane { tally, backend: backend.clone(), names: Arc::new(names), trace_sampling })
         });
         lanes.collect::<Vec<_>>()
     };

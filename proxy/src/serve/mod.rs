@@ -21,6 +21,7 @@ pub(crate) mod record;
 pub(crate) mod request;
 pub(crate) mod routing;
 pub(crate) mod session;
+pub(crate) mod story;
 pub(crate) mod stream;
 pub(crate) mod streams;
 pub(crate) mod timer;

@@ -9,10 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_config::Outcome;
-use serin_split::{Aside, tally::Timing};
+use http::{HeaderMap, Response};
+use serin_config::{Address, Outcome};
+use serin_split::{Aside, tally::Timing, trace::TraceId};
 
-use super::lane::Lane;
+use super::{
+    lane::Lane,
+    story::{Step, Trail},
+};
 use crate::clock;
 
 /// From this part of its time on, a caller that gives up has run out of it.
@@ -28,6 +32,10 @@ pub(crate) struct Exchange {
     due: Option<Instant>,
     own: Duration,
     aside: Option<Aside>,
+    /// The trace, if it is sampled.
+    trace: Option<TraceId>,
+    /// What the request's story has of the attempt.
+    step: Option<Box<Step>>,
     finished: bool,
 }
 
@@ -35,7 +43,31 @@ impl Exchange {
     /// Begins an attempt on a lane for a request whose head came at `started`.
     pub(crate) fn begin(lane: Rc<Lane>, started: Instant) -> Self {
         lane.backend.load.in_flight.set(lane.backend.load.in_flight.get() + 1);
-        Self { lane, started, headers_at: None, due: None, own: Duration::ZERO, aside: None, finished: false }
+        Self {
+            lane,
+            started,
+            headers_at: None,
+            due: None,
+            own: Duration::ZERO,
+            aside: None,
+            trace: None,
+            step: None,
+            finished: false,
+        }
+    }
+
+    /// Tells of the attempt in the request's story.
+    pub(crate) fn follow(mut self, trail: &Trail) -> Self {
+        self.trace = trail.sampled();
+        self.step = trail.attempt(&self.lane.names);
+        self
+    }
+
+    /// The attempt goes to this endpoint, with these headers.
+    pub(crate) fn goes_to(&mut self, endpoint: &Address, headers: &mut HeaderMap) {
+        if let Some(step) = &mut self.step {
+            step.goes_to(endpoint, headers);
+        }
     }
 
     pub(crate) fn lane(&self) -> &Rc<Lane> {
@@ -58,8 +90,11 @@ impl Exchange {
     }
 
     /// The response's head has come.
-    pub(crate) fn headers_came(&mut self, at: Instant) {
+    pub(crate) fn headers_came<B>(&mut self, response: &Response<B>, at: Instant) {
         self.headers_at = Some(at);
+        if let Some(step) = &mut self.step {
+            step.answered(response.status(), response.version());
+        }
     }
 
     /// The request was ready to go out: what passed until then was the proxy's own time.
@@ -90,6 +125,15 @@ impl Exchange {
         match self.aside {
             None => tally.record(outcome, timing),
             Some(why) => tally.record_aside(why, outcome, timing),
+        }
+        let Some(step) = self.step.take() else {
+            return self.trace.into_iter().for_each(|trace| tally.note_trace(trace, outcome, timing));
+        };
+        let trace = step.trace();
+        let answer_after = self.headers_at.unwrap_or(at).saturating_duration_since(self.started);
+        let own = self.headers_at.map(|_| self.own);
+        if step.ended(outcome, at, answer_after, own) || self.trace.is_some() {
+            tally.note_trace(trace, outcome, timing);
         }
     }
 }

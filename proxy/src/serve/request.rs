@@ -14,7 +14,9 @@ use super::{
     body::{RequestBody, ResponseBody},
     fault, forward, head,
     record::Exchange,
-    routing, tunnel,
+    routing,
+    story::Trail,
+    tunnel,
     watch::Activity,
     worker::{Peer, Worker},
 };
@@ -32,9 +34,10 @@ pub(crate) async fn serve(
 ) -> Response<ResponseBody> {
     let started = clock::now();
     activity.begin();
-    let mut ending =
-        Ending { activity: Some(activity.clone()), grpc: classify::is_grpc(request.headers()), edits: None };
+    let grpc = classify::is_grpc(request.headers());
     let (mut head, incoming) = request.into_parts();
+    let mut trail = Trail::begin(&worker, &peer, &head, started);
+    let mut ending = Ending { activity: Some((activity.clone(), trail.clone())), grpc, edits: None };
     let extended = tunnel::unfold(&mut head);
     let plan = worker.plan();
     let vetted = vet::vet(&head.method, &head.uri, head.version, &head.headers);
@@ -46,6 +49,7 @@ pub(crate) async fn serve(
         Err(refusal) => return ending.answer(refuse(&worker, refusal)),
     };
     let route = &plan.routes[found.route];
+    trail.routed(&plan.plan, found.route);
     ending.edits = route.answer_edits.clone();
     if let Some(answer) = route.over_limit(&head, &peer, started) {
         return ending.answer(answer);
@@ -67,19 +71,21 @@ pub(crate) async fn serve(
     let random = worker.random();
     let picked = pick(service, &splitter.table, splitter.salt, &head.headers, client, random);
     let lane = way.lanes[picked.version].clone();
+    trail.leads_to(&service.name);
+    trail.settle(&worker, lane.trace_sampling);
     let tags = worker.telemetry.debug_headers.then(|| (lane.backend.name.clone(), plan.generation.clone()));
     if lane.backend.load.in_flight.get() >= worker.requests_per_version {
-        Exchange::begin(lane, started).finish(Outcome::OverloadLocal, clock::now());
+        Exchange::begin(lane, started).follow(&trail).finish(Outcome::OverloadLocal, clock::now());
         return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
     }
-    let mut exchange = Exchange::begin(lane, started);
+    let mut exchange = Exchange::begin(lane, started).follow(&trail);
     if picked.reason == pick::Reason::Pinned {
         exchange.set_aside(Aside::Pinned);
     }
     let target = way.target(&head.uri, &found);
-    let body = RequestBody::new(incoming, activity.clone());
+    let body = RequestBody::new(incoming, activity.clone(), trail.story());
     let client_side = body.client_side();
-    let mut request = head::prepare(head, found.authority, body, &peer, &worker);
+    let mut request = head::prepare(head, found.authority, body, &peer, &trail, &worker);
     way.change(&mut request, target);
     if let Some(wish) = &wish {
         wish.write(request.headers_mut());
@@ -109,7 +115,7 @@ pub(crate) fn refused(
     refusal: vet::Refusal,
 ) -> Response<ResponseBody> {
     activity.begin();
-    refuse(worker, refusal).map(|body| body.noting(activity))
+    refuse(worker, refusal).map(|body| body.noting(activity, None))
 }
 
 #[cold]
@@ -137,7 +143,8 @@ fn tag(
 
 /// The client's activity ends with the response's body, or here if the request is given up before.
 struct Ending {
-    activity: Option<Rc<Activity>>,
+    /// With the way that the request has gone.
+    activity: Option<(Rc<Activity>, Trail)>,
     /// The caller reads answers as gRPC writes them.
     grpc: bool,
     /// What the route changes in the head of every answer, whoever gives it.
@@ -151,7 +158,10 @@ impl Ending {
             edits.apply(response.headers_mut());
         }
         match self.activity.take() {
-            Some(activity) => response.map(|body| body.noting(activity)),
+            Some((activity, trail)) => {
+                trail.answered(&response);
+                response.map(|body| body.noting(activity, trail.story().cloned()))
+            }
             None => response,
         }
     }
@@ -159,7 +169,7 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some(activity) = self.activity.take() {
+        if let Some((activity, _)) = self.activity.take() {
             activity.give_up();
         }
     }

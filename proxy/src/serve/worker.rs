@@ -13,7 +13,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use rand::{Rng, RngCore, rngs::SmallRng};
 use serin_config::{
-    Address, Plan, Route, RouteName, Service, ServiceName, Version, VersionName, limits::Limits,
+    Address, Plan, Route, RouteName, Service, ServiceName, Version, VersionName, Weight, limits::Limits,
     rate_limit::RateLimit, settings::Telemetry,
 };
 use serin_split::Tally;
@@ -27,7 +27,10 @@ use super::{
 use crate::{
     app::Ending,
     clock,
-    observe::{Cell as WindowCell, Counters, Handover},
+    observe::{
+        Cell as WindowCell, Counters, Handover,
+        tellers::{Outlets, Tellers},
+    },
     plan::PlanReader,
     rate_limits::Limit,
     shared::Shared,
@@ -44,6 +47,8 @@ pub(crate) struct State {
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
     pools: HashMap<Target, Rc<Pool>>,
     shared: Arc<Shared>,
+    /// The share of new traces that are sampled, of all versions and of canaries.
+    trace_sampling: (Weight, Option<Weight>),
     bounds: Bounds,
 }
 
@@ -62,6 +67,13 @@ impl State {
     /// The limit of a route, with whatever its buckets hold already.
     pub(crate) fn limit(&self, route: &RouteName, limit: &RateLimit) -> Limit {
         self.shared.rates.limit(route, limit)
+    }
+
+    /// The share of new traces that are sampled: the version's own, the canaries', or everybody's.
+    pub(crate) fn trace_sampling(&self, service: &Service, version: &Version) -> Weight {
+        let (everybody, canary) = self.trace_sampling;
+        let canary = canary.filter(|_| service.canary.as_ref() == Some(&version.name));
+        version.trace_sampling.or(canary).unwrap_or(everybody)
     }
 
     /// A version as this worker reaches it, with whatever state there already is.
@@ -90,6 +102,7 @@ pub(crate) struct Parts {
     pub(crate) workers: usize,
     pub(crate) limits: Limits,
     pub(crate) telemetry: Telemetry,
+    pub(crate) outlets: Outlets,
     pub(crate) plans: PlanReader,
     pub(crate) shared: Arc<Shared>,
     pub(crate) handover: mpsc::Sender<Handover>,
@@ -103,6 +116,8 @@ pub(crate) struct Worker {
     pub(crate) number: usize,
     pub(crate) limits: Limits,
     pub(crate) telemetry: Telemetry,
+    /// Who wants to know of requests.
+    pub(crate) tellers: Tellers,
     pub(crate) requests_per_version: usize,
     /// Client connections of all workers.
     pub(crate) connections: Arc<AtomicUsize>,
@@ -133,6 +148,7 @@ impl Worker {
             loads: HashMap::new(),
             pools: HashMap::new(),
             shared: parts.shared.clone(),
+            trace_sampling: (parts.telemetry.trace_sampling, parts.telemetry.canary_trace_sampling),
             bounds: Bounds {
                 idle: parts.limits.idle_connections_per_endpoint,
                 keep_alive: parts.limits.endpoint_keep_alive,
@@ -143,6 +159,7 @@ impl Worker {
             number: parts.number,
             requests_per_version: parts.limits.max_requests_per_version.div_ceil(parts.workers),
             limits: parts.limits,
+            tellers: Tellers::new(parts.outlets, &parts.telemetry, parts.workers),
             telemetry: parts.telemetry,
             connections: parts.connections,
             counters: parts.counters,
@@ -265,6 +282,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// The scheme by which the client asks.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
     /// The peer at `address`; none for a Unix socket, whose permissions are the file's.
     pub(crate) fn new(address: Option<IpAddr>, trusted_proxies: &Arc<[IpNet]>) -> Self {
         let canonical = address.map(|address| address.to_canonical());

@@ -38,6 +38,8 @@ pub struct Context {
     /// Whether it is sampled, and whether the trace id is random.
     pub flags: Flags,
     came_by: CameBy,
+    /// Whether somebody has decided about sampling.
+    decided: bool,
     /// B3's word for "sampled, whatever anybody thinks".
     debug: bool,
 }
@@ -52,31 +54,36 @@ enum CameBy {
 }
 
 impl Context {
-    /// Reads the context of a request, or begins one with `random` numbers. `sampled` is asked where nobody
-    /// has decided yet.
-    pub fn receive(
-        headers: &HeaderMap,
-        b3: B3,
-        mut random: impl FnMut() -> u64,
-        sampled: impl FnOnce() -> bool,
-    ) -> Self {
+    /// Reads the context of a request, or begins one with `random` numbers. Where nobody has decided about
+    /// sampling yet, [`Self::settle`] does.
+    pub fn receive(headers: &HeaderMap, b3: B3, mut random: impl FnMut() -> u64) -> Self {
         let server = SpanId::random(random());
         if let Some(TraceParent { trace, parent, flags }) = TraceParent::received(headers) {
-            return Self { trace, caller: Some(parent), server, flags, came_by: CameBy::W3c, debug: false };
+            let (caller, came_by) = (Some(parent), CameBy::W3c);
+            return Self { trace, caller, server, flags, came_by, decided: true, debug: false };
         }
         let from_b3 = if b3 == B3::Off { None } else { b3::received(headers) };
         let debug = from_b3.is_some_and(|b3| b3.debug);
-        let sampled = from_b3.and_then(|b3| b3.sampled).unwrap_or_else(sampled);
+        let decision = from_b3.and_then(|b3| b3.sampled);
+        let (decided, sampled) = (decision.is_some(), decision.unwrap_or(false));
         match from_b3.and_then(|b3| b3.ids) {
             Some((trace, span)) => {
                 // Nothing says whether B3's ids are random.
-                let flags = Flags::new(sampled, false);
-                Self { trace, caller: Some(span), server, flags, came_by: CameBy::B3, debug }
+                let (caller, flags, came_by) = (Some(span), Flags::new(sampled, false), CameBy::B3);
+                Self { trace, caller, server, flags, came_by, decided, debug }
             }
             None => {
                 let (trace, flags) = (TraceId::random(random(), random()), Flags::new(sampled, true));
-                Self { trace, caller: None, server, flags, came_by: CameBy::Nobody, debug }
+                Self { trace, caller: None, server, flags, came_by: CameBy::Nobody, decided, debug }
             }
+        }
+    }
+
+    /// Decides about sampling, if nobody has yet.
+    pub fn settle(&mut self, sampled: impl FnOnce() -> bool) {
+        if !self.decided {
+            self.decided = true;
+            self.flags = Flags::new(sampled(), self.flags.random());
         }
     }
 

@@ -23,7 +23,9 @@ fn receive(headers: &HeaderMap, b3: B3) -> Context {
         next += 1;
         next
     };
-    Context::receive(headers, b3, random, || true)
+    let mut context = Context::receive(headers, b3, random);
+    context.settle(|| true);
+    context
 }
 
 fn passed(lines: &[(&'static str, &str)], b3: B3) -> HeaderMap {
@@ -99,7 +101,8 @@ fn a_trace_that_begins_here_has_a_random_id_and_says_so() {
         passed(&[], B3::Off)["traceparent"],
         "00-00000000000000020000000000000003-0000000000000001-03"
     );
-    let unsampled = Context::receive(&HeaderMap::new(), B3::Off, || 5, || false);
+    let mut unsampled = Context::receive(&HeaderMap::new(), B3::Off, || 5);
+    unsampled.settle(|| false);
     let mut headers = HeaderMap::new();
     unsampled.pass(&mut headers, B3::Off);
     assert!(headers["traceparent"].to_str().unwrap().ends_with("-02"));
@@ -109,7 +112,8 @@ fn a_trace_that_begins_here_has_a_random_id_and_says_so() {
 fn the_callers_decision_is_honoured_and_nobody_else_is_asked() {
     for (flags, sampled) in [("00", false), ("01", true), ("02", false), ("03", true)] {
         let headers = map(&[("traceparent", &GOOD.replace("-01", &format!("-{flags}")))]);
-        let context = Context::receive(&headers, B3::Off, || 1, || unreachable!("the caller has decided"));
+        let mut context = Context::receive(&headers, B3::Off, || 1);
+        context.settle(|| unreachable!("the caller has decided"));
         assert_eq!((context.is_sampled(), context.flags.random()), (sampled, flags > "01"));
         let mut headers = headers;
         context.send(&mut headers, B3::Off, SPAN);
@@ -155,8 +159,8 @@ fn with_both_an_endpoint_that_knows_b3_alone_is_in_the_trace() {
 #[test]
 fn a_decision_of_b3_without_ids_holds_for_the_trace_that_begins() {
     for (value, sampled) in [("0", false), ("1", true), ("d", true)] {
-        let context =
-            Context::receive(&map(&[("b3", value)]), B3::In, || 5, || unreachable!("it was decided"));
+        let mut context = Context::receive(&map(&[("b3", value)]), B3::In, || 5);
+        context.settle(|| unreachable!("it was decided"));
         assert_eq!((context.caller, context.is_sampled()), (None, sampled));
     }
 }
@@ -185,7 +189,7 @@ proptest! {
             headers.append(TRACEPARENT, parent.parse().unwrap());
         }
         let mut numbers = random.into_iter().cycle();
-        let context = Context::receive(&headers, B3::Both, || numbers.next().unwrap_or(0), || true);
+        let context = Context::receive(&headers, B3::Both, || numbers.next().unwrap_or(0));
         if with_span {
             context.send(&mut headers, B3::Both, SPAN);
         } else {
@@ -193,5 +197,16 @@ proptest! {
         }
         let received = TraceParent::received(&headers);
         prop_assert_eq!(received.map(|parent| parent.trace), Some(context.trace));
+    }
+}
+
+#[test]
+fn b3_without_a_decision_leaves_it_to_us() {
+    let b3 = ("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1");
+    for sampled in [true, false] {
+        let mut context = Context::receive(&map(&[b3]), B3::In, || 5);
+        context.settle(|| sampled);
+        context.settle(|| unreachable!("one decision is enough"));
+        assert_eq!(context.is_sampled(), sampled);
     }
 }
