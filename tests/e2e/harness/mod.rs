@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod endpoint;
 pub(crate) mod h2;
+pub(crate) mod h2_endpoint;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod process;

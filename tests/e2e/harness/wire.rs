@@ -160,6 +160,13 @@ impl Wire {
         Ok(read)
     }
 
+    /// What comes next, however little; none at the end.
+    pub(crate) fn some(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let bytes = self.0.fill_buf()?.to_vec();
+        self.0.consume(bytes.len());
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
     /// The next chunk of a chunked body; empty for the last.
     pub(crate) fn chunk(&mut self) -> io::Result<Vec<u8>> {
         let mut line = String::new();
