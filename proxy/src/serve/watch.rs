@@ -241,7 +241,12 @@ impl Watchdog {
     ) -> Poll<Overdue> {
         let waiting = self.activity.waits_for();
         if waiting != self.waiting {
-            (self.waiting, self.since) = (waiting, clock::now());
+            // The time for the first head began with the connection.
+            let of_first_head = (self.waiting, waiting) == (Waits::Request(0), Waits::Head(0));
+            self.waiting = waiting;
+            if !of_first_head {
+                self.since = clock::now();
+            }
         }
         let (limit, overdue) = match waiting {
             Waits::Request(0) => (limits.client_header_timeout + grace, Overdue::Idle),

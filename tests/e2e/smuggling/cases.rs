@@ -362,7 +362,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "a coding folded over two lines",
         "POST /outer HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n",
-        400,
+        501,
         Closes::Yes,
         Reaches::Nothing,
     ),
