@@ -73,20 +73,32 @@ impl Store {
     /// Reads what the versions of a catalogue need, before the first request needs it; what no version names any
     /// more is let go. It reads files, so it is no work for a worker.
     pub(crate) fn prepare(&self, catalogue: &Catalogue, now: i64) {
+        let versions = || {
+            let services = catalogue.services().iter();
+            services.flat_map(|service| service.versions.iter().map(move |version| (service, version)))
+        };
+        // The files are read while nobody waits for the lock: workers look up their connectors behind it.
+        let mut begun = HashMap::new();
+        for (service, version) in versions() {
+            let Some(tls) = &version.tls else { continue };
+            let settings = (tls.clone(), version.protocol);
+            if begun.contains_key(&settings) || lock(&self.endpoints).contains_key(&settings) {
+                continue;
+            }
+            let (state, unusable) = VersionState::begin(tls, version.protocol);
+            for fault in unusable {
+                let (service, version) = (&service.name, &version.name);
+                tracing::error!(%service, %version, %fault, "no TLS to these endpoints until this is mended");
+            }
+            lock(&state.files).own.iter().for_each(|pair| warn_if_expired(pair, now));
+            begun.insert(settings, Endpoints { state, versions: Vec::new() });
+        }
         let mut endpoints = lock(&self.endpoints);
+        endpoints.extend(begun);
         endpoints.values_mut().for_each(|each| each.versions.clear());
-        for service in catalogue.services() {
-            for version in &service.versions {
-                let Some(tls) = &version.tls else { continue };
-                let each = endpoints.entry((tls.clone(), version.protocol)).or_insert_with(|| {
-                    let (state, unusable) = VersionState::begin(tls, version.protocol);
-                    for fault in unusable {
-                        let (service, version) = (&service.name, &version.name);
-                        tracing::error!(%service, %version, %fault, "no TLS to these endpoints until this is mended");
-                    }
-                    lock(&state.files).own.iter().for_each(|pair| warn_if_expired(pair, now));
-                    Endpoints { state, versions: Vec::new() }
-                });
+        for (service, version) in versions() {
+            let settings = version.tls.clone().map(|tls| (tls, version.protocol));
+            if let Some(each) = settings.and_then(|settings| endpoints.get_mut(&settings)) {
                 each.versions.push((service.name.clone(), version.name.clone()));
             }
         }

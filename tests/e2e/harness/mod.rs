@@ -1,6 +1,7 @@
 //! What the tests stand on: processes that die with their test, ports that are free, waits that have a
 //! deadline and say what they waited for.
 
+pub(crate) mod certs;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod endpoint;
@@ -11,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod serin;
+pub(crate) mod tls;
 pub(crate) mod tools;
 pub(crate) mod wire;
 

@@ -26,6 +26,11 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts one; requests for `/` get `body`.
     pub(crate) fn start(body: &str) -> Self {
+        Self::start_with("", &format!("location / {{ return 200 \"{body}\"; }}"))
+    }
+
+    /// Starts one with these options on its address (`ssl`) and this in its server.
+    pub(crate) fn start_with(listen: &str, server: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let [address] = free_addresses();
         let at = directory.path().display();
@@ -40,7 +45,7 @@ impl Nginx {
                client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;\n\
                uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;\n\
                keepalive_requests 10000000;\n\
-               server {{ listen {address} backlog=4096; location / {{ return 200 \"{body}\"; }} }}\n\
+               server {{ listen {address} backlog=4096 {listen}; {server} }}\n\
              }}\n"
         );
         let file = directory.path().join("nginx.conf");
@@ -74,10 +79,15 @@ impl Nginx {
 
 /// Sends `requests` requests over `connections` connections with h2load and checks that all succeeded.
 pub(crate) fn h2load(address: SocketAddr, requests: u64, connections: u32, more: &[&str]) {
+    h2load_to(&format!("http://{address}/"), requests, connections, more);
+}
+
+/// The same to a whole address, such as one of https.
+pub(crate) fn h2load_to(url: &str, requests: u64, connections: u32, more: &[&str]) {
     let output = Command::new("h2load")
         .args(["-n", &requests.to_string(), "-c", &connections.to_string(), "-t", "1"])
         .args(more)
-        .arg(format!("http://{address}/"))
+        .arg(url)
         .output()
         .unwrap_or_else(|error| panic!("h2load can't be started ({error}): {INSTALL}"));
     let said = String::from_utf8_lossy(&output.stdout);

@@ -8,13 +8,16 @@ use std::{
     path::Path,
 };
 
+use rustls::{ClientConnection, StreamOwned};
+
 use super::SOON;
 
-/// A socket of either kind.
+/// A socket of either kind, or TLS on one.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 macro_rules! either {
@@ -22,8 +25,27 @@ macro_rules! either {
         match $socket {
             Socket::Tcp($stream) => $call,
             Socket::Unix($stream) => $call,
+            Socket::Tls($stream) => $call,
         }
     };
+}
+
+impl Socket {
+    fn set_timeouts(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => set_timeouts(stream),
+            Self::Tls(stream) => set_timeouts(&stream.sock),
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(SOON))?;
+                stream.set_write_timeout(Some(SOON))
+            }
+        }
+    }
+}
+
+fn set_timeouts(stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(SOON))?;
+    stream.set_write_timeout(Some(SOON))
 }
 
 impl Read for Socket {
@@ -38,7 +60,7 @@ impl Write for Socket {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        either!(self, stream => stream.flush())
     }
 }
 
@@ -118,15 +140,13 @@ impl Wire {
 
     /// A read or write that takes longer than [`SOON`] fails.
     pub(crate) fn new(socket: Socket) -> Self {
-        either!(&socket, stream => {
-            stream.set_read_timeout(Some(SOON)).expect("a timeout above zero");
-            stream.set_write_timeout(Some(SOON)).expect("a timeout above zero");
-        });
+        socket.set_timeouts().expect("a timeout above zero");
         Self(BufReader::with_capacity(64 * 1024, socket))
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.0.get_mut().write_all(bytes.as_ref())
+        self.0.get_mut().write_all(bytes.as_ref())?;
+        self.0.get_mut().flush()
     }
 
     /// Sends as much as the peer takes at once.
@@ -137,7 +157,11 @@ impl Wire {
     /// No more will be sent; the peer's bytes can still be read.
     pub(crate) fn finish(&self) {
         // The peer may have gone already.
-        let _ = either!(self.0.get_ref(), stream => stream.shutdown(Shutdown::Write));
+        let _ = match self.0.get_ref() {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
+        };
     }
 
     /// The next head; none if the peer closed the connection instead.
