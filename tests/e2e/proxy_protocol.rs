@@ -57,7 +57,10 @@ fn either_version_says_who_the_client_is() {
             wire.send(piece).unwrap();
         }
         for _ in 0..2 {
-            assert_eq!(wire.ask(GET.replace("\r\n\r\n", "\r\nx-forwarded-for: 1.1.1.1\r\n\r\n")).status(), 200);
+            assert_eq!(
+                wire.ask(GET.replace("\r\n\r\n", "\r\nx-forwarded-for: 1.1.1.1\r\n\r\n")).status(),
+                200
+            );
             assert_eq!(endpoint.last().0.one(FOR), Some(client), "nobody else may say it");
         }
     }
@@ -99,7 +102,9 @@ fn a_connection_without_a_good_header_is_closed_and_counted() {
     let endpoint = Endpoint::answering(|_| ok("hello"));
     let serin = start(&endpoint, json!({ "proxy_protocol": true }));
     let refused = |reason| serin.metrics().sum("serin_proxy_protocol_refused_total", &[("reason", reason)]);
-    for wrong in [GET, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PROXY TCP4 999.0.2.7 10.0.0.1 1 2\r\nGET / HTTP/1.1\r\n"] {
+    for wrong in
+        [GET, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PROXY TCP4 999.0.2.7 10.0.0.1 1 2\r\nGET / HTTP/1.1\r\n"]
+    {
         let mut wire = Wire::connect(serin.web);
         wire.send(wrong).unwrap();
         wire.wait_for_close();
@@ -126,7 +131,8 @@ fn with_trusted_proxies_nobody_else_may_claim_an_address() {
     until(SOON, "it is counted", || refused() == 1.0);
 
     // A load balancer passes on what a client says, so the client must be trusted for that.
-    let trusted = start(&endpoint, json!({ "proxy_protocol": true, "trusted_proxies": ["127.0.0.1", "10.0.0.0/8"] }));
+    let trusted =
+        start(&endpoint, json!({ "proxy_protocol": true, "trusted_proxies": ["127.0.0.1", "10.0.0.0/8"] }));
     for (client, told) in [("198.51.100.9", "198.51.100.9"), ("10.1.1.1", "203.0.113.5, 10.1.1.1")] {
         let mut wire = Wire::connect(trusted.web);
         wire.send(line(client)).unwrap();

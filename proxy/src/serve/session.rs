@@ -33,6 +33,7 @@ use super::{
     watched::Watched,
     worker::{Peer, Worker},
 };
+use crate::clock;
 
 /// Who is served, and what they have done so far.
 #[derive(Debug)]
@@ -143,7 +144,10 @@ impl Client {
             old = old || self.old_at.is_some_and(|at| age.poll(at, cx).is_ready());
             let leaving = worker.draining.get() || old;
             let busy = activity.in_flight.get() > 0;
-            if leaving && busy && !told.replace(true) {
+            // HTTP/1.1 says farewell with an answer. HTTP/2 may at any time, and must: its requests run in tasks
+            // of their own, and quick ones would never be seen in flight here.
+            if leaving && (busy || !parks) && !told.replace(true) {
+                grace = quiet_from_now(watchdog);
                 graceful_shutdown(connection.as_mut());
             }
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -163,7 +167,7 @@ impl Client {
                     Poll::Ready(Overdue::Quiet) => return Poll::Ready(End::Quiet),
                     Poll::Ready(Overdue::Idle) if !told.replace(true) => {
                         // In HTTP/2 the client has to agree: a request may have crossed the farewell.
-                        grace = QUIET_BEFORE_CLOSE;
+                        grace = quiet_from_now(watchdog);
                         graceful_shutdown(connection.as_mut());
                         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                             return Poll::Ready(End::Over(ended));
@@ -210,6 +214,11 @@ impl Client {
             _ => {}
         }
     }
+}
+
+/// What an idle client gets on top of the time since it fell idle, so that it has time to hear a farewell.
+fn quiet_from_now(watchdog: &Watchdog) -> Duration {
+    clock::now().saturating_duration_since(watchdog.since()) + QUIET_BEFORE_CLOSE
 }
 
 /// Whether the HTTP library itself told the client to calm down.
