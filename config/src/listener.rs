@@ -15,6 +15,8 @@ pub struct Listener {
     pub address: Address,
     /// Peers whose `x-forwarded-*` headers are believed; everybody else's are replaced.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether the same holds for whoever connects to its Unix socket.
+    pub trusts_unix: bool,
     /// Certificates and what is asked of clients; connections are in clear where absent.
     pub tls: Option<ListenerTls>,
     /// Whether every connection begins with a PROXY protocol header: of the trusted proxies if there are any,

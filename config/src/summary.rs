@@ -29,8 +29,10 @@ fn write(config: &Config, to: &mut String) -> fmt::Result {
     writeln!(to, "listeners")?;
     for listener in &config.listeners {
         write!(to, "  {:<20} {}", listener.name, listener.address)?;
-        if !listener.trusted_proxies.is_empty() {
-            write!(to, "  trusts {}", join(&listener.trusted_proxies, ", "))?;
+        let unix = listener.trusts_unix.then(|| "whoever may connect".to_owned());
+        let trusted: Vec<_> = listener.trusted_proxies.iter().map(ToString::to_string).chain(unix).collect();
+        if !trusted.is_empty() {
+            write!(to, "  trusts {}", trusted.join(", "))?;
         }
         writeln!(to)?;
         write_terms(listener, to)?;

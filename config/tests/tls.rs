@@ -220,6 +220,22 @@ fn a_unix_socket_needs_a_name_for_its_certificate() {
 }
 
 #[test]
+fn whoever_may_connect_to_a_unix_socket_can_be_trusted_there_and_only_there() {
+    let file = |address: &str| {
+        format!(
+            "listeners: [{{ address: \"{address}\", trusted_proxies: [unix, 10.0.0.0/8] }}]\n\
+             routes: [{{ service: s }}]\n\
+             services: {{ s: {{ versions: {{ v1: {{ endpoints: [127.0.0.1:9] }} }} }} }}\n"
+        )
+    };
+    let config = read(&file("unix:/s.sock")).unwrap();
+    assert!(config.listeners[0].trusts_unix && config.listeners[0].trusted_proxies.len() == 1);
+    assert!(summary(&config).contains("trusts 10.0.0.0/8, whoever may connect"), "{}", summary(&config));
+    let problems = read(&file("127.0.0.1:80")).unwrap_err().lines();
+    assert!(problems[0].contains("nobody reaches 127.0.0.1:80 over a Unix socket"), "{problems:?}");
+}
+
+#[test]
 fn the_summary_says_what_clients_and_endpoints_meet() {
     let listener = format!(
         ", tls: {{ {PAIR}, client_ca: ca.crt, client_auth: optional }}, proxy_protocol: true, max_connection_age: 1h"

@@ -164,3 +164,31 @@ fn a_client_stays_on_its_version_by_the_address_that_the_header_names() {
     }
     assert_eq!(seen.len(), 2, "all on one version: the load balancer's address decided");
 }
+
+#[test]
+fn over_a_unix_socket_whoever_may_connect_says_who_the_client_is_if_the_file_trusts_them() {
+    let _machine = beside();
+    let endpoint = Endpoint::answering(|_| ok("hello"));
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let address = |name: &str| format!("unix:{}", at(name).display());
+    let mut config = one_version(endpoint.address());
+    config["listeners"] = json!([
+        {},
+        { "name": "plain", "address": address("plain") },
+        { "name": "trusting", "address": address("trusting"), "trusted_proxies": ["unix"] },
+        { "name": "proxied", "address": address("proxied"), "proxy_protocol": true },
+    ]);
+    let _serin = Serin::start(config);
+    let claim = GET.replace("\r\n\r\n", "\r\nx-forwarded-for: 203.0.113.5\r\n\r\n");
+    for (listener, begin, told) in [
+        ("plain", String::new(), None),
+        ("trusting", String::new(), Some("203.0.113.5")),
+        ("proxied", line("192.0.2.7"), Some("192.0.2.7")),
+    ] {
+        let mut wire = Wire::connect_unix(&at(listener));
+        wire.send(begin).unwrap();
+        assert_eq!(wire.ask(&claim).status(), 200);
+        assert_eq!(endpoint.last().0.one(FOR), told, "{listener}");
+    }
+}

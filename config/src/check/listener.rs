@@ -2,12 +2,13 @@
 
 use super::{Surroundings, all, naming::Naming, range::within, tls};
 use crate::{
+    address::Address,
     limits::{CONNECTION_AGE_MIN, LISTENERS_MAX, TIMEOUT_MAX},
     listener::Listener,
     name::ListenerName,
     problem::{Place, Problems, Reported},
     raw::{
-        self,
+        self, TrustedPeer,
         decode::{Field, List, Spanned},
         leaf::OrNone,
     },
@@ -63,12 +64,25 @@ fn check(
         Ok(_) => Ok(None),
         Err(reported) => Err(reported),
     };
-    let trusted_proxies = trusted?.into_iter().map(|network| network.value).collect();
+    let (address, trusted) = (address?.value, trusted?);
+    let (mut trusted_proxies, mut trusts_unix) = (Vec::new(), false);
+    for Spanned { place, value } in trusted {
+        match value {
+            TrustedPeer::Network(network) => trusted_proxies.push(network),
+            TrustedPeer::Unix if matches!(address, Address::Unix(_)) => trusts_unix = true,
+            TrustedPeer::Unix => {
+                let right = "leave it out, or write the networks of the peers";
+                let wrong = format!("nobody reaches {address} over a Unix socket");
+                return Err(problems.add(&place, wrong, right));
+            }
+        }
+    }
     let (tls, proxy_protocol, max_connection_age) = (tls?, proxy_protocol?, max_connection_age?);
     Ok(Listener {
         name: name?,
-        address: address?.value,
+        address,
         trusted_proxies,
+        trusts_unix,
         tls,
         proxy_protocol,
         max_connection_age,

@@ -18,7 +18,7 @@ mod telemetry;
 pub mod tls;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
-pub use listener::Listener;
+pub use listener::{Listener, TrustedPeer};
 pub use operation::{Admin, Control, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{ErrorComparison, Guards, Rollout, Step};

@@ -32,7 +32,8 @@ use crate::{
 /// What holds for the connections of one listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    pub(crate) trusted_proxies: Arc<[IpNet]>,
+    trusted_proxies: Arc<[IpNet]>,
+    trusts_unix: bool,
     tls: Option<Acceptor>,
     proxy_protocol: Option<ProxyProtocol>,
     max_age: Option<Duration>,
@@ -76,6 +77,7 @@ impl Terms {
         let refused = |reason| metrics::proxy_protocol_refused(listener.name.as_str(), reason);
         Self {
             trusted_proxies: Arc::from(listener.trusted_proxies.clone()),
+            trusts_unix: listener.trusts_unix,
             tls,
             proxy_protocol: listener.proxy_protocol.then(|| ProxyProtocol {
                 malformed: refused("malformed"),
@@ -105,7 +107,7 @@ pub(crate) async fn arrive(
     if let Some(proxy_protocol) = &terms.proxy_protocol {
         address = proxy_protocol.client(worker, terms, &mut stream, address, head_by).await?;
     }
-    let mut peer = Peer::new(address, &terms.trusted_proxies);
+    let mut peer = Peer::new(address, &terms.trusted_proxies, terms.trusts_unix);
     let Some(acceptor) = &terms.tls else {
         return Some(Arrived { stream, peer, speaks: Speaks::Either, head_by, old_at });
     };

@@ -121,7 +121,9 @@ pub(crate) fn client(peer: &Peer, headers: &HeaderMap) -> IpAddr {
     if !peer.trusted {
         return peer.address;
     }
-    let trusted = |address| peer.trusted_proxies.iter().any(|net| net.contains(&address));
+    // A trusted peer on a Unix socket has no address, and so is in no network.
+    let network = |address| peer.trusted_proxies.iter().any(|net| net.contains(&address));
+    let trusted = |address| address == peer.address || network(address);
     forwarded::client(headers, peer.address, trusted)
 }
 

@@ -288,13 +288,13 @@ impl Peer {
     }
 
     /// The peer at `address`; none for a Unix socket, whose permissions are the file's.
-    pub(crate) fn new(address: Option<IpAddr>, trusted_proxies: &Arc<[IpNet]>) -> Self {
+    pub(crate) fn new(address: Option<IpAddr>, trusted_proxies: &Arc<[IpNet]>, trusts_unix: bool) -> Self {
         let canonical = address.map(|address| address.to_canonical());
         Self {
             address: canonical.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
             header: canonical.and_then(|address| HeaderValue::from_str(&address.to_string()).ok()),
             trusted: canonical
-                .is_some_and(|address| trusted_proxies.iter().any(|net| net.contains(&address))),
+                .map_or(trusts_unix, |address| trusted_proxies.iter().any(|net| net.contains(&address))),
             trusted_proxies: trusted_proxies.clone(),
             secure: false,
             identity: None,
