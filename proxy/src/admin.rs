@@ -30,9 +30,11 @@ use tokio::{
 
 use crate::{
     clock,
+    endpoints::report,
     observe::{Totals, export::Page, openmetrics},
     plan::PlanCell,
     serve::listen::Listening,
+    shared::Shared,
     tls,
 };
 
@@ -46,6 +48,7 @@ pub(crate) struct View {
     pub(crate) ready: AtomicBool,
     pub(crate) rare: PrometheusHandle,
     pub(crate) tls: Arc<tls::Store>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) version: &'static str,
 }
 
@@ -91,7 +94,7 @@ where
 
 fn answer(view: &View, method: &Method, path: &str, openmetrics: bool) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
-    let known = matches!(path, "/livez" | "/readyz" | "/metrics" | "/plan");
+    let known = matches!(path, "/livez" | "/readyz" | "/metrics" | "/plan" | "/endpoints");
     if known && !matches!(*method, Method::GET | Method::HEAD) {
         let mut response = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is served here\n".into());
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -109,7 +112,13 @@ fn answer(view: &View, method: &Method, path: &str, openmetrics: bool) -> Respon
             Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
         },
         "/plan" => reply(StatusCode::OK, "application/json", plan(view).to_string()),
-        _ => reply(StatusCode::NOT_FOUND, TEXT, "try /livez, /readyz, /metrics or /plan\n".into()),
+        "/endpoints" => {
+            let listed = report::json(&view.shared, &view.plans.load());
+            reply(StatusCode::OK, "application/json", listed.to_string())
+        }
+        _ => {
+            reply(StatusCode::NOT_FOUND, TEXT, "try /livez, /readyz, /metrics, /plan or /endpoints\n".into())
+        }
     }
 }
 
@@ -130,6 +139,7 @@ fn page(view: &View, exemplars: bool) -> Result<String, io::Error> {
     let page = Page { totals: &totals, plan: &plan, reload: &reload, connections, version, exemplars };
     page.write(&mut text).map_err(io::Error::other)?;
     view.tls.write_metrics(&mut text, clock::unix_seconds()).map_err(io::Error::other)?;
+    report::write_metrics(&view.shared, &plan, &mut text).map_err(io::Error::other)?;
     Ok(text)
 }
 

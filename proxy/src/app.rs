@@ -27,6 +27,7 @@ use tokio::{
 use crate::{
     admin::{self, View},
     clock,
+    endpoints::keeper::Keeper,
     inherit::Inherited,
     observe::{Collector, Counters, Handover, Windows, metrics, telling::Telling},
     plan::PlanCell,
@@ -150,9 +151,15 @@ impl Proxy {
         let secured = tls::Store::open(&config.listeners, clock::unix_seconds())
             .map_err(|(listener, unusable)| StartError::Tls { listener, unusable })?;
         let secured = Arc::new(secured);
+        let shared = Arc::new(Shared::new(secured.clone()));
         plans.prepare_with({
             let secured = secured.clone();
-            move |plan| secured.prepare(plan.catalogue(), clock::unix_seconds())
+            // In this order: health checks may ask over TLS.
+            let keeper = Keeper::new(shared.clone(), &config.dns);
+            move |plan| {
+                secured.prepare(plan.catalogue(), clock::unix_seconds());
+                keeper.prepare(plan);
+            }
         });
         for listener in &config.listeners {
             let what = || format!("listener \"{}\"", listener.name);
@@ -178,7 +185,6 @@ impl Proxy {
         let counters = Arc::new(Counters::register());
         let connections = Arc::new(AtomicUsize::new(0));
         let totals = Arc::default();
-        let shared = Arc::new(Shared::new(secured.clone()));
         let view = Arc::new(View {
             plans: plans.clone(),
             totals: Arc::clone(&totals),
@@ -187,6 +193,7 @@ impl Proxy {
             ready: AtomicBool::new(true),
             rare,
             tls: secured.clone(),
+            shared: shared.clone(),
             version,
         });
         // One handover of each worker may wait while the last is being taken.

@@ -11,6 +11,9 @@
 mod admin;
 mod app;
 mod clock;
+mod discover;
+mod endpoints;
+mod health;
 mod inherit;
 mod observe;
 mod plan;

@@ -10,7 +10,7 @@ use std::{
 
 use serin_config::{ServiceName, VersionName};
 
-use crate::{rate_limits::RateLimits, tls::Store};
+use crate::{endpoints::Endpoints, rate_limits::RateLimits, tls::Store};
 
 /// The registry: one for the process.
 #[derive(Debug, Default)]
@@ -24,7 +24,10 @@ pub(crate) struct Shared {
 
 /// What all workers know of one version.
 #[derive(Debug, Default)]
-pub(crate) struct VersionShared {}
+pub(crate) struct VersionShared {
+    /// Its endpoints, and which of them are ready.
+    pub(crate) endpoints: Endpoints,
+}
 
 impl Shared {
     /// No version is known yet.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use metrics::{Counter, counter, describe_counter};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use serin_config::RouteName;
+use serin_config::{RouteName, ServiceName, VersionName};
 use serin_split::abuse::Abuse;
 
 use super::{access_log::LogCounters, spans::SpanCounters};
@@ -47,6 +47,12 @@ const CERTIFICATE_RELOADS: &str = "serin_tls_certificate_reloads_total";
 const TLS_HANDSHAKES: &str = "serin_tls_handshakes_total";
 const TLS_HANDSHAKE_FAILURES: &str = "serin_tls_handshake_failures_total";
 const PROXY_PROTOCOL_REFUSED: &str = "serin_proxy_protocol_refused_total";
+/// Whether an endpoint is in use.
+pub(crate) const ENDPOINT_UP: &str = "serin_endpoint_up";
+/// Endpoints that were left out for a while.
+pub(crate) const ENDPOINT_EJECTIONS: &str = "serin_endpoint_ejections_total";
+const HEALTH_CHECKS: &str = "serin_endpoint_health_checks_total";
+const SEARCHES: &str = "serin_endpoint_searches_total";
 const REFUSED: &str = "serin_requests_refused_total";
 const RATE_LIMITED: &str = "serin_requests_rate_limited_total";
 const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
@@ -123,6 +129,36 @@ impl Counters {
     pub(crate) fn abused(&self, abuse: Abuse, times: u64) {
         if let Some(counter) = self.client_abuse.get(abuse as usize) {
             counter.increment(times);
+        }
+    }
+}
+
+/// Handles of what is counted of a version's endpoints.
+#[derive(Debug, Clone)]
+pub(crate) struct EndpointCounters {
+    pub(crate) passed: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) found: Counter,
+    pub(crate) not_found: Counter,
+}
+
+impl EndpointCounters {
+    /// Fetches the handles.
+    pub(crate) fn register(service: &ServiceName, version: &VersionName) -> Self {
+        describe_counter!(HEALTH_CHECKS, "Health checks of endpoints, by result.");
+        describe_counter!(
+            SEARCHES,
+            "Questions to DNS, and changed files, that endpoints were looked for in, by result."
+        );
+        let of = |name: &'static str, result: &'static str| {
+            let (service, version) = (service.to_string(), version.to_string());
+            counter!(name, "service" => service, "version" => version, "result" => result)
+        };
+        Self {
+            passed: of(HEALTH_CHECKS, "pass"),
+            failed: of(HEALTH_CHECKS, "fail"),
+            found: of(SEARCHES, "success"),
+            not_found: of(SEARCHES, "failure"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use serin_config::{Outcome, limits::STALE_CONNECTION_RETRIES_MAX};
-use serin_split::vet;
+use serin_split::{balance::Tried, vet};
 
 use super::{
     body::RequestBody,
@@ -41,14 +41,15 @@ impl Failure {
     }
 }
 
-/// Makes one attempt on the exchange's version.
+/// Makes one attempt on the exchange's version, on an endpoint that was not `tried` if there is any.
 pub(crate) async fn attempt(
     exchange: &mut Exchange,
     mut request: Request<RequestBody>,
     patience: &Patience<'_>,
     wish: Option<&Wish>,
+    tried: &mut Tried,
 ) -> Result<Answer, Failure> {
-    let Some(pool) = exchange.lane().backend.choose() else {
+    let Some(pool) = exchange.choose(tried) else {
         return Err(Failure { outcome: Outcome::NoEndpoint, unsent: Some(Box::new(request)) });
     };
     exchange.goes_to(pool.address(), request.headers_mut());

@@ -1,10 +1,10 @@
-//! One version on one worker: its endpoints' pools, and what it has in hand.
+//! One version on one worker: its endpoints, and what it has in hand.
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
 
-use super::upstream::Pool;
+use super::choice::Choice;
 use crate::shared::VersionShared;
 
 /// A version as one worker reaches it. It is made anew for each catalogue from state that outlives plans.
@@ -16,22 +16,12 @@ pub(crate) struct Backend {
     pub(crate) load: Rc<Load>,
     /// What all workers know of the version.
     pub(crate) shared: Arc<VersionShared>,
-    /// Its endpoints.
-    pub(crate) pools: Vec<Rc<Pool>>,
+    /// Its endpoints, and how one is chosen.
+    pub(crate) choice: Rc<Choice>,
 }
 
 /// What one version has in hand on one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     pub(crate) in_flight: Cell<usize>,
-    turn: Cell<usize>,
-}
-
-impl Backend {
-    /// The endpoint for the next attempt; none if the version has none.
-    pub(crate) fn choose(&self) -> Option<Rc<Pool>> {
-        let turn = self.load.turn.get();
-        self.load.turn.set(turn.wrapping_add(1));
-        self.pools.get(turn % self.pools.len().max(1)).cloned()
-    }
 }

@@ -7,6 +7,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use serin_config::{Outcome, Timeouts};
+use serin_split::balance::Tried;
 
 use super::{
     attempt::{self, Answer, Failure},
@@ -31,7 +32,8 @@ pub(crate) async fn forward(
     let total = timeouts.total.map(|total| exchange.started() + total);
     let client = client.as_deref();
     let patience = Patience { connect: timeouts.connect, header: timeouts.header, total, client };
-    match attempt::attempt(&mut exchange, request, &patience, wish.as_ref()).await {
+    let mut tried = Tried::default();
+    match attempt::attempt(&mut exchange, request, &patience, wish.as_ref(), &mut tried).await {
         Ok(answer) => {
             if let Some(client) = client {
                 client.answered();

@@ -11,6 +11,7 @@ pub(crate) mod arrive;
 pub(crate) mod attempt;
 pub(crate) mod backend;
 pub(crate) mod body;
+pub(crate) mod choice;
 pub(crate) mod connection;
 pub(crate) mod fault;
 pub(crate) mod forward;

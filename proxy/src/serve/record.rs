@@ -11,11 +11,13 @@ use std::{
 
 use http::{HeaderMap, Response};
 use serin_config::{Address, Outcome};
-use serin_split::{Aside, tally::Timing, trace::TraceId};
+use serin_split::{Aside, balance::Tried, tally::Timing, trace::TraceId};
 
 use super::{
+    choice::Chosen,
     lane::Lane,
     story::{Step, Trail},
+    upstream::Pool,
 };
 use crate::clock;
 
@@ -36,6 +38,9 @@ pub(crate) struct Exchange {
     trace: Option<TraceId>,
     /// What the request's story has of the attempt.
     step: Option<Box<Step>>,
+    /// The request's place on a ring of endpoints.
+    key: Option<u64>,
+    chosen: Option<Chosen>,
     finished: bool,
 }
 
@@ -52,6 +57,8 @@ impl Exchange {
             aside: None,
             trace: None,
             step: None,
+            key: None,
+            chosen: None,
             finished: false,
         }
     }
@@ -78,6 +85,22 @@ impl Exchange {
         self.started
     }
 
+    /// Which endpoint the request belongs to, where the balance keeps users on endpoints.
+    pub(crate) fn set_key(&mut self, key: Option<u64>) {
+        self.key = key;
+    }
+
+    /// Chooses the endpoint for this attempt, one that was not tried before if there is any, and notes it as
+    /// tried. None if the version has no endpoint that is ready.
+    pub(crate) fn choose(&mut self, tried: &mut Tried) -> Option<Rc<Pool>> {
+        let now = if tried.is_empty() { self.started } else { clock::now() };
+        let chosen = self.lane.backend.choice.choose(now, self.key, tried)?;
+        tried.add(chosen.id());
+        let pool = chosen.pool().clone();
+        self.chosen = Some(chosen);
+        Some(pool)
+    }
+
     /// Leaves the attempt out of the comparison of versions; the first reason stays.
     pub(crate) fn set_aside(&mut self, why: Aside) {
         self.aside.get_or_insert(why);
@@ -95,11 +118,17 @@ impl Exchange {
         if let Some(step) = &mut self.step {
             step.answered(response.status(), response.version());
         }
+        if let Some(chosen) = &self.chosen {
+            chosen.answered(at);
+        }
     }
 
     /// The request was ready to go out: what passed until then was the proxy's own time.
     pub(crate) fn handed_over(&mut self, at: Instant) {
         self.own = at.saturating_duration_since(self.started);
+        if let Some(chosen) = &mut self.chosen {
+            chosen.went_out(at);
+        }
     }
 
     /// The answer went through without a wait for the endpoint: that time was the proxy's own, too.
@@ -118,6 +147,9 @@ impl Exchange {
         self.finished = true;
         let load = &self.lane.backend.load;
         load.in_flight.set(load.in_flight.get().saturating_sub(1));
+        if let Some(chosen) = self.chosen.take() {
+            chosen.end(outcome, at);
+        }
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };

@@ -8,7 +8,7 @@ use std::{rc::Rc, time::Duration};
 use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use serin_config::{Outcome, Sticky, Timeouts};
-use serin_split::{Aside, classify, filter::Edits, grpc, pick, vet};
+use serin_split::{Aside, balance, classify, filter::Edits, grpc, pick, vet};
 
 use super::{
     body::{RequestBody, ResponseBody},
@@ -82,6 +82,8 @@ pub(crate) async fn serve(
     if picked.reason == pick::Reason::Pinned {
         exchange.set_aside(Aside::Pinned);
     }
+    let balance = &service.versions[picked.version].endpoint_policy.balance;
+    exchange.set_key(balance::key(balance, &service.sticky, &head.headers, client));
     let target = way.target(&head.uri, &found);
     let body = RequestBody::new(incoming, activity.clone(), trail.story());
     let client_side = body.client_side();

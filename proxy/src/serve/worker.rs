@@ -13,7 +13,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use rand::{Rng, RngCore, rngs::SmallRng};
 use serin_config::{
-    Address, Plan, Route, RouteName, Service, ServiceName, Version, VersionName, Weight, limits::Limits,
+    Plan, Route, RouteName, Service, ServiceName, Version, VersionName, Weight, limits::Limits,
     rate_limit::RateLimit, settings::Telemetry,
 };
 use serin_split::Tally;
@@ -21,8 +21,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     backend::{Backend, Load},
+    choice::{Choice, Reach},
     lane::Compiled,
-    upstream::{Bounds, Pool, Target},
+    upstream::{Bounds, Pools},
 };
 use crate::{
     app::Ending,
@@ -45,11 +46,11 @@ type LaneKey = (ServiceName, VersionName, RouteName);
 pub(crate) struct State {
     tallies: HashMap<LaneKey, Rc<RefCell<Tally>>>,
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
-    pools: HashMap<Target, Rc<Pool>>,
+    choices: HashMap<(ServiceName, VersionName), Rc<Choice>>,
+    pools: Rc<Pools>,
     shared: Arc<Shared>,
     /// The share of new traces that are sampled, of all versions and of canaries.
     trace_sampling: (Weight, Option<Weight>),
-    bounds: Bounds,
 }
 
 impl State {
@@ -78,19 +79,16 @@ impl State {
 
     /// A version as this worker reaches it, with whatever state there already is.
     pub(crate) fn backend(&mut self, service: &Service, version: &Version) -> Backend {
-        let bounds = self.bounds;
-        let pool = |address: &Address| {
-            let (protocol, tls) = (version.protocol, version.tls.clone());
-            let target = Target { address: address.clone(), protocol, tls };
-            let connector = || self.shared.tls.connector(target.tls.as_ref()?, protocol);
-            let made = || Rc::new(Pool::new(target.clone(), connector(), bounds));
-            self.pools.entry(target.clone()).or_insert_with(made).clone()
-        };
+        let key = (service.name.clone(), version.name.clone());
+        let shared = self.shared.version(&service.name, &version.name);
+        let choice = || Rc::new(Choice::new(shared.clone(), self.pools.clone()));
+        let choice = self.choices.entry(key.clone()).or_insert_with(choice).clone();
+        choice.set_reach(Reach { protocol: version.protocol, tls: version.tls.clone() });
         Backend {
             name: HeaderValue::from_str(version.name.as_str()).unwrap_or(HeaderValue::from_static("")),
-            pools: version.endpoints.iter().map(pool).collect(),
-            load: self.loads.entry((service.name.clone(), version.name.clone())).or_default().clone(),
-            shared: self.shared.version(&service.name, &version.name),
+            load: self.loads.entry(key).or_default().clone(),
+            choice,
+            shared,
         }
     }
 }
@@ -146,13 +144,16 @@ impl Worker {
         let mut state = State {
             tallies: HashMap::new(),
             loads: HashMap::new(),
-            pools: HashMap::new(),
+            choices: HashMap::new(),
+            pools: Rc::new(Pools::new(
+                Bounds {
+                    idle: parts.limits.idle_connections_per_endpoint,
+                    keep_alive: parts.limits.endpoint_keep_alive,
+                },
+                parts.shared.tls.clone(),
+            )),
             shared: parts.shared.clone(),
             trace_sampling: (parts.telemetry.trace_sampling, parts.telemetry.canary_trace_sampling),
-            bounds: Bounds {
-                idle: parts.limits.idle_connections_per_endpoint,
-                keep_alive: parts.limits.endpoint_keep_alive,
-            },
         };
         let compiled = Rc::new(Compiled::new(plans.load(), &mut state, None));
         Rc::new(Self {
@@ -223,10 +224,7 @@ impl Worker {
 
     /// Closes connections to endpoints that nobody used for too long.
     pub(crate) fn sweep(&self) {
-        let now = clock::now();
-        for pool in self.state.borrow().pools.values() {
-            pool.sweep(now);
-        }
+        self.state.borrow().pools.sweep(clock::now());
     }
 
     /// Hands the counts since the last time to housekeeping. If that is behind, the counts stay here and
@@ -246,12 +244,14 @@ impl Worker {
         // Whatever is held here alone belongs to no plan and to no request.
         state.tallies.retain(|_, tally| Rc::strong_count(tally) > 1);
         state.loads.retain(|_, load| Rc::strong_count(load) > 1);
-        state.pools.retain(|_, pool| Rc::strong_count(pool) > 1);
+        state.choices.values().for_each(|choice| choice.hand_in());
+        state.choices.retain(|_, choice| Rc::strong_count(choice) > 1);
+        state.pools.let_go();
         state.shared.forget_unused();
         let in_flight = state.loads.iter().map(|((service, version), load)| {
             (service.clone(), version.clone(), load.in_flight.get() as u64)
         });
-        let upstream_idle = state.pools.values().map(|pool| pool.idle() as u64).sum();
+        let upstream_idle = state.pools.idle() as u64;
         place.send(Handover {
             worker: self.number,
             tick,

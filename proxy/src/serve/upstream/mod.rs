@@ -16,7 +16,7 @@ use bytes::Bytes;
 use hyper::{Request, Response, body::Incoming};
 use serin_config::Outcome;
 
-pub(crate) use self::pool::{Bounds, Pool, Target};
+pub(crate) use self::pool::{Bounds, Pool, Pools, Target};
 use self::{
     http1::Http1,
     http2::{Http2, Share},

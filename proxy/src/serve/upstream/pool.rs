@@ -5,7 +5,9 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,7 +18,7 @@ use serin_config::{
 use tokio::sync::Notify;
 
 use super::{Http1, Http2, Share, Upstream};
-use crate::tls::Connector;
+use crate::tls::{Connector, Store};
 
 /// What connections lead to, and how it is spoken to: the identity of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,6 +33,44 @@ pub(crate) struct Target {
 pub(crate) struct Bounds {
     pub(crate) idle: usize,
     pub(crate) keep_alive: Duration,
+}
+
+/// All pools of one worker. Those that nobody holds any more go with [`Pools::let_go`].
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pools: RefCell<HashMap<Target, Rc<Pool>>>,
+    bounds: Bounds,
+    tls: Arc<Store>,
+}
+
+impl Pools {
+    /// No pools yet.
+    pub(crate) fn new(bounds: Bounds, tls: Arc<Store>) -> Self {
+        Self { pools: RefCell::default(), bounds, tls }
+    }
+
+    /// The pool of a target, made at the first question.
+    pub(crate) fn of(&self, target: Target) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        let connector = || self.tls.connector(target.tls.as_ref()?, target.protocol);
+        let made = || Rc::new(Pool::new(target.clone(), connector(), self.bounds));
+        pools.entry(target.clone()).or_insert_with(made).clone()
+    }
+
+    /// Closes connections that nobody used for too long.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.pools.borrow().values().for_each(|pool| pool.sweep(now));
+    }
+
+    /// Forgets the pools that belong to no version and no request.
+    pub(crate) fn let_go(&self) {
+        self.pools.borrow_mut().retain(|_, pool| Rc::strong_count(pool) > 1);
+    }
+
+    /// How many connections nobody uses.
+    pub(crate) fn idle(&self) -> usize {
+        self.pools.borrow().values().map(|pool| pool.idle()).sum()
+    }
 }
 
 /// Connections to one endpoint.
