@@ -28,6 +28,7 @@ mod idle_connections;
 mod kill_and_recover;
 mod limits;
 mod malformed;
+mod mirror;
 mod nginx_split;
 mod overrides;
 mod protocols;

@@ -23,6 +23,7 @@ pub mod grpc;
 pub mod hop;
 pub mod keep;
 pub mod matcher;
+pub mod mirror;
 pub mod path;
 pub mod pick;
 pub mod proxy_protocol;

@@ -156,6 +156,7 @@ mod tests {
             worker,
             tick,
             cells: tally.drain().map(cell).into_iter().collect(),
+            copies: vec![],
             in_flight: vec![],
             upstream_idle: 0,
         }

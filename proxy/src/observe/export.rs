@@ -26,6 +26,7 @@ impl Page<'_> {
     pub(crate) fn write(&self, out: &mut String) -> fmt::Result {
         self.requests(out)?;
         self.durations(out)?;
+        self.copies(out)?;
         self.gauges(out)?;
         self.configuration(out)?;
         process::write(out);
@@ -52,6 +53,30 @@ impl Page<'_> {
         for (key, total) in &self.totals.series {
             for (why, count) in Aside::ALL.iter().zip(total.aside) {
                 writeln!(out, "{}{{{},reason=\"{}\"}} {count}", names::UNJUDGED, Labels(key), why.label())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copies(&self, out: &mut String) -> fmt::Result {
+        head(
+            out,
+            names::MIRROR_REQUESTS,
+            "counter",
+            "Copies of requests by who got them and how they ended.",
+        )?;
+        for ((service, version), total) in &self.totals.copies {
+            for outcome in Outcome::ALL {
+                let (count, outcome) = (total.outcomes.of(outcome), outcome.label());
+                let labels = format!("service=\"{service}\",version=\"{version}\",outcome=\"{outcome}\"");
+                writeln!(out, "{}{{{labels}}} {count}", names::MIRROR_REQUESTS)?;
+            }
+        }
+        head(out, names::MIRROR_DURATION, "histogram", "Time from a copy to the end of its answer.")?;
+        for ((service, version), total) in &self.totals.copies {
+            for (result, classic) in [("success", &total.success), ("failure", &total.failure)] {
+                let labels = format!("service=\"{service}\",version=\"{version}\",result=\"{result}\"");
+                histogram(out, names::MIRROR_DURATION, &labels, classic, self.exemplars)?;
             }
         }
         Ok(())

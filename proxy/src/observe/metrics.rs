@@ -53,6 +53,14 @@ pub(crate) const ENDPOINT_UP: &str = "serin_endpoint_up";
 pub(crate) const ENDPOINT_EJECTIONS: &str = "serin_endpoint_ejections_total";
 const HEALTH_CHECKS: &str = "serin_endpoint_health_checks_total";
 const SEARCHES: &str = "serin_endpoint_searches_total";
+/// Copies of requests by outcome.
+pub(crate) const MIRROR_REQUESTS: &str = "serin_mirror_requests_total";
+/// Time from a copy to the end of its answer.
+pub(crate) const MIRROR_DURATION: &str = "serin_mirror_duration_seconds";
+const MIRROR_DROPPED: &str = "serin_mirror_dropped_total";
+const MIRROR_COMPARED: &str = "serin_mirror_compared_total";
+const MIRROR_DIFFERENCES: &str = "serin_mirror_differences_total";
+
 const REFUSED: &str = "serin_requests_refused_total";
 const RATE_LIMITED: &str = "serin_requests_rate_limited_total";
 const CONNECTIONS_REFUSED: &str = "serin_client_connections_refused_total";
@@ -196,6 +204,46 @@ pub(crate) fn certificate_reload(taken: bool) {
 fn certificate_reloads(taken: bool) -> Counter {
     describe_counter!(CERTIFICATE_RELOADS, "Changed files of certificates, by whether they were taken.");
     counter!(CERTIFICATE_RELOADS, "result" => if taken { "success" } else { "failure" })
+}
+
+/// Handles for the copies that a version gets.
+pub(crate) struct MirrorCounters {
+    /// Not copied: too many copies are under way.
+    pub(crate) too_many: Counter,
+    /// Not copied: the body is too long.
+    pub(crate) too_long: Counter,
+    /// Not copied: the request broke off.
+    pub(crate) unfinished: Counter,
+    /// Answers that were compared, and in what they differed.
+    pub(crate) compared: Counter,
+    pub(crate) status: Counter,
+    pub(crate) length: Counter,
+    pub(crate) slower: Counter,
+}
+
+impl MirrorCounters {
+    /// Fetches the handles.
+    pub(crate) fn new(service: &ServiceName, version: &VersionName) -> Self {
+        describe_counter!(MIRROR_DROPPED, "Requests that should have been copied and were not, by reason.");
+        describe_counter!(MIRROR_COMPARED, "Copies whose answer was compared with the real one.");
+        describe_counter!(MIRROR_DIFFERENCES, "Copies whose answer differed from the real one, by what.");
+        let own = || [("service", service.to_string()), ("version", version.to_string())];
+        let labelled = |name: &'static str, key: &'static str, value: &'static str| {
+            let [service, version] = own();
+            counter!(name, &[service, version, (key, value.to_owned())])
+        };
+        let dropped = |reason| labelled(MIRROR_DROPPED, "reason", reason);
+        let differs = |kind| labelled(MIRROR_DIFFERENCES, "kind", kind);
+        Self {
+            too_many: dropped("in_flight"),
+            too_long: dropped("body"),
+            unfinished: dropped("unfinished"),
+            compared: counter!(MIRROR_COMPARED, &own()),
+            status: differs("status"),
+            length: differs("length"),
+            slower: differs("latency"),
+        }
+    }
 }
 
 /// The handle for requests over the limit of a route.

@@ -37,6 +37,8 @@ pub(crate) struct Handover {
     /// Seconds since the start; the same on all workers.
     pub(crate) tick: u64,
     pub(crate) cells: Vec<Cell>,
+    /// What copies of requests came to, by service and version.
+    pub(crate) copies: Vec<(ServiceName, VersionName, Drained)>,
     /// Requests in flight, now.
     pub(crate) in_flight: Vec<(ServiceName, VersionName, u64)>,
     /// Unused connections to endpoints, now.

@@ -76,6 +76,8 @@ pub(crate) type Key = (ServiceName, VersionName, RouteName);
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) series: BTreeMap<Key, Total>,
+    /// What copies of requests came to; they are nobody's traffic.
+    pub(crate) copies: BTreeMap<(ServiceName, VersionName), Total>,
     /// By worker, so that a worker's new reading replaces its last.
     in_flight: HashMap<usize, Vec<(ServiceName, VersionName, u64)>>,
     upstream_idle: HashMap<usize, u64>,
@@ -98,6 +100,9 @@ impl Totals {
             for exemplar in &cell.drained.exemplars {
                 total.note(exemplar, now_ms);
             }
+        }
+        for (service, version, drained) in &handover.copies {
+            self.copies.entry((service.clone(), version.clone())).or_default().add(&drained.judged);
         }
         self.in_flight.insert(handover.worker, handover.in_flight.clone());
         self.upstream_idle.insert(handover.worker, handover.upstream_idle);

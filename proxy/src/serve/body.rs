@@ -1,7 +1,7 @@
 //! Bodies that stream: nothing is kept but what is on its way, and each side waits for the other.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll},
@@ -15,6 +15,7 @@ use serin_config::Outcome;
 use serin_split::classify;
 
 use super::{
+    mirror::{Pair, Tee},
     record::Exchange,
     story::Story,
     streams::Note,
@@ -27,7 +28,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request's body on its way to the endpoint. Most requests have none, and cost nothing here.
 #[derive(Debug)]
-pub(crate) struct RequestBody(Option<(Incoming, Rc<ClientSide>)>);
+pub(crate) struct RequestBody {
+    client: Option<(Incoming, Rc<ClientSide>)>,
+    /// What is there already, of a request that is not the client's own.
+    whole: Option<Bytes>,
+}
 
 /// What the request's body tells of its client.
 #[derive(Debug)]
@@ -43,13 +48,33 @@ pub(crate) struct ClientSide {
     note: Option<Rc<Note>>,
     /// The request's story, which must be able to end while a connection still holds the rest of the body.
     story: Weak<Story>,
+    /// What a copy of the request keeps of it.
+    copy: RefCell<Option<Tee>>,
 }
 
 impl ClientSide {
     fn new(activity: Rc<Activity>, story: Weak<Story>) -> Self {
         let (failed, answered, awaited) = (Cell::default(), Cell::default(), Cell::default());
         let note = activity.streams.current();
-        Self { failed, answered, awaited, moved_at: Cell::default(), activity, note, story }
+        let copy = RefCell::default();
+        Self { failed, answered, awaited, moved_at: Cell::default(), activity, note, story, copy }
+    }
+
+    /// Copies what passes from now on.
+    pub(crate) fn copy_to(&self, tee: Tee) {
+        *self.copy.borrow_mut() = Some(tee);
+    }
+
+    fn pass(&self, piece: Option<&Result<Frame<Bytes>, hyper::Error>>, ended: bool) {
+        let mut copy = self.copy.borrow_mut();
+        match (&mut *copy, piece) {
+            (Some(_), Some(Err(_))) => *copy = None,
+            (Some(tee), Some(Ok(frame))) => {
+                tee.pass(frame.data_ref().map_or(&[], |data| &**data), ended || frame.is_trailers());
+            }
+            (Some(tee), None) => tee.pass(&[], true),
+            (None, _) => {}
+        }
     }
 
     /// Whether the body broke off on the client's side.
@@ -99,17 +124,24 @@ impl Drop for ClientSide {
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, activity: Rc<Activity>, story: Option<&Rc<Story>>) -> Self {
         let story = || story.map(Rc::downgrade).unwrap_or_default();
-        Self((!incoming.is_end_stream()).then(|| (incoming, Rc::new(ClientSide::new(activity, story())))))
+        let client =
+            (!incoming.is_end_stream()).then(|| (incoming, Rc::new(ClientSide::new(activity, story()))));
+        Self { client, whole: None }
     }
 
     /// No body.
     pub(crate) fn none() -> Self {
-        Self(None)
+        Self { client: None, whole: None }
+    }
+
+    /// A body that is there already.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { client: None, whole: Some(bytes).filter(|bytes| !bytes.is_empty()) }
     }
 
     /// What the body will tell of its client; none if there is no body.
     pub(crate) fn client_side(&self) -> Option<Rc<ClientSide>> {
-        self.0.as_ref().map(|(_, client)| client.clone())
+        self.client.as_ref().map(|(_, client)| client.clone())
     }
 }
 
@@ -121,23 +153,35 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some((incoming, client)) = &mut self.get_mut().0 else { return Poll::Ready(None) };
-        let polled = Pin::new(incoming).poll_frame(cx);
+        let this = self.get_mut();
+        let Some((incoming, client)) = &mut this.client else {
+            return Poll::Ready(this.whole.take().map(|bytes| Ok(Frame::data(bytes))));
+        };
+        let polled = Pin::new(&mut *incoming).poll_frame(cx);
         match &polled {
             Poll::Pending => client.set_awaited(!client.answered.get()),
             Poll::Ready(Some(Err(_))) => client.failed.set(true),
             Poll::Ready(Some(Ok(frame))) => client.moved(frame.data_ref().map_or(0, Bytes::len)),
             Poll::Ready(None) => client.moved(0),
         }
+        if let Poll::Ready(piece) = &polled {
+            client.pass(piece.as_ref(), incoming.is_end_stream());
+        }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|(incoming, _)| incoming.is_end_stream())
+        match &self.client {
+            Some((incoming, _)) => incoming.is_end_stream(),
+            None => self.whole.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), |(incoming, _)| incoming.size_hint())
+        match &self.client {
+            Some((incoming, _)) => incoming.size_hint(),
+            None => SizeHint::with_exact(self.whole.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+        }
     }
 }
 
@@ -150,6 +194,8 @@ pub(crate) struct ResponseBody {
     note: Option<Rc<Note>>,
     /// The request's story; it goes on as long as this body does.
     story: Option<Rc<Story>>,
+    /// A copy of the request, whose answer is to be compared with this, and how much of this has passed.
+    pair: Option<(Rc<Pair>, u64)>,
     /// A piece was handed out, and the next was not asked for: the client has to make room first.
     unread: bool,
 }
@@ -286,7 +332,14 @@ impl Streaming {
 impl ResponseBody {
     /// A short text by Serin itself.
     pub(crate) fn local(text: String) -> Self {
-        Self { kind: Kind::Local(Some(text.into())), activity: None, note: None, story: None, unread: false }
+        Self {
+            kind: Kind::Local(Some(text.into())),
+            activity: None,
+            note: None,
+            story: None,
+            pair: None,
+            unread: false,
+        }
     }
 
     /// The text, if it is one by Serin itself.
@@ -300,17 +353,24 @@ impl ResponseBody {
     /// An answer that was ready before.
     pub(crate) fn ready(bytes: Bytes) -> Self {
         let kind = Kind::Local(Some(bytes).filter(|bytes| !bytes.is_empty()));
-        Self { kind, activity: None, note: None, story: None, unread: false }
+        Self { kind, activity: None, note: None, story: None, pair: None, unread: false }
     }
 
     /// No body.
     pub(crate) fn none() -> Self {
-        Self { kind: Kind::Local(None), activity: None, note: None, story: None, unread: false }
+        Self { kind: Kind::Local(None), activity: None, note: None, story: None, pair: None, unread: false }
     }
 
     /// An endpoint's body.
     pub(crate) fn streaming(body: Streaming) -> Self {
-        Self { kind: Kind::Streaming(Box::new(body)), activity: None, note: None, story: None, unread: false }
+        Self {
+            kind: Kind::Streaming(Box::new(body)),
+            activity: None,
+            note: None,
+            story: None,
+            pair: None,
+            unread: false,
+        }
     }
 
     /// Notes the end of the response in the client's activity, and what goes out in the request's story.
@@ -318,6 +378,25 @@ impl ResponseBody {
         self.note = activity.streams.current();
         (self.activity, self.story) = (Some(activity), story);
         self
+    }
+
+    /// Tells the request's copy of its end and length.
+    pub(crate) fn heard_by(mut self, pair: Rc<Pair>) -> Self {
+        self.pair = Some((pair, 0));
+        self
+    }
+
+    /// A piece passes, or the end. Who sends it on may not ask for the end where the length is known.
+    fn tell_pair(&mut self, piece: Option<&Result<Frame<Bytes>, BoxError>>) {
+        let Some((pair, length)) = self.pair.take() else { return };
+        match piece {
+            None => pair.ended(length),
+            Some(Ok(frame)) if frame.is_trailers() => pair.ended(length),
+            Some(Ok(frame)) => {
+                self.pair = Some((pair, length + frame.data_ref().map_or(0, |data| data.len() as u64)));
+            }
+            Some(Err(_)) => {}
+        }
     }
 
     fn set_unread(&mut self, unread: bool) {
@@ -333,6 +412,11 @@ impl ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        if let Some((pair, length)) = self.pair.take()
+            && self.is_end_stream()
+        {
+            pair.ended(length);
+        }
         self.set_unread(false);
         if let Some(activity) = &self.activity {
             activity.end();
@@ -356,6 +440,9 @@ impl Body for ResponseBody {
         };
         if let (Some(story), Poll::Ready(Some(Ok(frame)))) = (&this.story, &polled) {
             story.received(frame.data_ref().map_or(0, Bytes::len));
+        }
+        if let (Some(_), Poll::Ready(piece)) = (&this.pair, &polled) {
+            this.tell_pair(piece.as_ref());
         }
         this.set_unread(matches!(polled, Poll::Ready(Some(Ok(_)))));
         polled

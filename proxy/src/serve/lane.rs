@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serin_config::{Catalogue, Plan, Route, Service, Weight};
 use serin_split::{Matcher, Salt, Table, Tally};
 
-use super::{backend::Backend, routing::RoutePlan, worker::State};
+use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, worker::State};
 use crate::observe::tale::Names;
 
 /// A plan with everything that a request needs already looked up.
@@ -20,6 +20,8 @@ pub(crate) struct Compiled {
     pub(crate) matcher: Rc<Matcher>,
     /// What each route does.
     pub(crate) routes: Rc<[RoutePlan]>,
+    /// Who gets copies of each service's requests.
+    pub(crate) mirrors: Rc<[Option<Rc<Mirror>>]>,
     /// For each service, in the order of the catalogue.
     pub(crate) services: Vec<Splitter>,
 }
@@ -54,15 +56,20 @@ impl Compiled {
             })
             .collect();
         let same = before.filter(|before| Arc::ptr_eq(before.plan.catalogue(), catalogue));
-        let (matcher, routes) = match same {
-            Some(before) => (before.matcher.clone(), before.routes.clone()),
-            None => (Rc::new(Matcher::new(catalogue.routes())), routes(catalogue, state)),
+        let (matcher, routes, mirrors) = match same {
+            Some(before) => (before.matcher.clone(), before.routes.clone(), before.mirrors.clone()),
+            None => {
+                let backends = backends(catalogue, state);
+                let routes = routes(catalogue, &backends, state);
+                (Rc::new(Matcher::new(catalogue.routes())), routes, mirrors(catalogue, &backends, state))
+            }
         };
         Self {
             plan: plan.clone(),
             generation: HeaderValue::from(plan.generation().0),
             matcher,
             routes,
+            mirrors,
             services,
         }
     }
@@ -73,15 +80,31 @@ impl Compiled {
     }
 }
 
-fn routes(catalogue: &Catalogue, state: &mut State) -> Rc<[RoutePlan]> {
-    let backends: Vec<Vec<Rc<Backend>>> = catalogue
-        .services()
-        .iter()
-        .map(|service| {
-            let versions = service.versions.iter();
-            versions.map(|version| Rc::new(state.backend(service, version))).collect()
-        })
-        .collect();
+/// For each service, a backend for each of its versions.
+type Backends = Vec<Vec<Rc<Backend>>>;
+
+fn backends(catalogue: &Catalogue, state: &mut State) -> Backends {
+    let services = catalogue.services().iter();
+    let each = services.map(|service| {
+        let versions = service.versions.iter();
+        versions.map(|version| Rc::new(state.backend(service, version))).collect()
+    });
+    each.collect()
+}
+
+fn mirrors(catalogue: &Catalogue, backends: &Backends, state: &mut State) -> Rc<[Option<Rc<Mirror>>]> {
+    let services = catalogue.services().iter().zip(backends);
+    let each = services.map(|(service, backends)| {
+        let mirror = service.mirror.as_ref()?;
+        let to = service.versions.iter().position(|version| version.name == mirror.version)?;
+        let tally = state.mirror_tally(&service.name, &mirror.version);
+        let bounds = (service.timeouts.connect, state.workers());
+        Some(Mirror::new((&service.name, mirror), (to, backends[to].clone()), tally, bounds))
+    });
+    each.collect()
+}
+
+fn routes(catalogue: &Catalogue, backends: &Backends, state: &mut State) -> Rc<[RoutePlan]> {
     let lane_of = |state: &mut State, route: &Route, at: usize| {
         let service = &catalogue.services()[at];
         let versions = service.versions.iter().zip(&backends[at]);

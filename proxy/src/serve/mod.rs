@@ -18,6 +18,7 @@ pub(crate) mod forward;
 pub(crate) mod head;
 pub(crate) mod lane;
 pub(crate) mod listen;
+pub(crate) mod mirror;
 pub(crate) mod record;
 pub(crate) mod request;
 pub(crate) mod routing;

@@ -12,7 +12,7 @@ use serin_split::{Aside, balance, classify, filter::Edits, grpc, pick, vet};
 
 use super::{
     body::{RequestBody, ResponseBody},
-    fault, forward, head,
+    fault, forward, head, mirror,
     record::Exchange,
     routing,
     story::Trail,
@@ -89,6 +89,8 @@ pub(crate) async fn serve(
     let client_side = body.client_side();
     let mut request = head::prepare(head, found.authority, body, &peer, &trail, &worker);
     way.change(&mut request, target);
+    let mirror = plan.mirrors[way.service].as_ref().filter(|_| wish.is_none());
+    let copied = mirror::begin(mirror, picked.version, &worker, &request, client_side.as_ref());
     if let Some(wish) = &wish {
         wish.write(request.headers_mut());
     }
@@ -102,6 +104,10 @@ pub(crate) async fn serve(
         exchange.due_within(patience);
     }
     let response = forward::forward(exchange, request, &timeouts, client_side, wish, &activity).await;
+    let response = match copied {
+        Some(pair) => pair.answered(response),
+        None => response,
+    };
     ending.answer(tag(response, tags))
 }
 

@@ -45,6 +45,9 @@ type LaneKey = (ServiceName, VersionName, RouteName);
 #[derive(Debug)]
 pub(crate) struct State {
     tallies: HashMap<LaneKey, Rc<RefCell<Tally>>>,
+    /// What copies of requests came to.
+    mirrors: HashMap<(ServiceName, VersionName), Rc<RefCell<Tally>>>,
+    workers: usize,
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
     choices: HashMap<(ServiceName, VersionName), Rc<Choice>>,
     pools: Rc<Pools>,
@@ -63,6 +66,16 @@ impl State {
     ) -> Rc<RefCell<Tally>> {
         let key = (service.name.clone(), version.name.clone(), route.name.clone());
         self.tallies.entry(key).or_default().clone()
+    }
+
+    /// The tally of the copies that a version gets, with whatever it has counted already.
+    pub(crate) fn mirror_tally(&mut self, service: &ServiceName, to: &VersionName) -> Rc<RefCell<Tally>> {
+        self.mirrors.entry((service.clone(), to.clone())).or_default().clone()
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
     }
 
     /// The limit of a route, with whatever its buckets hold already.
@@ -143,6 +156,8 @@ impl Worker {
         let mut plans = parts.plans;
         let mut state = State {
             tallies: HashMap::new(),
+            mirrors: HashMap::new(),
+            workers: parts.workers,
             loads: HashMap::new(),
             choices: HashMap::new(),
             pools: Rc::new(Pools::new(
@@ -241,6 +256,11 @@ impl Worker {
                 cells.push(WindowCell { service, version, route, drained });
             }
         }
+        let copies = state.mirrors.iter().filter_map(|((service, version), tally)| {
+            Some((service.clone(), version.clone(), tally.borrow_mut().drain()?))
+        });
+        let copies = copies.collect();
+        state.mirrors.retain(|_, tally| Rc::strong_count(tally) > 1);
         // Whatever is held here alone belongs to no plan and to no request.
         state.tallies.retain(|_, tally| Rc::strong_count(tally) > 1);
         state.loads.retain(|_, load| Rc::strong_count(load) > 1);
@@ -256,6 +276,7 @@ impl Worker {
             worker: self.number,
             tick,
             cells,
+            copies,
             in_flight: in_flight.collect(),
             upstream_idle,
         });

@@ -15,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http_body::Body;
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -72,7 +73,8 @@ impl Http1 {
         patience: &Patience<'_>,
     ) -> Result<Response<Incoming>, SendError> {
         // On a fresh connection there was no idle time in which a close could cross the request.
-        let repeatable = self.is_reused() && request.method().is_idempotent() && patience.client.is_none();
+        let bodiless = patience.client.is_none() && request.body().is_end_stream();
+        let repeatable = self.is_reused() && request.method().is_idempotent() && bodiless;
         let traffic = &self.traffic;
         traffic.begin(repeatable);
         let mut answer = pin!(self.sender.try_send_request(request));
