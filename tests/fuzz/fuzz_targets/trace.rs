@@ -10,7 +10,7 @@ use serin_split::trace::{Context, TraceParent, is_valid};
 const NAMES: [&str; 7] =
     ["traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags"];
 
-/// Lines: each the value of the header of its first byte.
+// Lines: each the value of the header of its first byte.
 fuzz_target!(|data: &[u8]| {
     let mut headers = HeaderMap::new();
     for line in data.split(|b| *b == b'\n') {
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
             numbers += 1;
             numbers
         };
-        let context = Context::receive(&headers, b3, &mut random, || false);
+        let context = Context::receive(&headers, b3, &mut random);
         if let Some(before) = before {
             assert_eq!(context.trace, before.trace);
         }
