@@ -13,6 +13,7 @@
     reason = "a test says what is wrong by failing, and measured numbers are part of its output"
 )]
 
+mod access_log;
 mod broken_off;
 mod command_line;
 mod conformance;
@@ -40,6 +41,7 @@ mod rollback;
 mod routing;
 mod smuggling;
 mod socket_activation;
+mod spans;
 mod sticky;
 mod store_full;
 mod streaming;

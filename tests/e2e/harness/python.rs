@@ -52,7 +52,7 @@ pub(crate) fn run(script: &str, args: &[&str]) -> (ExitStatus, String) {
 
 /// A server that a script runs; it ends with its test.
 pub(crate) struct Server {
-    _process: Process,
+    process: Process,
     address: String,
 }
 
@@ -66,11 +66,16 @@ impl Server {
             let said = process.stderr();
             said.lines().find_map(|line| line.strip_prefix("listening on ")).map(Into::into)
         });
-        Self { _process: process, address }
+        Self { process, address }
     }
 
     /// As the script says it: `HOST:PORT` or `unix:/path`.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        self.process.stderr()
     }
 }
