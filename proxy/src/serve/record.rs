@@ -123,6 +123,13 @@ impl Exchange {
         }
     }
 
+    /// A tunnel carried so many bytes to the endpoint and to the client.
+    pub(crate) fn carried(&mut self, sent: u64, received: u64) {
+        if let Some(step) = &mut self.step {
+            step.carried(sent, received);
+        }
+    }
+
     /// The request was ready to go out: what passed until then was the proxy's own time.
     pub(crate) fn handed_over(&mut self, at: Instant) {
         self.own = at.saturating_duration_since(self.started);

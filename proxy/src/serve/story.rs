@@ -156,6 +156,14 @@ impl Step {
         self.answer = Some((status, version));
     }
 
+    /// A tunnel carried so many bytes to the endpoint and to the client.
+    pub(crate) fn carried(&self, sent: u64, received: u64) {
+        self.story.with(|tale| {
+            tale.bytes_in += sent;
+            tale.bytes_out += received;
+        });
+    }
+
     /// The attempt has ended. Tells whether the trace is recorded.
     pub(crate) fn ended(
         self,
@@ -202,7 +210,7 @@ impl Story {
         let host =
             head.uri.authority().map_or_else(|| text(http::header::HOST), http::uri::Authority::as_str);
         let query = if worker.telemetry.record_query { head.uri.query().unwrap_or_default() } else { "" };
-        let state = if context.caller.is_some() { trace::state(&head.headers) } else { "" };
+        let state = if context.caller.is_some() { trace::state(&head.headers) } else { "".into() };
         let tale = Tale {
             began,
             ended: began,
@@ -212,7 +220,7 @@ impl Story {
             scheme: peer.scheme(),
             protocol: head.version,
             method: head.method.clone(),
-            asked: Asked::new(head.uri.path(), query, host, text(USER_AGENT), state),
+            asked: Asked::new(head.uri.path(), query, host, text(USER_AGENT), &state),
             status: None,
             answered: None,
             own_answer: None,

@@ -14,6 +14,8 @@ mod id;
 mod parent;
 mod state;
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use serin_config::telemetry::B3;
 
@@ -132,9 +134,12 @@ impl Context {
     }
 }
 
-/// The `tracestate` that goes with a context, for the record of a span; empty where there is none.
-pub fn state(headers: &HeaderMap) -> &str {
-    headers.get(TRACESTATE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+/// The `tracestate` that goes with a context, its lines combined, for the record of a span; empty where there
+/// is none.
+pub fn state(headers: &HeaderMap) -> Cow<'_, str> {
+    let mut lines = headers.get_all(TRACESTATE).iter().filter_map(|line| line.to_str().ok());
+    let first = lines.next().unwrap_or_default();
+    lines.fold(Cow::Borrowed(first), |all, line| Cow::Owned(format!("{all},{line}")))
 }
 
 /// Whether a `traceparent` is valid.

@@ -72,6 +72,12 @@ fn with_a_span_the_lines_of_tracestate_are_combined() {
 }
 
 #[test]
+fn a_span_s_record_has_the_lines_of_tracestate_combined() {
+    assert_eq!(state(&map(&[("tracestate", "foo=1"), ("tracestate", "bar=2")])), "foo=1,bar=2");
+    assert_eq!(state(&HeaderMap::new()), "");
+}
+
+#[test]
 fn a_broken_tracestate_does_not_harm_traceparent() {
     let headers = sent(&[("traceparent", GOOD), ("tracestate", "FOO")], B3::Off);
     assert_eq!(headers["traceparent"], format!("00-{TRACE}-000000000000abcd-01"));

@@ -74,30 +74,50 @@ impl Tunnel {
 
     /// Joins the client's side; `early` is what was read from it already.
     pub(crate) async fn run(self, client: impl AsyncRead + AsyncWrite + Unpin, early: Bytes) {
-        let Self { endpoint, exchange, idle } = self;
-        let outcome = match endpoint {
+        let Self { endpoint, mut exchange, idle } = self;
+        let Joined { outcome, sent, received } = match endpoint {
             EndpointSide::Connection(upstream) => match upstream.into_stream() {
                 Some((stream, first)) => join((client, early), (stream, first), idle).await,
-                None => Outcome::ResetMidBody,
+                None => Joined::broken(),
             },
             EndpointSide::Stream(stream, _share) => match stream.await {
                 Ok(stream) => join((client, early), (TokioIo::new(stream), Bytes::new()), idle).await,
-                Err(_) => Outcome::ResetMidBody,
+                Err(_) => Joined::broken(),
             },
         };
+        exchange.carried(sent, received);
         exchange.finish(outcome, clock::now());
     }
 }
 
-/// Joins two sides, each with what was read of it already. Returns how it ended.
-async fn join<C, E>(client: (C, Bytes), endpoint: (E, Bytes), idle: Option<Duration>) -> Outcome
+/// How two sides parted.
+#[derive(Debug, PartialEq, Eq)]
+struct Joined {
+    outcome: Outcome,
+    /// Bytes from the client to the endpoint.
+    sent: u64,
+    /// Bytes from the endpoint to the client.
+    received: u64,
+}
+
+impl Joined {
+    /// They never met.
+    fn broken() -> Self {
+        Self { outcome: Outcome::ResetMidBody, sent: 0, received: 0 }
+    }
+}
+
+/// Joins two sides, each with what was read of it already.
+async fn join<C, E>(client: (C, Bytes), endpoint: (E, Bytes), idle: Option<Duration>) -> Joined
 where
     C: AsyncRead + AsyncWrite + Unpin,
     E: AsyncRead + AsyncWrite + Unpin,
 {
     let moved_at = Rc::new(Cell::new(clock::now()));
-    let mut client = Side { io: client.0, first: client.1, moved_at: moved_at.clone(), failed: false };
-    let mut endpoint = Side { io: endpoint.0, first: endpoint.1, moved_at: moved_at.clone(), failed: false };
+    let mut client =
+        Side { io: client.0, first: client.1, moved_at: moved_at.clone(), written: 0, failed: false };
+    let mut endpoint =
+        Side { io: endpoint.0, first: endpoint.1, moved_at: moved_at.clone(), written: 0, failed: false };
     let mut timer = LazyTimer::default();
     let ended = {
         let mut copying =
@@ -113,12 +133,13 @@ where
         })
         .await
     };
-    match ended {
+    let outcome = match ended {
         None => Outcome::IdleTimeout,
         Some(Ok(_)) => Outcome::Ok,
         Some(Err(_)) if endpoint.failed => Outcome::ResetMidBody,
         Some(Err(_)) => Outcome::ClientCancel,
-    }
+    };
+    Joined { outcome, sent: endpoint.written, received: client.written }
 }
 
 /// One side: what was read of it early comes first, and it notes when it moved and whether it failed.
@@ -126,6 +147,8 @@ struct Side<S> {
     io: S,
     first: Bytes,
     moved_at: Rc<Cell<Instant>>,
+    /// Bytes that went out here.
+    written: u64,
     failed: bool,
 }
 
@@ -157,6 +180,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Side<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.io).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &polled {
+            this.written += *written as u64;
+        }
         this.note(polled)
     }
 
@@ -194,14 +220,16 @@ mod tests {
             client.read_to_string(&mut down).await.unwrap();
             (up, down)
         };
-        let (outcome, texts) = tokio::join!(joined, talk);
-        assert_eq!((outcome, texts), (Outcome::Ok, ("early late".into(), "first second".into())));
+        let (joined, texts) = tokio::join!(joined, talk);
+        assert_eq!(texts, ("early late".into(), "first second".into()));
+        assert_eq!(joined, Joined { outcome: Outcome::Ok, sent: 10, received: 12 });
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_on_both_sides_ends_it() {
         let ((_client, ours), (theirs, _endpoint)) = (duplex(64), duplex(64));
         let limit = Some(Duration::from_secs(5));
-        assert_eq!(join((ours, Bytes::new()), (theirs, Bytes::new()), limit).await, Outcome::IdleTimeout);
+        let joined = join((ours, Bytes::new()), (theirs, Bytes::new()), limit).await;
+        assert_eq!(joined.outcome, Outcome::IdleTimeout);
     }
 }
