@@ -174,6 +174,9 @@ fn buckets_carry_the_trace_of_one_of_their_requests_for_those_who_read_openmetri
     assert!(plain.header("content-type").starts_with("text/plain") && !plain.body.contains(TRACE));
 }
 
+/// A window without spans, and one with.
+type Pair = ([Duration; 2], [Duration; 2]);
+
 /// One window of load; its median and p99. No request may fail.
 fn window(serin: &Serin, seed: u64) -> [Duration; 2] {
     let schedule = Schedule::Poisson { rate: Rate::try_new(1_000.0).unwrap(), seed };
@@ -201,7 +204,7 @@ fn a_receiver_that_is_gone_or_slow_costs_spans_and_nothing_else() {
         let with = Serin::start(config);
         let pairs: Vec<_> = (0..PAIRS).map(|n| (window(&without, n), window(&with, n))).collect();
         for (at, name) in ["p50", "p99"].into_iter().enumerate() {
-            let middle = |of: fn(&([Duration; 2], [Duration; 2])) -> [Duration; 2]| {
+            let middle = |of: fn(&Pair) -> [Duration; 2]| {
                 median(&pairs.iter().map(|pair| of(pair)[at]).collect::<Vec<_>>())
             };
             let (alone, beside) = (middle(|pair| pair.0), middle(|pair| pair.1));

@@ -63,12 +63,11 @@ pub(crate) struct Attempt {
     pub(crate) outcome: Outcome,
 }
 
-/// The names of a route's way to a version.
+/// The names of a version.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) service: ServiceName,
     pub(crate) version: VersionName,
-    pub(crate) route: RouteName,
 }
 
 impl Tale {

@@ -110,11 +110,7 @@ fn routes(catalogue: &Catalogue, backends: &Backends, state: &mut State) -> Rc<[
         let versions = service.versions.iter().zip(&backends[at]);
         let lanes = versions.map(|(version, backend)| {
             let tally = state.tally(route, service, version);
-            let names = Names {
-                service: service.name.clone(),
-                version: version.name.clone(),
-                route: route.name.clone(),
-            };
+            let names = Names { service: service.name.clone(), version: version.name.clone() };
             let trace_sampling = state.trace_sampling(service, version);
             Rc::new(Lane { tally, backend: backend.clone(), names: Arc::new(names), trace_sampling })
         });

@@ -20,7 +20,6 @@ fn attempt(outcome: Outcome, status: Option<u16>) -> Attempt {
         names: Arc::new(Names {
             service: ServiceName::try_new("shop").unwrap(),
             version: VersionName::try_new("v2").unwrap(),
-            route: RouteName::try_new("shop-api").unwrap(),
         }),
         endpoint: Some("127.0.0.1:9001".parse().unwrap()),
         span: OurSpanId::random(0xabc),
