@@ -37,6 +37,7 @@ fn idle_and_dripping_clients_cost_little_and_nobody_else_notices() {
     let mut config = one_version(stub.address());
     config["limits"]["max_connections"] = json!(20_000);
     config["limits"]["client_keep_alive"] = json!("10m");
+    config["limits"]["client_header_timeout"] = json!("8s");
     let serin = Serin::start(config);
     assert_eq!(serin.get("/").status, 200);
     let quiet = measure(&serin);
