@@ -40,6 +40,13 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Whether bytes that were written may not have gone to the kernel yet.
+    pub(crate) fn is_buffered(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+}
+
 macro_rules! either {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {

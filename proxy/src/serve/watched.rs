@@ -273,7 +273,14 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        if this.stream.is_buffered() {
+            // What the client has not taken yet waits in TLS's buffer, not in the HTTP library's: the connection
+            // is neither idle nor quiet before it is out.
+            this.activity.write_blocked.set(polled.is_pending());
+        }
+        polled
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
