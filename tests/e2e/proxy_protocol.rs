@@ -20,9 +20,9 @@ use crate::harness::{
 const GET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const FOR: &str = "x-forwarded-for";
 
-fn start(endpoint: &Endpoint, listener: Value) -> Serin {
+fn start(endpoint: &Endpoint, listener: impl Into<Value>) -> Serin {
     let mut config = one_version(endpoint.address());
-    config["listeners"] = json!([listener]);
+    config["listeners"] = json!([listener.into()]);
     config["limits"]["client_header_timeout"] = "1s".into();
     Serin::start(config)
 }

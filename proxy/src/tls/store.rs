@@ -136,7 +136,7 @@ impl Store {
             }
             looks.extend(found.into_iter().map(|(files, look)| (whose.clone(), files, look)));
         }
-        let endpoints: Vec<_> = lock(&self.endpoints).values().map(|each| each.whose()).collect();
+        let endpoints: Vec<_> = lock(&self.endpoints).values().map(Endpoints::whose).collect();
         for (whose, state) in endpoints {
             let found = state.look();
             for pair in lock(&state.files).own.iter().filter(|pair| was_taken(&found, pair)) {

@@ -26,8 +26,8 @@ use super::{
 pub(crate) const NAME: &str = "localhost";
 
 /// Starts Serin with TLS, as `tls` has it, on its first listener.
-pub(crate) fn start_secured(mut config: Value, tls: Value) -> Serin {
-    config["listeners"] = json!([{ "tls": tls }]);
+pub(crate) fn start_secured(mut config: Value, tls: impl Into<Value>) -> Serin {
+    config["listeners"] = json!([{ "tls": tls.into() }]);
     Serin::start(config)
 }
 
