@@ -11,7 +11,7 @@ use crate::{
     catalogue::Catalogue,
     name::{ServiceName, VersionName},
     service::Service,
-    weight::Split,
+    weight::{Split, Weight},
 };
 
 /// The number of a plan. It only grows; a receiver refuses an older one.
@@ -58,13 +58,16 @@ pub struct Plan {
     parent: Generation,
     catalogue: Arc<Catalogue>,
     splits: Vec<Split>,
+    /// For each service, the generation that gave its canary weight after it had none.
+    canary_since: Vec<Generation>,
 }
 
 impl Plan {
     /// A plan with the splits that the file asks for.
     pub fn new(catalogue: Arc<Catalogue>, generation: Generation, parent: Generation) -> Self {
-        let splits = catalogue.services().iter().map(|service| service.split.clone()).collect();
-        Self { generation, parent, catalogue, splits }
+        let splits: Vec<_> = catalogue.services().iter().map(|service| service.split.clone()).collect();
+        let canary_since = vec![generation; splits.len()];
+        Self { generation, parent, catalogue, splits, canary_since }
     }
 
     /// The same, with one service's split replaced; a child of this plan.
@@ -72,7 +75,30 @@ impl Plan {
         let mut child = self.clone();
         child.set_split(service, split)?;
         (child.parent, child.generation) = (self.generation, self.generation.next());
+        if let Some(at) = self.catalogue.position(service)
+            && canary_weight(self, at) == Weight::ZERO
+        {
+            child.canary_since[at] = child.generation;
+        }
         Ok(child)
+    }
+
+    /// Takes over from an earlier plan since when each canary has had its weight, where it had some there and
+    /// is the same version: a new catalogue alone gives no canary another chance.
+    pub fn go_on_from(&mut self, earlier: &Self) {
+        for (at, service) in self.catalogue.clone().services().iter().enumerate() {
+            let Some(there) = earlier.catalogue.position(service.name.as_str()) else { continue };
+            let same = earlier.catalogue.services()[there].canary == service.canary;
+            if same && canary_weight(earlier, there) > Weight::ZERO {
+                self.canary_since[at] = earlier.canary_since[there];
+            }
+        }
+    }
+
+    /// Since which generation the canary of a service has had weight without a break. What was held against
+    /// the canary under an earlier one is forgiven: somebody gave it weight anew.
+    pub fn canary_since(&self, service: &str) -> Generation {
+        self.catalogue.position(service).map_or(Generation::NONE, |at| self.canary_since[at])
     }
 
     /// Replaces one service's split without counting a generation, for building a plan from stored parts.
@@ -109,5 +135,57 @@ impl Plan {
     /// The split of the service of that name.
     pub fn split(&self, service: &str) -> Option<&Split> {
         self.catalogue.position(service).map(|at| &self.splits[at])
+    }
+}
+
+fn canary_weight(plan: &Plan, at: usize) -> Weight {
+    let canary = plan.catalogue.services()[at].canary.as_ref();
+    canary.map_or(Weight::ZERO, |canary| plan.splits[at].of(canary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Version;
+
+    fn shop() -> Arc<Catalogue> {
+        let name = |text| VersionName::try_new(text).unwrap();
+        let version = |text, port: u16| {
+            Version::new(name(text), vec![crate::Address::Tcp(([127, 0, 0, 1], port).into())])
+        };
+        let versions = vec![version("v1", 1), version("v2", 2)];
+        let service = Service {
+            canary: Some(name("v2")),
+            ..Service::new(ServiceName::try_new("shop").unwrap(), versions, name("v1"))
+        };
+        Arc::new(Catalogue::try_new(vec![], vec![service]).unwrap())
+    }
+
+    fn at(percent: u32) -> Split {
+        let name = |text| VersionName::try_new(text).unwrap();
+        Split::canary_and_stable(name("v2"), Weight::from_ppm(percent * 10_000).unwrap(), name("v1"))
+    }
+
+    #[test]
+    fn a_canary_has_its_weight_since_it_last_had_none() {
+        let plan = Plan::new(shop(), Generation(1), Generation(0));
+        let five = plan.with_split("shop", at(5)).unwrap();
+        let ten = five.with_split("shop", at(10)).unwrap();
+        assert_eq!((five.canary_since("shop"), ten.canary_since("shop")), (Generation(2), Generation(2)));
+        let out = ten.with_split("shop", at(0)).unwrap();
+        assert_eq!(out.canary_since("shop"), Generation(2));
+        assert_eq!(out.with_split("shop", at(5)).unwrap().canary_since("shop"), Generation(5));
+    }
+
+    #[test]
+    fn a_new_catalogue_gives_no_canary_another_chance() {
+        let plan = Plan::new(shop(), Generation(1), Generation(0)).with_split("shop", at(5)).unwrap();
+        let mut reloaded = Plan::new(shop(), Generation(3), Generation(2));
+        reloaded.go_on_from(&plan);
+        assert_eq!(reloaded.canary_since("shop"), Generation(2));
+        let out = plan.with_split("shop", at(0)).unwrap();
+        let mut reloaded = Plan::new(shop(), Generation(4), Generation(3));
+        reloaded.go_on_from(&out);
+        assert_eq!(reloaded.canary_since("shop"), Generation(4));
     }
 }

@@ -98,6 +98,25 @@ pub struct WindowReport {
     pub generation: Generation,
     /// What was counted; cells without an attempt are left out.
     pub cells: Vec<WindowCell>,
+    /// Canaries that the proxy has taken out by itself and that the plan in force still gives weight; each is
+    /// told in every window until then.
+    #[serde(default)]
+    pub trips: Vec<Trip>,
+}
+
+/// A canary that a proxy has taken out without waiting for anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trip {
+    /// The service.
+    pub service: ServiceName,
+    /// The canary.
+    pub version: VersionName,
+    /// Why, for people.
+    pub reason: String,
+    /// The plan in force when it happened.
+    pub generation: Generation,
+    /// When it happened, in milliseconds since 1970.
+    pub at_ms: u64,
 }
 
 /// One window of one (service, version, route).

@@ -18,6 +18,8 @@ pub enum Actor {
     File,
     /// The judge: evidence, or the time limit of a step.
     Judge,
+    /// A proxy whose trip-wire took the canary out.
+    Proxy,
 }
 
 impl std::fmt::Display for Actor {
@@ -26,6 +28,7 @@ impl std::fmt::Display for Actor {
             Self::Api => "api",
             Self::File => "file",
             Self::Judge => "judge",
+            Self::Proxy => "proxy",
         })
     }
 }

@@ -109,6 +109,7 @@ pub(crate) fn report(
         ended_ms: sequence * 1_000,
         generation,
         cells: vec![cell("v2", canary), cell("v1", stable)],
+        trips: vec![],
     }
 }
 

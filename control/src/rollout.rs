@@ -93,6 +93,8 @@ pub enum RolledBackFor {
     Evidence,
     /// A step ran out of time, and the policy says `rollback`.
     Timeout,
+    /// A proxy's trip-wire had taken the canary out already.
+    Trip,
 }
 
 /// What happens to a rollout.
@@ -102,6 +104,8 @@ pub enum Event {
     Pass,
     /// A guard failed.
     Fail,
+    /// A proxy has taken the canary out.
+    Trip,
     /// The step ran out of time with some traffic on the canary; the policy says what then.
     TimedOut(serin_config::policy::OnTimeout),
     /// The step ran out of time, and the canary had no request in it.
@@ -158,6 +162,7 @@ impl State {
             }
 
             (_, Event::Fail) => Ok(Self::RolledBack { why: RolledBackFor::Evidence }),
+            (_, Event::Trip) => Ok(Self::RolledBack { why: RolledBackFor::Trip }),
             (_, Event::Abort(why)) => Ok(Self::Aborted { why }),
             (_, Event::Promote { full: true }) => Ok(Self::Promoted { why: PromotedBy::Command }),
             (
@@ -236,6 +241,7 @@ impl std::fmt::Display for State {
             Self::Aborted { why: AbortedBy::File } => f.write_str("aborted by the file"),
             Self::RolledBack { why: RolledBackFor::Evidence } => f.write_str("rolled back on evidence"),
             Self::RolledBack { why: RolledBackFor::Timeout } => f.write_str("rolled back on timeout"),
+            Self::RolledBack { why: RolledBackFor::Trip } => f.write_str("rolled back by the trip-wire"),
         }
     }
 }

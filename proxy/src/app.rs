@@ -37,7 +37,7 @@ use crate::{
         listen::{Bound, bind},
         worker::{Parts, Worker},
     },
-    shared::Shared,
+    shared::{Shared, patrol},
     tls,
 };
 
@@ -151,7 +151,7 @@ impl Proxy {
         let secured = tls::Store::open(&config.listeners, clock::unix_seconds())
             .map_err(|(listener, unusable)| StartError::Tls { listener, unusable })?;
         let secured = Arc::new(secured);
-        let shared = Arc::new(Shared::new(secured.clone()));
+        let shared = Arc::new(Shared::new(workers, &config.limits, secured.clone()));
         plans.prepare_with({
             let secured = secured.clone();
             // In this order: health checks may ask over TLS.
@@ -202,11 +202,13 @@ impl Proxy {
             workers,
             totals,
             plans: plans.clone(),
+            shared: shared.clone(),
             counters: counters.clone(),
             windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms()),
             up: windows,
         };
         tokio::spawn(collector.run(handovers));
+        tokio::spawn(patrol::run(shared.clone(), plans.clone(), config.limits.clone()));
         tokio::spawn(tls::watch(secured));
         let mut admin_listening = Vec::new();
         for socket in admin_sockets.into_iter().flatten() {

@@ -14,6 +14,7 @@
 )]
 
 mod access_log;
+mod breakers;
 mod broken_off;
 mod command_line;
 mod conformance;
@@ -21,6 +22,7 @@ mod connection_age;
 mod demo;
 mod drain;
 mod endpoint_faults;
+mod faults;
 mod h2_attacks;
 mod harness;
 mod heads;
@@ -36,9 +38,12 @@ mod protocols;
 mod proxy_protocol;
 mod rate_limit;
 mod reload;
+mod retries;
 mod reuse;
 mod rollback;
 mod routing;
+mod shedding;
+mod shield;
 mod smuggling;
 mod socket_activation;
 mod spans;
@@ -50,5 +55,6 @@ mod timeouts;
 mod tls;
 mod tls_endpoints;
 mod tls_reload;
+mod tripwire;
 mod tunnels;
 mod weight_changes;

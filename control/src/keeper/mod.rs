@@ -225,6 +225,12 @@ impl Keeper {
             Arrival::Duplicate => metrics::windows(0, 1, 0),
             Arrival::New { lost } => {
                 metrics::windows(1, 0, lost);
+                for trip in &report.trips {
+                    if let Some(decision) = planner::trip(&self.state, trip, now_ms) {
+                        // A write that failed is logged and counted where it fails; it is tried again.
+                        let _ = self.carry_out(decision, now_ms);
+                    }
+                }
                 for (name, watch) in &mut self.watches {
                     if let Some(rollout) = self.state.live(name.as_str()) {
                         watch.observe(rollout, report, now_ms);

@@ -13,7 +13,9 @@ mod reload;
 
 use std::sync::Arc;
 
-use serin_config::{Generation, Service, ServiceName, Split, VersionName, Weight};
+use serin_config::{
+    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, wire::Trip,
+};
 use serin_judge::Verdict;
 
 pub use reload::{Stored, reload, start_up};
@@ -60,6 +62,29 @@ pub fn judge(
 ) -> Option<Decision> {
     let who = Who { actor: Actor::Judge, reason, now_ms };
     steer(state, service, event, Some(verdict), &who).ok()
+}
+
+/// Decides on a canary that a proxy has taken out by itself: every proxy shall. None: it has no weight any
+/// more, or was given it anew since, or there is no stable version beside it.
+pub fn trip(state: &State, trip: &Trip, now_ms: u64) -> Option<Decision> {
+    let (service, record) = find(state, &trip.service).ok()?;
+    let (canary, stable) = (record.split.of(&trip.version), record.split.of(&service.stable));
+    let outdated = trip.generation < state.plan.canary_since(trip.service.as_str());
+    let is_canary = service.canary.as_ref() == Some(&trip.version);
+    if !is_canary || outdated || canary == Weight::ZERO || stable == Weight::ZERO {
+        return None;
+    }
+    let reason = format!("the proxy took {} out by itself: {}", trip.version, trip.reason);
+    let reason: String = reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+    let who = Who { actor: Actor::Proxy, reason: &reason, now_ms };
+    if record.live().is_some() {
+        return steer(state, &trip.service, Event::Trip, None, &who).ok();
+    }
+    let split = in_order(service, &Split::whole(service.stable.clone()));
+    let record = Record { split, ..record.clone() };
+    let step =
+        Step { service: &trip.service, record, action: Action::RollBack, verdict: None, of_rollout: false };
+    state.take(step, &who).ok()
 }
 
 /// Who asks, why, and when.
@@ -192,7 +217,7 @@ fn steer(
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
     let action = match event {
         Event::Pass => Action::Pass,
-        Event::Fail => Action::RollBack,
+        Event::Fail | Event::Trip => Action::RollBack,
         Event::TimedOutWithoutTraffic => Action::Hold,
         Event::TimedOut(_) => match after {
             rollout::State::Held { .. } => Action::Hold,
@@ -271,3 +296,6 @@ fn same_weights(a: &Split, b: &Split) -> bool {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "trip_tests.rs"]
+mod trip_tests;

@@ -63,7 +63,9 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
         next_entry: state.next_entry,
         next_rollout: state.next_rollout,
     };
-    load(&stored, catalogue, merged, "the file was reloaded", now_ms).map(Some)
+    let mut decision = load(&stored, catalogue, merged, "the file was reloaded", now_ms)?;
+    Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
+    Ok(Some(decision))
 }
 
 /// Takes the file at start-up. It is never refused: where it and a rollout in progress disagree, the

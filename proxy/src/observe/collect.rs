@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use serin_config::wire::{LatencyCounts, WindowCell, WindowReport};
+use serin_config::{
+    Weight,
+    wire::{LatencyCounts, Trip, WindowCell, WindowReport},
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -17,7 +20,11 @@ use super::{
     metrics::Counters,
     totals::{Key, Totals},
 };
-use crate::{clock, plan::PlanCell};
+use crate::{
+    clock,
+    plan::PlanCell,
+    shared::{Shared, VersionKey, VersionShared},
+};
 
 /// How long a late worker may hold up a window.
 const GRACE: Duration = Duration::from_millis(200);
@@ -42,6 +49,7 @@ pub(crate) struct Collector {
     pub(crate) workers: usize,
     pub(crate) totals: Arc<Mutex<Totals>>,
     pub(crate) plans: Arc<PlanCell>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) windows: Windows,
     pub(crate) up: mpsc::Sender<WindowReport>,
@@ -110,6 +118,18 @@ impl Collector {
         }
     }
 
+    /// Canaries that are out and that the plan still gives weight.
+    fn trips(&self) -> Vec<Trip> {
+        let plan = self.plans.load();
+        let told = |((service, version), state): (VersionKey, Arc<VersionShared>)| {
+            let tripped = state.trip.tripped()?;
+            let weight = plan.split(service.as_str())?.of(&version);
+            let (reason, generation, at_ms) = (tripped.reason.to_string(), tripped.generation, tripped.at_ms);
+            (weight > Weight::ZERO).then_some(Trip { service, version, reason, generation, at_ms })
+        };
+        self.shared.versions().into_iter().filter_map(told).collect()
+    }
+
     fn report(&mut self, pending: &mut Pending) {
         let Pending { tick: Some(_), cells, .. } = std::mem::take(pending) else { return };
         self.windows.sequence += 1;
@@ -120,6 +140,7 @@ impl Collector {
             ended_ms: clock::unix_ms(),
             generation: self.plans.load().generation(),
             cells: cells.into_values().collect(),
+            trips: self.trips(),
         };
         if self.up.try_send(report).is_err() {
             self.counters.windows_dropped.increment(1);
@@ -129,7 +150,9 @@ impl Collector {
 
 #[cfg(test)]
 mod tests {
-    use serin_config::{Catalogue, Generation, Outcome, Plan, RouteName, ServiceName, VersionName};
+    use serin_config::{
+        Catalogue, Generation, Outcome, Plan, RouteName, ServiceName, VersionName, limits::Limits,
+    };
     use serin_split::{
         Aside, Tally,
         tally::{Drained, Timing},
@@ -169,6 +192,7 @@ mod tests {
             workers,
             totals: Arc::default(),
             plans: PlanCell::new(Arc::new(Plan::new(catalogue, Generation(7), Generation(6)))),
+            shared: Arc::new(Shared::new(workers, &Limits::default(), Arc::default())),
             counters: Arc::new(Counters::register()),
             windows: Windows::new("p".into(), 1),
             up,

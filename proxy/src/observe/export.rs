@@ -9,6 +9,10 @@ use super::{
     metrics as names, process,
     totals::{Classic, Key, Stamped, Total, Totals},
 };
+use crate::{
+    clock,
+    shared::{Shared, VersionShared},
+};
 
 /// Everything that a page of metrics shows besides the rare counters.
 pub(crate) struct Page<'a> {
@@ -16,6 +20,7 @@ pub(crate) struct Page<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) reload: &'a ReloadStatus,
     pub(crate) connections: usize,
+    pub(crate) shared: &'a Shared,
     pub(crate) version: &'a str,
     /// Whether buckets carry exemplars, which Prometheus' text format does not have.
     pub(crate) exemplars: bool,
@@ -28,6 +33,7 @@ impl Page<'_> {
         self.durations(out)?;
         self.copies(out)?;
         self.gauges(out)?;
+        self.resilience(out)?;
         self.configuration(out)?;
         process::write(out);
         Ok(())
@@ -128,6 +134,34 @@ impl Page<'_> {
         single(out, names::CLIENT_CONNECTIONS, "gauge", "Open client connections.", self.connections)?;
         let idle = self.totals.upstream_idle();
         single(out, names::IDLE_CONNECTIONS, "gauge", "Unused connections to endpoints.", idle)
+    }
+
+    fn resilience(&self, out: &mut String) -> fmt::Result {
+        type Reading = fn(&VersionShared) -> Option<usize>;
+        let gauges: [(&str, &str, Reading); 4] = [
+            (names::TRIPPED, "Whether the trip-wire holds the version out.", |version| {
+                Some(version.trip.tripped().is_some().into())
+            }),
+            (names::BREAKER_OPEN, "Whether its breaker was opened by hand.", |version| {
+                Some(version.breaker.is_open(clock::unix_ms).into())
+            }),
+            (names::PENDING, "Requests that wait for a place at the version.", |version| {
+                Some(version.requests.waiting())
+            }),
+            (names::ADAPTIVE_LIMIT, "The adaptive limit on its requests in flight.", |version| {
+                version.adaptive_limit()
+            }),
+        ];
+        let versions = self.shared.versions();
+        for (name, help, read) in gauges {
+            head(out, name, "gauge", help)?;
+            for ((service, version), state) in &versions {
+                if let Some(value) = read(state) {
+                    writeln!(out, "{name}{{service=\"{service}\",version=\"{version}\"}} {value}")?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn configuration(&self, out: &mut String) -> fmt::Result {

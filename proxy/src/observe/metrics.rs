@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 use metrics::{Counter, counter, describe_counter};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serin_config::{RouteName, ServiceName, VersionName};
-use serin_split::abuse::Abuse;
+use serin_split::{abuse::Abuse, resilience::tripwire::Reason};
 
 use super::{access_log::LogCounters, spans::SpanCounters};
+use crate::shared::VersionKey;
 
 /// Attempts by outcome.
 pub(crate) const REQUESTS: &str = "serin_requests_total";
@@ -60,6 +61,24 @@ pub(crate) const MIRROR_DURATION: &str = "serin_mirror_duration_seconds";
 const MIRROR_DROPPED: &str = "serin_mirror_dropped_total";
 const MIRROR_COMPARED: &str = "serin_mirror_compared_total";
 const MIRROR_DIFFERENCES: &str = "serin_mirror_differences_total";
+/// Second tries by the version that they were made at.
+const RETRIES: &str = "serin_retries_total";
+/// Second tries that the budget did not allow.
+const RETRIES_SPARED: &str = "serin_retries_over_budget_total";
+/// Failed requests of the canary that the stable version took over.
+const SHIELDED: &str = "serin_shielded_total";
+/// Canaries that were taken out at once.
+const TRIPS: &str = "serin_trips_total";
+/// Requests that an injected fault hit.
+const FAULTS: &str = "serin_faults_injected_total";
+/// Whether the trip-wire holds a version out.
+pub(crate) const TRIPPED: &str = "serin_version_tripped";
+/// Whether a breaker was opened by hand.
+pub(crate) const BREAKER_OPEN: &str = "serin_breaker_open";
+/// Requests that wait for a place at a version.
+pub(crate) const PENDING: &str = "serin_requests_pending";
+/// The adaptive limit in force.
+pub(crate) const ADAPTIVE_LIMIT: &str = "serin_adaptive_limit";
 
 const REFUSED: &str = "serin_requests_refused_total";
 const RATE_LIMITED: &str = "serin_requests_rate_limited_total";
@@ -102,6 +121,8 @@ pub(crate) fn log_counters() -> LogCounters {
 pub(crate) struct Counters {
     pub(crate) bad_request: Counter,
     pub(crate) no_route: Counter,
+    pub(crate) shed_memory: Counter,
+    pub(crate) shed_requests: Counter,
     pub(crate) connections_refused: Counter,
     pub(crate) windows_dropped: Counter,
     /// One for each kind, at its number.
@@ -111,6 +132,11 @@ pub(crate) struct Counters {
 impl Counters {
     /// Fetches the handles; a recorder must be installed before, or they count nothing.
     pub(crate) fn register() -> Self {
+        describe_counter!(RETRIES, "Second tries by the version that they were made at.");
+        describe_counter!(RETRIES_SPARED, "Second tries that the budget did not allow.");
+        describe_counter!(SHIELDED, "Failed requests of the canary that the stable version took over.");
+        describe_counter!(TRIPS, "Canaries that the trip-wire took out, by reason.");
+        describe_counter!(FAULTS, "Requests that an injected fault hit, by kind.");
         describe_counter!(REFUSED, "Requests that reached no version, by reason.");
         describe_counter!(RATE_LIMITED, "Requests over the limit of their route.");
         describe_counter!(
@@ -125,6 +151,8 @@ impl Counters {
         Self {
             bad_request: counter!(REFUSED, "reason" => "bad_request"),
             no_route: counter!(REFUSED, "reason" => "no_route"),
+            shed_memory: counter!(REFUSED, "reason" => "memory"),
+            shed_requests: counter!(REFUSED, "reason" => "in_flight"),
             connections_refused: counter!(CONNECTIONS_REFUSED),
             windows_dropped: counter!(WINDOWS_DROPPED),
             client_abuse: Abuse::ALL.map(|abuse| counter!(CLIENT_ABUSE, "kind" => abuse.label())),
@@ -249,6 +277,36 @@ impl MirrorCounters {
 /// The handle for requests over the limit of a route.
 pub(crate) fn rate_limited(route: &RouteName) -> Counter {
     counter!(RATE_LIMITED, "route" => route.to_string())
+}
+
+/// The counter of second tries at a version.
+pub(crate) fn retried((service, version): &VersionKey) -> Counter {
+    counter!(RETRIES, "service" => service.to_string(), "version" => version.to_string())
+}
+
+/// The counter of second tries at a version that the budget did not allow.
+pub(crate) fn retries_spared((service, version): &VersionKey) -> Counter {
+    counter!(RETRIES_SPARED, "service" => service.to_string(), "version" => version.to_string())
+}
+
+/// The counter of requests that a version took over from a failed canary.
+pub(crate) fn shielded((service, version): &VersionKey) -> Counter {
+    counter!(SHIELDED, "service" => service.to_string(), "version" => version.to_string())
+}
+
+/// A canary was taken out at once: counts it, and says so in the log.
+#[cold]
+pub(crate) fn tripped((service, version): &VersionKey, reason: &Reason) {
+    let (name, of, kind) = (service.to_string(), version.to_string(), reason.label());
+    counter!(TRIPS, "service" => name, "version" => of, "reason" => kind).increment(1);
+    tracing::warn!(%service, %version, %reason, "the trip-wire took the canary out");
+}
+
+/// A request was hit by an injected fault.
+#[cold]
+pub(crate) fn injected((service, version): &VersionKey, kind: &'static str) {
+    let (service, version) = (service.to_string(), version.to_string());
+    counter!(FAULTS, "service" => service, "version" => version, "kind" => kind).increment(1);
 }
 
 /// Installs the process's recorder, once.

@@ -18,6 +18,7 @@ mod totals;
 pub(crate) use self::{
     collect::{Collector, Windows},
     metrics::Counters,
+    process::resident_bytes,
     totals::Totals,
 };
 

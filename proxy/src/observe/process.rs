@@ -11,7 +11,7 @@ pub(crate) fn write(out: &mut String) {
         family(out, "process_cpu_seconds_total", "counter", "User and system CPU time.", seconds);
     }
     if let Some(bytes) = resident_bytes() {
-        family(out, "process_resident_memory_bytes", "gauge", "Resident memory.", bytes);
+        family(out, "process_resident_memory_bytes", "gauge", "Resident memory.", bytes as f64);
     }
     if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
         family(out, "process_open_fds", "gauge", "Open file descriptors.", entries.count() as f64);
@@ -30,8 +30,9 @@ fn cpu_seconds() -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
 }
 
-fn resident_bytes() -> Option<f64> {
+/// Memory that the process holds.
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.split_ascii_whitespace().next()?.parse::<f64>().ok()? * 1024.0)
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use serin_config::{Outcome, limits::STALE_CONNECTION_RETRIES_MAX};
-use serin_split::{balance::Tried, vet};
+use serin_split::{balance::Tried, resilience::retry::Failed, vet};
 
 use super::{
     body::RequestBody,
@@ -31,13 +31,19 @@ pub(crate) struct Answer {
 pub(crate) struct Failure {
     /// What the attempt counts as.
     pub(crate) outcome: Outcome,
+    /// How it failed, for whoever may try again.
+    pub(crate) failed: Failed,
     /// The request, if not one byte of it went out: it may then be sent again, whatever its method.
     pub(crate) unsent: Option<Box<Request<RequestBody>>>,
 }
 
 impl Failure {
     fn sent(outcome: Outcome) -> Self {
-        Self { outcome, unsent: None }
+        Self { outcome, failed: Failed::Without(outcome), unsent: None }
+    }
+
+    fn unsent(outcome: Outcome, request: Box<Request<RequestBody>>) -> Self {
+        Self { outcome, failed: Failed::Without(outcome), unsent: Some(request) }
     }
 }
 
@@ -50,7 +56,7 @@ pub(crate) async fn attempt(
     tried: &mut Tried,
 ) -> Result<Answer, Failure> {
     let Some(pool) = exchange.choose(tried) else {
-        return Err(Failure { outcome: Outcome::NoEndpoint, unsent: Some(Box::new(request)) });
+        return Err(Failure::unsent(Outcome::NoEndpoint, Box::new(request)));
     };
     exchange.goes_to(pool.address(), request.headers_mut());
     let (upstream, mut response) = exchanged(exchange, request, &pool, patience).await?;
@@ -85,7 +91,7 @@ async fn exchanged(
                     now = clock::now();
                     upstream
                 }
-                Err(outcome) => return Err(Failure { outcome, unsent: Some(Box::new(request)) }),
+                Err(outcome) => return Err(Failure::unsent(outcome, Box::new(request))),
             },
         };
         match upstream.send(request, now, patience).await {
@@ -95,9 +101,14 @@ async fn exchanged(
             }
             Ok(response) => return Ok((upstream, response)),
             Err(SendError::Again(same)) if upstream.is_reused() => request = *same,
-            Err(SendError::Again(_)) => return Err(Failure::sent(Outcome::ResetBeforeHeaders)),
+            // On a fresh connection only what was not written comes back.
+            Err(SendError::Again(same)) => {
+                let (outcome, failed) = (Outcome::ResetBeforeHeaders, Failed::Unsent);
+                return Err(Failure { outcome, failed, unsent: Some(same) });
+            }
             Err(SendError::Refused(unsent)) => {
-                return Err(Failure { outcome: Outcome::ResetBeforeHeaders, unsent });
+                let (outcome, failed) = (Outcome::ResetBeforeHeaders, Failed::Refused);
+                return Err(Failure { outcome, failed, unsent });
             }
             Err(SendError::Late(outcome)) => return Err(Failure::sent(outcome)),
             Err(SendError::Failed(error)) if error.is_parse() => {

@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
 
-use super::choice::Choice;
+use super::{choice::Choice, rules::Rules};
 use crate::shared::VersionShared;
 
 /// A version as one worker reaches it. It is made anew for each catalogue from state that outlives plans.
@@ -18,6 +18,8 @@ pub(crate) struct Backend {
     pub(crate) shared: Arc<VersionShared>,
     /// Its endpoints, and how one is chosen.
     pub(crate) choice: Rc<Choice>,
+    /// Its bounds, and what watches it.
+    pub(crate) rules: Rules,
 }
 
 /// What one version has in hand on one worker.

@@ -15,8 +15,10 @@ use serin_config::Outcome;
 use serin_split::classify;
 
 use super::{
+    injected::Throttle,
     mirror::{Pair, Tee},
     record::Exchange,
+    replay::{Kept, Reader},
     story::Story,
     streams::Note,
     upstream::{Pool, Upstream},
@@ -29,9 +31,27 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A request's body on its way to the endpoint. Most requests have none, and cost nothing here.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    client: Option<(Incoming, Rc<ClientSide>)>,
+    client: Option<(Source, Rc<ClientSide>)>,
     /// What is there already, of a request that is not the client's own.
     whole: Option<Bytes>,
+}
+
+/// Where a request's body is read.
+#[derive(Debug)]
+enum Source {
+    /// From the client, once.
+    Once(Incoming),
+    /// From what is kept of it, then from the client.
+    Kept(Reader),
+}
+
+impl Source {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Once(incoming) => incoming.is_end_stream(),
+            Self::Kept(reader) => reader.is_end_stream(),
+        }
+    }
 }
 
 /// What the request's body tells of its client.
@@ -88,6 +108,14 @@ impl ClientSide {
         self.set_awaited(false);
     }
 
+    /// The request goes out once more, from its beginning.
+    pub(crate) fn begin_again(&self) {
+        self.set_awaited(false);
+        self.moved_at.set(None);
+        // A copy has had the beginning already.
+        *self.copy.borrow_mut() = None;
+    }
+
     /// Since when the endpoint owes the next step, for a request that began to go out at `began`; none while
     /// the client owes it.
     pub(crate) fn endpoint_owes_since(&self, began: Instant) -> Option<Instant> {
@@ -124,9 +152,27 @@ impl Drop for ClientSide {
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, activity: Rc<Activity>, story: Option<&Rc<Story>>) -> Self {
         let story = || story.map(Rc::downgrade).unwrap_or_default();
-        let client =
-            (!incoming.is_end_stream()).then(|| (incoming, Rc::new(ClientSide::new(activity, story()))));
-        Self { client, whole: None }
+        let client = |incoming| (Source::Once(incoming), Rc::new(ClientSide::new(activity, story())));
+        Self { client: (!incoming.is_end_stream()).then(|| client(incoming)), whole: None }
+    }
+
+    /// Keeps up to `most` bytes of the body, so that it can be sent again; none if there is no body.
+    pub(crate) fn keep(&mut self, most: usize) -> Option<Rc<Kept>> {
+        let (source, client) = self.client.take()?;
+        let (source, kept) = match source {
+            Source::Once(incoming) => {
+                let kept = Kept::new(incoming, most);
+                (Source::Kept(kept.reader()), Some(kept))
+            }
+            kept @ Source::Kept(_) => (kept, None),
+        };
+        self.client = Some((source, client));
+        kept
+    }
+
+    /// A kept body from its beginning.
+    pub(crate) fn again(kept: &Rc<Kept>, client: Rc<ClientSide>) -> Self {
+        Self { client: Some((Source::Kept(kept.reader()), client)), whole: None }
     }
 
     /// No body.
@@ -154,10 +200,13 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let Some((incoming, client)) = &mut this.client else {
+        let Some((source, client)) = &mut this.client else {
             return Poll::Ready(this.whole.take().map(|bytes| Ok(Frame::data(bytes))));
         };
-        let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        let polled = match &mut *source {
+            Source::Once(incoming) => Pin::new(incoming).poll_frame(cx),
+            Source::Kept(reader) => Pin::new(reader).poll_frame(cx),
+        };
         match &polled {
             Poll::Pending => client.set_awaited(!client.answered.get()),
             Poll::Ready(Some(Err(_))) => client.failed.set(true),
@@ -165,21 +214,22 @@ impl Body for RequestBody {
             Poll::Ready(None) => client.moved(0),
         }
         if let Poll::Ready(piece) = &polled {
-            client.pass(piece.as_ref(), incoming.is_end_stream());
+            client.pass(piece.as_ref(), source.is_end_stream());
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.client {
-            Some((incoming, _)) => incoming.is_end_stream(),
+            Some((source, _)) => source.is_end_stream(),
             None => self.whole.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.client {
-            Some((incoming, _)) => incoming.size_hint(),
+            Some((Source::Once(incoming), _)) => incoming.size_hint(),
+            Some((Source::Kept(reader), _)) => reader.size_hint(),
             None => SizeHint::with_exact(self.whole.as_ref().map_or(0, |bytes| bytes.len() as u64)),
         }
     }
@@ -213,6 +263,8 @@ pub(crate) struct StreamLimits {
     pub(crate) idle: Option<Duration>,
     /// For the whole exchange.
     pub(crate) total: Option<Instant>,
+    /// Bytes a second, for a fault that was injected.
+    pub(crate) throttle: Option<u32>,
 }
 
 /// An endpoint's body, with the connection that it comes over and the attempt that it ends.
@@ -229,6 +281,7 @@ pub(crate) struct Streaming {
     /// When the wait for the next piece began; none while pieces come without one.
     waiting_since: Option<Instant>,
     has_waited: bool,
+    throttle: Option<Box<Throttle>>,
 }
 
 impl Streaming {
@@ -241,8 +294,10 @@ impl Streaming {
         limits: StreamLimits,
     ) -> Self {
         let running = Some((upstream, exchange));
+        let throttle = limits.throttle.map(|rate| Box::new(Throttle::new(rate)));
+        let (waiting_since, has_waited) = (None, false);
         let mut body =
-            Self { incoming, running, pool, outcome, grpc, limits, waiting_since: None, has_waited: false };
+            Self { incoming, running, pool, outcome, grpc, limits, waiting_since, has_waited, throttle };
         if body.incoming.is_end_stream() {
             body.complete();
         }
@@ -271,6 +326,17 @@ impl Streaming {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(mut throttle) = self.throttle.take() else { return self.poll_piece(cx) };
+        let polled = throttle.poll(cx, |cx| self.poll_piece(cx));
+        self.throttle = Some(throttle);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream() && self.throttle.as_ref().is_none_or(|throttle| throttle.is_empty())
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
         if polled.is_pending() {
             let Some((upstream, _)) = &mut self.running else { return Poll::Ready(None) };
@@ -451,7 +517,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Local(text) => text.is_none(),
-            Kind::Streaming(body) => body.incoming.is_end_stream(),
+            Kind::Streaming(body) => body.is_end_stream(),
         }
     }
 

@@ -116,7 +116,7 @@ impl Choice {
         self.random.set(random);
         let inner = &mut *self.inner.borrow_mut();
         if !Arc::ptr_eq(inner.reader.load(), &inner.roster) {
-            inner.take_over(&self.pools, random, now);
+            inner.take_over(&self.pools, &self.shared, random, now);
         }
         let asked = Asked { now, random, key, tried };
         let at = inner.balancer.pick(&inner.members, &inner.roster.ready, &asked)?;
@@ -139,12 +139,12 @@ impl Choice {
 impl Inner {
     /// Takes over the roster as it is now. Endpoints that stay keep what is known of them.
     #[cold]
-    fn take_over(&mut self, pools: &Pools, random: u64, now: Instant) {
+    fn take_over(&mut self, pools: &Pools, version: &Arc<VersionShared>, random: u64, now: Instant) {
         let roster = self.reader.load().clone();
         let before = std::mem::take(&mut self.members);
         let expected = typical_latency(&before);
         for listed in &roster.members {
-            let pool = pools.of(self.reach.target(&listed.address));
+            let pool = pools.of(self.reach.target(&listed.address), version);
             let kept = before.iter().map(|Listed(member)| member).find(|member| {
                 Rc::ptr_eq(&member.pool, &pool) && Arc::ptr_eq(&member.counts, &listed.counts)
             });

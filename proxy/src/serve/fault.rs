@@ -5,6 +5,7 @@ use serin_config::Outcome;
 use serin_split::grpc;
 
 use super::{body::ResponseBody, story::OwnAnswer};
+use crate::{observe::Counters, shared::shed::Shed};
 
 /// The status for an attempt that brought no response.
 pub(crate) fn status(outcome: Outcome) -> StatusCode {
@@ -68,6 +69,24 @@ pub(crate) fn for_grpc(response: Response<ResponseBody>) -> Response<ResponseBod
     }
     *trailers_only.extensions_mut() = response.extensions().clone();
     trailers_only
+}
+
+/// The answer to a request that is refused because the process has too much in hand. The connection ends with
+/// it, so that its client goes elsewhere and its memory comes back; in HTTP/2 there is no such field.
+#[cold]
+pub(crate) fn shed(counters: &Counters, why: Shed, is_http1: bool) -> Response<ResponseBody> {
+    match why {
+        Shed::Memory => counters.shed_memory.increment(1),
+        Shed::Requests => counters.shed_requests.increment(1),
+    }
+    let sentence = "the proxy has too much in hand, try again later";
+    let mut response = local(StatusCode::SERVICE_UNAVAILABLE, "overload_local", sentence);
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if is_http1 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// An answer by Serin itself: `serin: <label>: <sentence>`.

@@ -6,11 +6,11 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
-use serin_config::{Catalogue, Plan, Route, Service, Weight};
+use serin_config::{Catalogue, Generation, Plan, Route, Service, Split, VersionName, Weight};
 use serin_split::{Matcher, Salt, Table, Tally};
 
 use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, worker::State};
-use crate::observe::tale::Names;
+use crate::{observe::tale::Names, shared::VersionShared};
 
 /// A plan with everything that a request needs already looked up.
 #[derive(Debug)]
@@ -31,6 +31,56 @@ pub(crate) struct Compiled {
 pub(crate) struct Splitter {
     pub(crate) table: Table,
     pub(crate) salt: Salt,
+    /// The canary beside a stable version, both with weight.
+    pair: Option<Pair>,
+}
+
+/// A canary that the stable version can take over from.
+#[derive(Debug)]
+struct Pair {
+    canary: usize,
+    stable: usize,
+    shield: bool,
+    /// The canary's trip-wire, and since which plan the canary has had its weight.
+    wire: Option<(Arc<VersionShared>, Generation)>,
+}
+
+impl Splitter {
+    fn new(plan: &Plan, service: &Service, split: &Split, state: &State) -> Self {
+        let at = |name: &VersionName| service.versions.iter().position(|version| version.name == *name);
+        let beside = |canary: &&VersionName| {
+            split.of(canary) > Weight::ZERO && split.of(&service.stable) > Weight::ZERO
+        };
+        let since = plan.canary_since(service.name.as_str());
+        let wire = service.canary.as_ref().filter(|_| service.resilience.tripwire.is_some()).map(|canary| {
+            let shared = state.shared(&service.name, canary);
+            shared.trip.arm(plan.generation(), since, beside(&canary));
+            (shared, since)
+        });
+        let pair = service.canary.as_ref().filter(beside).and_then(|canary| {
+            let (canary, stable) = (at(canary)?, at(&service.stable)?);
+            Some(Pair { canary, stable, shield: service.resilience.shield, wire })
+        });
+        let salt = Salt::of_service(service.name.as_str());
+        Self { table: Table::new(service, split), salt, pair }
+    }
+
+    /// The version that takes the requests of `picked`: the stable one for a canary whose wire has tripped.
+    pub(crate) fn in_force(&self, picked: usize) -> usize {
+        match &self.pair {
+            Some(Pair { canary, stable, wire: Some((shared, since)), .. })
+                if *canary == picked && shared.trip.is_out(*since) =>
+            {
+                *stable
+            }
+            _ => picked,
+        }
+    }
+
+    /// The version that takes over what `picked` fails, if one does.
+    pub(crate) fn rescue(&self, picked: usize) -> Option<usize> {
+        self.pair.as_ref().filter(|pair| pair.shield && pair.canary == picked).map(|pair| pair.stable)
+    }
 }
 
 /// The way of requests of one route to one version, on one worker.
@@ -48,13 +98,8 @@ impl Compiled {
     /// Compiles `plan`; what only the catalogue decides is taken from `before` if that had the same one.
     pub(crate) fn new(plan: &Arc<Plan>, state: &mut State, before: Option<&Self>) -> Self {
         let catalogue = plan.catalogue();
-        let services = plan
-            .services()
-            .map(|(service, split)| Splitter {
-                table: Table::new(service, split),
-                salt: Salt::of_service(service.name.as_str()),
-            })
-            .collect();
+        let services =
+            plan.services().map(|(service, split)| Splitter::new(plan, service, split, state)).collect();
         let same = before.filter(|before| Arc::ptr_eq(before.plan.catalogue(), catalogue));
         let (matcher, routes, mirrors) = match same {
             Some(before) => (before.matcher.clone(), before.routes.clone(), before.mirrors.clone()),

@@ -7,6 +7,7 @@
 //! runs on one [`worker`], whose state is never shared: `Rc` and `Cell` where other proxies have locks.
 
 pub(crate) mod accept;
+pub(crate) mod admission;
 pub(crate) mod arrive;
 pub(crate) mod attempt;
 pub(crate) mod backend;
@@ -16,12 +17,16 @@ pub(crate) mod connection;
 pub(crate) mod fault;
 pub(crate) mod forward;
 pub(crate) mod head;
+pub(crate) mod injected;
 pub(crate) mod lane;
 pub(crate) mod listen;
 pub(crate) mod mirror;
 pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod request;
+pub(crate) mod retries;
 pub(crate) mod routing;
+pub(crate) mod rules;
 pub(crate) mod session;
 pub(crate) mod story;
 pub(crate) mod stream;

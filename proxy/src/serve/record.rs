@@ -14,12 +14,13 @@ use serin_config::{Address, Outcome};
 use serin_split::{Aside, balance::Tried, tally::Timing, trace::TraceId};
 
 use super::{
+    backend::Backend,
     choice::Chosen,
     lane::Lane,
     story::{Step, Trail},
     upstream::Pool,
 };
-use crate::clock;
+use crate::{clock, observe::metrics};
 
 /// From this part of its time on, a caller that gives up has run out of it.
 const DUE_FROM: f64 = 0.95;
@@ -41,6 +42,10 @@ pub(crate) struct Exchange {
     /// The request's place on a ring of endpoints.
     key: Option<u64>,
     chosen: Option<Chosen>,
+    /// It has a place in the version's bulkhead, to be given back.
+    admitted: bool,
+    /// It waits for an answer, and somebody watches how long.
+    waits: bool,
     finished: bool,
 }
 
@@ -59,8 +64,25 @@ impl Exchange {
             step: None,
             key: None,
             chosen: None,
+            admitted: false,
+            waits: false,
             finished: false,
         }
+    }
+
+    /// Begins an attempt that has its place in the bulkhead of the version.
+    pub(crate) fn admitted(lane: Rc<Lane>, started: Instant) -> Self {
+        let mut exchange = Self::begin(lane, started);
+        let Backend { rules, shared, .. } = &*exchange.lane.backend;
+        exchange.admitted = true;
+        if let Some(load) = &rules.load {
+            load.shedding.begin();
+        }
+        if let Some(worker) = rules.pulse {
+            shared.pulse.begin(worker);
+            exchange.waits = true;
+        }
+        exchange
     }
 
     /// Tells of the attempt in the request's story.
@@ -106,10 +128,10 @@ impl Exchange {
         self.aside.get_or_insert(why);
     }
 
-    /// The caller waits for so long and no longer: if it gives up then, the endpoint was late.
-    pub(crate) fn due_within(&mut self, time: Duration) {
+    /// The caller waits for so long from `asked` and no longer: if it gives up then, the endpoint was late.
+    pub(crate) fn due_within(&mut self, asked: Instant, time: Duration) {
         // Caller and proxy count the same time from different moments; the caller's comes first.
-        self.due = Some(self.started + time.mul_f64(DUE_FROM));
+        self.due = Some(asked + time.mul_f64(DUE_FROM));
     }
 
     /// The response's head has come.
@@ -120,6 +142,33 @@ impl Exchange {
         }
         if let Some(chosen) = &self.chosen {
             chosen.answered(at);
+        }
+        self.stop_waiting(Some(at));
+    }
+
+    fn stop_waiting(&mut self, answered_at: Option<Instant>) {
+        let backend = &self.lane.backend;
+        if let (true, Some(worker)) = (std::mem::take(&mut self.waits), backend.rules.pulse) {
+            let took = answered_at.map(|at| at.saturating_duration_since(self.started));
+            backend.shared.pulse.end(worker, took);
+        }
+    }
+
+    /// Gives the place back, and lets the trip-wire know.
+    fn leave(&mut self, outcome: Outcome) {
+        self.stop_waiting(None);
+        let Backend { rules, shared, .. } = &*self.lane.backend;
+        if self.admitted {
+            shared.requests.leave();
+            if let Some(load) = &rules.load {
+                load.shedding.end();
+            }
+        }
+        if let Some(wire) = &rules.wire
+            && shared.trip.note(wire, outcome, self.headers_at.is_some())
+            && let Some(tripped) = shared.trip.tripped()
+        {
+            metrics::tripped(&rules.key, &tripped.reason);
         }
     }
 
@@ -157,6 +206,7 @@ impl Exchange {
         if let Some(chosen) = self.chosen.take() {
             chosen.end(outcome, at);
         }
+        self.leave(outcome);
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };

@@ -5,16 +5,22 @@
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, Request, Response};
 use hyper::body::Incoming;
-use serin_config::{Outcome, Sticky, Timeouts};
-use serin_split::{Aside, balance, classify, filter::Edits, grpc, pick, vet};
+use serin_config::{Sticky, Timeouts};
+use serin_split::{
+    Aside, balance, classify,
+    filter::Edits,
+    grpc, pick,
+    resilience::inject::{Effect, Seen},
+    vet,
+};
 
 use super::{
     body::{RequestBody, ResponseBody},
-    fault, forward, head, mirror,
-    record::Exchange,
-    routing,
+    fault, forward, head,
+    lane::{Compiled, Lane},
+    mirror, routing,
     story::Trail,
     tunnel,
     watch::Activity,
@@ -22,7 +28,6 @@ use super::{
 };
 use crate::clock;
 
-const VERSION: HeaderName = HeaderName::from_static("x-serin-version");
 const GENERATION: HeaderName = HeaderName::from_static("x-serin-generation");
 
 /// Serves one request, whatever comes of it.
@@ -36,6 +41,7 @@ pub(crate) async fn serve(
     activity.begin();
     let grpc = classify::is_grpc(request.headers());
     let (mut head, incoming) = request.into_parts();
+    let was_http1 = head.version <= http::Version::HTTP_11;
     let mut trail = Trail::begin(&worker, &peer, &head, started);
     let mut ending = Ending { activity: Some((activity.clone(), trail.clone())), grpc, edits: None };
     let extended = tunnel::unfold(&mut head);
@@ -70,45 +76,75 @@ pub(crate) async fn serve(
     };
     let random = worker.random();
     let picked = pick(service, &splitter.table, splitter.salt, &head.headers, client, random);
-    let lane = way.lanes[picked.version].clone();
+    if let Some(shed) = worker.shared.shedding.refuses() {
+        return ending.answer(fault::shed(&worker.counters, shed, was_http1));
+    }
+    let pinned = picked.reason == pick::Reason::Pinned;
+    // Who asks for a version by name gets it, whatever tripped: somebody has to find out why.
+    let version = if pinned { picked.version } else { splitter.in_force(picked.version) };
+    let lane = way.lanes[version].clone();
     trail.leads_to(&service.name);
     trail.settle(&worker, lane.trace_sampling);
-    let tags = worker.telemetry.debug_headers.then(|| (lane.backend.name.clone(), plan.generation.clone()));
-    if lane.backend.load.in_flight.get() >= worker.requests_per_version {
-        Exchange::begin(lane, started).follow(&trail).finish(Outcome::OverloadLocal, clock::now());
-        return ending.answer(tag(fault::response(Outcome::OverloadLocal), tags));
-    }
-    let mut exchange = Exchange::begin(lane, started).follow(&trail);
-    if picked.reason == pick::Reason::Pinned {
-        exchange.set_aside(Aside::Pinned);
-    }
-    let balance = &service.versions[picked.version].endpoint_policy.balance;
-    exchange.set_key(balance::key(balance, &service.sticky, &head.headers, client));
+    let effect =
+        if worker.shared.faults.any() { strike(&worker, &plan, found.route, &lane, &head) } else { None };
+    let tags = worker.telemetry.debug_headers.then(|| plan.generation.clone());
+    let balance = &service.versions[version].endpoint_policy.balance;
+    let key = balance::key(balance, &service.sticky, &head.headers, client);
     let target = way.target(&head.uri, &found);
     let body = RequestBody::new(incoming, activity.clone(), trail.story());
     let client_side = body.client_side();
     let mut request = head::prepare(head, found.authority, body, &peer, &trail, &worker);
     way.change(&mut request, target);
     let mirror = plan.mirrors[way.service].as_ref().filter(|_| wish.is_none());
-    let copied = mirror::begin(mirror, picked.version, &worker, &request, client_side.as_ref());
+    let copied = mirror::begin(mirror, version, &worker, &request, client_side.as_ref());
     if let Some(wish) = &wish {
         wish.write(request.headers_mut());
     }
-    if let Some((version, generation)) = &tags {
-        request.headers_mut().insert(VERSION, version.clone());
+    if let Some(generation) = &tags {
         request.headers_mut().insert(GENERATION, generation.clone());
     }
     let patience = if ending.grpc { grpc::timeout(request.headers()) } else { None };
-    let timeouts = within(way.timeouts, patience);
-    if let Some(patience) = patience {
-        exchange.due_within(patience);
+    let task = forward::Task {
+        worker: &worker,
+        service,
+        timeouts: within(way.timeouts, patience),
+        patience,
+        lane,
+        rescue: splitter.rescue(version).map(|stable| way.lanes[stable].clone()),
+        aside: pinned.then_some(Aside::Pinned),
+        trail: trail.clone(),
+        key,
+        effect,
+        started,
+        client: client_side,
+        wish,
+        activity: &activity,
+        tells_version: tags.is_some(),
+    };
+    let mut response = forward::forward(task, request).await;
+    if let Some(generation) = tags {
+        response.headers_mut().insert(GENERATION, generation);
     }
-    let response = forward::forward(exchange, request, &timeouts, client_side, wish, &activity).await;
     let response = match copied {
         Some(pair) => pair.answered(response),
         None => response,
     };
-    ending.answer(tag(response, tags))
+    ending.answer(response)
+}
+
+/// What an injected fault does to this request.
+#[cold]
+fn strike(
+    worker: &Worker,
+    plan: &Compiled,
+    route: usize,
+    lane: &Lane,
+    head: &http::request::Parts,
+) -> Option<Effect> {
+    let (service, version) = &lane.backend.rules.key;
+    let route = &plan.plan.catalogue().routes()[route].name;
+    let seen = Seen { service, version, route, headers: &head.headers };
+    worker.shared.faults.hit(&seen, clock::now(), || worker.random())
 }
 
 /// A caller that says how long it waits is not there any more after that.
@@ -136,17 +172,6 @@ fn refuse(worker: &Worker, refusal: vet::Refusal) -> Response<ResponseBody> {
         "bad_request"
     };
     fault::local(refusal.status, label, refusal.detail)
-}
-
-fn tag(
-    mut response: Response<ResponseBody>,
-    tags: Option<(HeaderValue, HeaderValue)>,
-) -> Response<ResponseBody> {
-    if let Some((version, generation)) = tags {
-        response.headers_mut().insert(VERSION, version);
-        response.headers_mut().insert(GENERATION, generation);
-    }
-    response
 }
 
 /// The client's activity ends with the response's body, or here if the request is given up before.

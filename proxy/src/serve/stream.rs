@@ -13,6 +13,8 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
+use super::upstream::Place;
+
 /// Up to this many bytes, a head and its body are copied together and sent: that costs less than the kernel's
 /// way through a list of buffers.
 const GATHERED_MAX: usize = 4096;
@@ -24,6 +26,8 @@ pub(crate) enum Stream {
     Unix(UnixStream),
     /// Boxed, for its state is several hundred bytes that others need not carry.
     Tls(Box<TlsStream<Stream>>),
+    /// One that holds a place among the connections of a version.
+    Placed(Box<(Stream, Place)>),
 }
 
 impl Stream {
@@ -53,6 +57,10 @@ macro_rules! either {
             Stream::Tcp($stream) => $call,
             Stream::Unix($stream) => $call,
             Stream::Tls($stream) => $call,
+            Stream::Placed(placed) => {
+                let $stream = &mut placed.0;
+                $call
+            }
         }
     };
 }
@@ -96,6 +104,7 @@ impl AsyncWrite for Stream {
             // Sockets have no buffer of their own in user space.
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Placed(placed) => Pin::new(&mut placed.0).poll_flush(cx),
         }
     }
 

@@ -23,6 +23,7 @@ use super::{
     backend::{Backend, Load},
     choice::{Choice, Reach},
     lane::Compiled,
+    rules::Rules,
     upstream::{Bounds, Pools},
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     },
     plan::PlanReader,
     rate_limits::Limit,
-    shared::Shared,
+    shared::{Shared, VersionShared},
     tls::Identity,
 };
 
@@ -54,6 +55,8 @@ pub(crate) struct State {
     shared: Arc<Shared>,
     /// The share of new traces that are sampled, of all versions and of canaries.
     trace_sampling: (Weight, Option<Weight>),
+    limits: Limits,
+    worker: usize,
 }
 
 impl State {
@@ -94,6 +97,7 @@ impl State {
     pub(crate) fn backend(&mut self, service: &Service, version: &Version) -> Backend {
         let key = (service.name.clone(), version.name.clone());
         let shared = self.shared.version(&service.name, &version.name);
+        shared.bound_connections(service.resilience.breaker.max_connections);
         let choice = || Rc::new(Choice::new(shared.clone(), self.pools.clone()));
         let choice = self.choices.entry(key.clone()).or_insert_with(choice).clone();
         choice.set_reach(Reach { protocol: version.protocol, tls: version.tls.clone() });
@@ -102,7 +106,13 @@ impl State {
             load: self.loads.entry(key).or_default().clone(),
             choice,
             shared,
+            rules: Rules::new(service, version, &self.limits, self.worker, &self.shared),
         }
+    }
+
+    /// What all workers know of a version.
+    pub(crate) fn shared(&self, service: &ServiceName, version: &VersionName) -> Arc<VersionShared> {
+        self.shared.version(service, version)
     }
 }
 
@@ -129,7 +139,8 @@ pub(crate) struct Worker {
     pub(crate) telemetry: Telemetry,
     /// Who wants to know of requests.
     pub(crate) tellers: Tellers,
-    pub(crate) requests_per_version: usize,
+    /// What all workers know.
+    pub(crate) shared: Arc<Shared>,
     /// Client connections of all workers.
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) counters: Arc<Counters>,
@@ -169,11 +180,13 @@ impl Worker {
             )),
             shared: parts.shared.clone(),
             trace_sampling: (parts.telemetry.trace_sampling, parts.telemetry.canary_trace_sampling),
+            limits: parts.limits.clone(),
+            worker: parts.number,
         };
         let compiled = Rc::new(Compiled::new(plans.load(), &mut state, None));
         Rc::new(Self {
             number: parts.number,
-            requests_per_version: parts.limits.max_requests_per_version.div_ceil(parts.workers),
+            shared: parts.shared,
             limits: parts.limits,
             tellers: Tellers::new(parts.outlets, &parts.telemetry, parts.workers),
             telemetry: parts.telemetry,

@@ -54,9 +54,14 @@ impl Gradient {
         (self.limit as usize).clamp(self.policy.min, self.policy.max)
     }
 
+    /// Whether a window says enough to be taken in.
+    pub fn observes(&self, window: &Window) -> bool {
+        window.samples >= SAMPLES_LEAST && window.mean_us > 0.0
+    }
+
     /// Takes in a window, and gives the limit from now on.
     pub fn observe(&mut self, window: Window) -> usize {
-        if window.samples < SAMPLES_LEAST || window.mean_us <= 0.0 {
+        if !self.observes(&window) {
             return self.limit();
         }
         let present = window.mean_us;

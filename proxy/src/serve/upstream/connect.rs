@@ -7,8 +7,11 @@ use std::{io, time::Instant};
 
 use serin_config::{Outcome, limits::H2_CONNECTIONS_PER_ENDPOINT_MAX, tls::HttpProtocol};
 
-use super::{Http1, Http2, Patience, Pool, Upstream};
+use super::{Http1, Http2, Patience, Place, Pool, Upstream};
 use crate::{serve::stream::Stream, tls::server::Alpn};
+
+/// The part of the time for a connection that the wait for a place may take.
+const PLACE_WAIT: f64 = 0.9;
 
 impl Pool {
     /// A new connection, or room on a shared one, within the limits of `patience` from `now`.
@@ -18,11 +21,13 @@ impl Pool {
             Some(total) if total < own => (total, Outcome::TotalTimeout),
             _ => (own, Outcome::ConnectTimeout),
         };
+        // Who found no place is refused, and not late: so that wait ends first.
+        let place_by = now + patience.connect.mul_f64(PLACE_WAIT);
         let opened = async {
             if self.target().protocol == HttpProtocol::Http1 {
-                self.open().await
+                self.open(place_by).await
             } else {
-                self.await_room(now).await
+                self.await_room(now, place_by).await
             }
         };
         match tokio::time::timeout_at(deadline.into(), opened).await {
@@ -41,7 +46,7 @@ impl Pool {
         self.shared.borrow().len() >= H2_CONNECTIONS_PER_ENDPOINT_MAX
     }
 
-    async fn await_room(&self, now: Instant) -> Result<Upstream, (Outcome, io::Error)> {
+    async fn await_room(&self, now: Instant, place_by: Instant) -> Result<Upstream, (Outcome, io::Error)> {
         while self.opening.get() || self.is_full() {
             self.room.notified().await;
             if let Some(upstream) = self.checkout(now) {
@@ -49,12 +54,24 @@ impl Pool {
             }
         }
         let _opening = Opening::begin(self);
-        self.open().await
+        self.open(place_by).await
     }
 
-    async fn open(&self) -> Result<Upstream, (Outcome, io::Error)> {
+    async fn open(&self, place_by: Instant) -> Result<Upstream, (Outcome, io::Error)> {
         let refused = |error| (Outcome::ConnectFail, error);
+        let place = match self.version().max_connections() {
+            None => None,
+            Some(most) => {
+                let place = Place::take(self.version(), most, place_by).await;
+                let full = || io::Error::other("the version has as many connections as it may");
+                Some(place.ok_or_else(|| (Outcome::OverloadLocal, full()))?)
+            }
+        };
         let stream = Stream::connect(self.address()).await.map_err(refused)?;
+        let stream = match place {
+            Some(place) => Stream::Placed(Box::new((stream, place))),
+            None => stream,
+        };
         let (stream, alpn) = match self.connector() {
             Some(tls) => {
                 let secured = tls.connect(stream, self.address()).await;

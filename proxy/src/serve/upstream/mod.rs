@@ -3,6 +3,7 @@
 mod connect;
 mod http1;
 mod http2;
+mod place;
 mod pool;
 mod resend;
 mod translate;
@@ -16,10 +17,13 @@ use bytes::Bytes;
 use hyper::{Request, Response, body::Incoming};
 use serin_config::Outcome;
 
-pub(crate) use self::pool::{Bounds, Pool, Pools, Target};
 use self::{
     http1::Http1,
     http2::{Http2, Share},
+};
+pub(crate) use self::{
+    place::Place,
+    pool::{Bounds, Pool, Pools, Target},
 };
 use super::{
     body::{ClientSide, RequestBody},

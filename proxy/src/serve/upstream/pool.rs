@@ -18,7 +18,10 @@ use serin_config::{
 use tokio::sync::Notify;
 
 use super::{Http1, Http2, Share, Upstream};
-use crate::tls::{Connector, Store};
+use crate::{
+    shared::VersionShared,
+    tls::{Connector, Store},
+};
 
 /// What connections lead to, and how it is spoken to: the identity of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,10 +53,10 @@ impl Pools {
     }
 
     /// The pool of a target, made at the first question.
-    pub(crate) fn of(&self, target: Target) -> Rc<Pool> {
+    pub(crate) fn of(&self, target: Target, version: &Arc<VersionShared>) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
         let connector = || self.tls.connector(target.tls.as_ref()?, target.protocol);
-        let made = || Rc::new(Pool::new(target.clone(), connector(), self.bounds));
+        let made = || Rc::new(Pool::new(target.clone(), connector(), self.bounds, version.clone()));
         pools.entry(target.clone()).or_insert_with(made).clone()
     }
 
@@ -80,6 +83,8 @@ pub(crate) struct Pool {
     /// What makes the target's TLS, if it has any.
     connector: Option<Connector>,
     bounds: Bounds,
+    /// The version whose connections these are.
+    version: Arc<VersionShared>,
     #[expect(clippy::vec_box, reason = "a connection is several hundred bytes, and moves with each request")]
     idle: RefCell<Vec<Box<Http1>>>,
     pub(super) shared: RefCell<Vec<Rc<Http2>>>,
@@ -91,11 +96,17 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// An empty pool.
-    pub(crate) fn new(target: Target, connector: Option<Connector>, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        target: Target,
+        connector: Option<Connector>,
+        bounds: Bounds,
+        version: Arc<VersionShared>,
+    ) -> Self {
         Self {
             target,
             connector,
             bounds,
+            version,
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: Cell::default(),
@@ -106,6 +117,11 @@ impl Pool {
     /// The endpoint's address.
     pub(crate) fn address(&self) -> &Address {
         &self.target.address
+    }
+
+    /// The version whose connections these are.
+    pub(super) fn version(&self) -> &Arc<VersionShared> {
+        &self.version
     }
 
     /// What connections lead to.
@@ -146,7 +162,9 @@ impl Pool {
     pub(crate) fn put_back(&self, upstream: Upstream, now: Instant) {
         let Upstream::Http1(mut upstream) = upstream else { return };
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.bounds.idle && upstream.is_ready() {
+        // Somebody waits for the place that it holds, perhaps at another endpoint.
+        let wanted = self.version.connections.waiting() > 0;
+        if idle.len() < self.bounds.idle && !wanted && upstream.is_ready() {
             upstream.idle_since = Some(now);
             idle.push(upstream);
         }
@@ -154,7 +172,8 @@ impl Pool {
 
     /// Closes connections that were not used for too long, and those that the endpoint has closed.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.idle.borrow_mut().retain_mut(|upstream| self.is_fresh(upstream, now));
+        let wanted = self.version.connections.waiting() > 0;
+        self.idle.borrow_mut().retain_mut(|upstream| !wanted && self.is_fresh(upstream, now));
         let unused = |connection: &Rc<Http2>| {
             connection.shares() == 0
                 && now.saturating_duration_since(connection.used_at()) >= self.bounds.keep_alive

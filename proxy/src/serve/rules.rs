@@ -1,0 +1,106 @@
+//! What holds for one version on one worker, looked up once for each catalogue: bounds, what to answer beyond
+//! them, and what watches it.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use metrics::Counter;
+use serin_config::{
+    Service, Version,
+    limits::Limits,
+    resilience::{Fallback, Tripwire},
+};
+
+use super::body::ResponseBody;
+use crate::{
+    observe::metrics as counted,
+    shared::{Shared, VersionKey},
+};
+
+/// The rules of one version.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) key: VersionKey,
+    /// Requests in flight, all workers together.
+    pub(crate) max_requests: usize,
+    /// Requests that may wait for a place.
+    pub(crate) max_pending: usize,
+    pub(crate) pending_timeout: Duration,
+    /// What a refused request is answered with; none is Serin's own words.
+    pub(crate) fallback: Option<Rc<Prepared>>,
+    /// The wire that this version can trip: only the canary has one.
+    pub(crate) wire: Option<Tripwire>,
+    /// The slot of this worker in the version's pulse, where somebody looks at it.
+    pub(crate) pulse: Option<usize>,
+    /// Where requests in flight are counted, if they are bounded in all.
+    pub(crate) load: Option<Arc<Shared>>,
+    /// Second tries at this version.
+    pub(crate) retried: Counter,
+    /// Second tries that the budget did not allow.
+    pub(crate) spared: Counter,
+    /// Requests that this version took over from a failed canary.
+    pub(crate) shielded: Counter,
+}
+
+/// An answer that is ready to be copied.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Rules {
+    /// The rules of `version`, on worker `worker`.
+    pub(crate) fn new(
+        service: &Service,
+        version: &Version,
+        limits: &Limits,
+        worker: usize,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        let resilience = &service.resilience;
+        let breaker = &resilience.breaker;
+        let is_canary = service.canary.as_ref() == Some(&version.name);
+        let has_part = service.canary.is_some() && (is_canary || version.name == service.stable);
+        let hang = resilience.tripwire.is_some_and(|wire| wire.hang.is_some());
+        let watched = resilience.adaptive_concurrency.is_some() || (hang && has_part);
+        let key = (service.name.clone(), version.name.clone());
+        Self {
+            max_requests: breaker.max_requests.unwrap_or(limits.max_requests_per_version),
+            max_pending: breaker.max_pending,
+            pending_timeout: breaker.pending_timeout,
+            fallback: breaker.fallback.as_ref().map(|fallback| Rc::new(Prepared::new(fallback))),
+            wire: resilience.tripwire.filter(|_| is_canary),
+            pulse: watched.then_some(worker),
+            load: limits.max_requests.map(|_| shared.clone()),
+            retried: counted::retried(&key),
+            spared: counted::retries_spared(&key),
+            shielded: counted::shielded(&key),
+            key,
+        }
+    }
+}
+
+impl Prepared {
+    fn new(fallback: &Fallback) -> Self {
+        // The check of the file has seen to it that all of this can be sent.
+        let field = |(name, value): &(String, String)| {
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+        };
+        Self {
+            status: StatusCode::from_u16(fallback.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            headers: fallback.headers.iter().filter_map(field).collect(),
+            body: Bytes::copy_from_slice(fallback.body.as_bytes()),
+        }
+    }
+
+    /// A copy to send.
+    pub(crate) fn response(&self) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::ready(self.body.clone()));
+        *response.status_mut() = self.status;
+        response.headers_mut().clone_from(&self.headers);
+        response
+    }
+}

@@ -1,0 +1,208 @@
+//! The trip-wire of one version: counters that all workers touch, and the decision that all of them read.
+//!
+//! A trip belongs to the plan under which it happened. It holds until a plan comes that gave the canary its
+//! weight anew after that ([`Plan::canary_since`](serin_config::Plan::canary_since)), so there is nothing to
+//! clear, and nothing that a plan which crossed the trip could clear by mistake. An operator may forgive it by
+//! hand too.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
+use serin_config::{Generation, Outcome, resilience::Tripwire};
+use serin_split::resilience::tripwire::{Reason, Signal, signal};
+
+use crate::clock;
+
+/// Why and when a version was taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tripped {
+    pub(crate) reason: Reason,
+    /// The plan in force.
+    pub(crate) generation: Generation,
+    /// Milliseconds since 1970.
+    pub(crate) at_ms: u64,
+}
+
+/// The wire of one version.
+#[derive(Debug, Default)]
+pub(crate) struct Trip {
+    /// The generation of the last trip plus one; zero if there was none.
+    tripped: AtomicU64,
+    /// Of the newest plan that a worker serves.
+    generation: AtomicU64,
+    since: AtomicU64,
+    armed: AtomicBool,
+    unreachable: AtomicU32,
+    late: AtomicU32,
+    failed: AtomicU64,
+    report: Mutex<Option<Tripped>>,
+}
+
+impl Trip {
+    /// A worker begins to serve a plan. The wire is armed while both the canary and the stable version have
+    /// weight; what was counted before the canary had its weight is forgotten.
+    pub(crate) fn arm(&self, generation: Generation, since: Generation, armed: bool) {
+        if self.generation.fetch_max(generation.0, Ordering::Relaxed) > generation.0 {
+            return;
+        }
+        self.armed.store(armed, Ordering::Relaxed);
+        if self.since.fetch_max(since.0, Ordering::Relaxed) < since.0 {
+            self.forget();
+        }
+    }
+
+    /// Whether the version is out for a plan whose canary has had its weight since `since`.
+    pub(crate) fn is_out(&self, since: Generation) -> bool {
+        let tripped = self.tripped.load(Ordering::Relaxed);
+        tripped > since.0
+    }
+
+    /// Takes note of an ended attempt; `headed` if its answer had begun. True if that tripped the wire.
+    pub(crate) fn note(&self, wire: &Tripwire, outcome: Outcome, headed: bool) -> bool {
+        let limit = |limit: Option<u32>, count: u32| limit.is_some_and(|limit| count >= limit);
+        let reason = match signal(outcome, headed) {
+            Signal::Unreachable => {
+                let count = self.unreachable.fetch_add(1, Ordering::Relaxed) + 1;
+                limit(wire.connect_failures, count).then_some(Reason::Unreachable(count))
+            }
+            Signal::Late => {
+                clear(&self.unreachable);
+                let count = self.late.fetch_add(1, Ordering::Relaxed) + 1;
+                limit(wire.timeouts, count).then_some(Reason::Late(count))
+            }
+            Signal::Answered => {
+                clear(&self.unreachable);
+                clear(&self.late);
+                None
+            }
+            Signal::Nothing => None,
+        };
+        let failed = wire.failed_requests.filter(|_| outcome.is_failure()).and_then(|most| {
+            let count = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+            (count >= most).then_some(Reason::Failed(count))
+        });
+        reason.or(failed).is_some_and(|reason| self.trip(reason))
+    }
+
+    /// Takes the version out. True if it was in, and the stable version can take over.
+    pub(crate) fn trip(&self, reason: Reason) -> bool {
+        let (since, generation) =
+            (self.since.load(Ordering::Relaxed), self.generation.load(Ordering::Relaxed));
+        let tripped = self.tripped.load(Ordering::Relaxed);
+        if !self.armed.load(Ordering::Relaxed) || tripped > since {
+            return false;
+        }
+        let swapped =
+            self.tripped.compare_exchange(tripped, generation + 1, Ordering::Relaxed, Ordering::Relaxed);
+        if swapped.is_ok() {
+            let tripped = Tripped { reason, generation: Generation(generation), at_ms: clock::unix_ms() };
+            *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(tripped);
+        }
+        swapped.is_ok()
+    }
+
+    /// The trip that holds, if one does.
+    pub(crate) fn tripped(&self) -> Option<Tripped> {
+        if !self.is_out(Generation(self.since.load(Ordering::Relaxed))) {
+            return None;
+        }
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the version in again, with all counts at nothing. True if it was out.
+    pub(crate) fn reset(&self) -> bool {
+        let was = self.tripped().is_some();
+        self.tripped.store(0, Ordering::Relaxed);
+        self.forget();
+        was
+    }
+
+    fn forget(&self) {
+        self.unreachable.store(0, Ordering::Relaxed);
+        self.late.store(0, Ordering::Relaxed);
+        self.failed.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Most of the time it is clear, and nobody need write to a line that all workers read.
+fn clear(count: &AtomicU32) {
+    if count.load(Ordering::Relaxed) != 0 {
+        count.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn armed(generation: u64, since: u64) -> Trip {
+        let trip = Trip::default();
+        trip.arm(Generation(generation), Generation(since), true);
+        trip
+    }
+
+    fn times(trip: &Trip, n: usize, outcome: Outcome) -> bool {
+        let wire = Tripwire { failed_requests: Some(20), ..Tripwire::default() };
+        (0..n).any(|_| trip.note(&wire, outcome, outcome == Outcome::Ok || outcome == Outcome::Http5xx))
+    }
+
+    #[test]
+    fn five_connect_failures_in_a_row_trip_and_four_do_not() {
+        let trip = armed(3, 3);
+        assert!(!times(&trip, 4, Outcome::ConnectFail) && !times(&trip, 1, Outcome::Ok));
+        assert!(!times(&trip, 4, Outcome::ConnectTimeout));
+        assert!(times(&trip, 1, Outcome::NoEndpoint) && trip.is_out(Generation(3)));
+        assert_eq!(trip.tripped().unwrap().reason, Reason::Unreachable(5));
+        assert!(!trip.trip(Reason::Late(9)), "it is out already");
+    }
+
+    #[test]
+    fn timeouts_trip_too_and_what_clients_give_up_says_nothing() {
+        let trip = armed(3, 3);
+        assert!(!times(&trip, 4, Outcome::HeaderTimeout) && !times(&trip, 9, Outcome::ClientCancel));
+        assert!(times(&trip, 1, Outcome::TotalTimeout));
+    }
+
+    #[test]
+    fn a_spent_budget_of_failures_trips() {
+        let trip = armed(3, 3);
+        for _ in 0..19 {
+            assert!(!times(&trip, 1, Outcome::Http5xx) && !times(&trip, 5, Outcome::Ok));
+        }
+        assert!(times(&trip, 1, Outcome::Http5xx));
+        assert_eq!(trip.tripped().unwrap().reason, Reason::Failed(20));
+    }
+
+    #[test]
+    fn a_trip_holds_through_later_plans_until_the_canary_is_given_weight_anew() {
+        let trip = armed(5, 3);
+        assert!(times(&trip, 5, Outcome::ConnectFail));
+        trip.arm(Generation(6), Generation(3), true);
+        assert!(trip.is_out(Generation(3)), "a step that crossed the trip changes nothing");
+        trip.arm(Generation(8), Generation(8), true);
+        assert!(!trip.is_out(Generation(8)) && trip.tripped().is_none());
+        assert!(!times(&trip, 4, Outcome::ConnectFail), "and the counts begin anew");
+        assert!(times(&trip, 1, Outcome::ConnectFail) && trip.is_out(Generation(8)));
+    }
+
+    #[test]
+    fn a_worker_that_is_behind_does_not_turn_the_wire_back() {
+        let trip = armed(8, 8);
+        trip.arm(Generation(5), Generation(3), false);
+        assert!(times(&trip, 5, Outcome::ConnectFail));
+        assert_eq!(trip.tripped().unwrap().generation, Generation(8));
+    }
+
+    #[test]
+    fn a_canary_that_has_everything_never_trips_and_a_trip_can_be_forgiven() {
+        let trip = Trip::default();
+        trip.arm(Generation(3), Generation(3), false);
+        assert!(!times(&trip, 50, Outcome::ConnectFail));
+        let trip = armed(3, 3);
+        assert!(times(&trip, 5, Outcome::ConnectFail) && trip.reset());
+        assert!(!trip.is_out(Generation(3)) && !trip.reset());
+        assert!(!times(&trip, 4, Outcome::ConnectFail));
+    }
+}
