@@ -1,5 +1,8 @@
 //! The decisions of the data plane, without its sockets.
 //!
+//! Before there is a request, [`framing`] judges the bytes of a client of HTTP/1 and [`abuse`] the [`frames`] of one
+//! of HTTP/2, and [`vet`] what the HTTP library made of them.
+//!
 //! A request head comes in; out come a route ([`matcher`]), a version ([`pick`]) by way of a bucket
 //! ([`bucket`]) and a table of weights ([`table`]), and the head that the endpoint shall see ([`hop`],
 //! [`forwarded`], [`trace`]). When the attempt has ended, [`classify`] names its outcome and [`tally`] counts
