@@ -42,8 +42,8 @@ record! {
         /// The file (PEM) of the certificates that may sign those of endpoints, relative to this file's directory.
         /// Default: the system's.
         @ ca: String,
-        /// The name that is asked for (SNI), and that the endpoint's certificate must hold. Default: the
-        /// certificate must hold the endpoint's IP address.
+        /// The name that is asked for (SNI), and that the endpoint's certificate must hold. Default: the name in
+        /// dns where the endpoints are found so; else the certificate must hold the endpoint's IP address.
         @ server_name: String,
         /// The file (PEM) of the certificate that is shown to endpoints which ask for one. Default: none is.
         @ cert: String,

@@ -72,12 +72,16 @@ impl Pool {
             Some(place) => Stream::Placed(Box::new((stream, place))),
             None => stream,
         };
-        let (stream, alpn) = match self.connector() {
-            Some(tls) => {
+        let (stream, alpn) = match (self.connector(), &self.target().tls) {
+            (Some(tls), _) => {
                 let secured = tls.connect(stream, self.address()).await;
                 secured.map_err(|error| (Outcome::TlsFail, error))?
             }
-            None => (stream, Alpn::Unsaid),
+            (None, None) => (stream, Alpn::Unsaid),
+            // Never in clear where the file says TLS.
+            (None, Some(_)) => {
+                return Err((Outcome::TlsFail, io::Error::other("TLS to the endpoint is not set up")));
+            }
         };
         let http2 = match self.target().protocol {
             HttpProtocol::Http1 => false,
