@@ -110,7 +110,8 @@ pub(crate) async fn serve(
         timeouts: within(way.timeouts, patience),
         patience,
         lane,
-        rescue: splitter.rescue(version).map(|stable| way.lanes[stable].clone()),
+        // A tester who asks for the canary wants to see what it does.
+        rescue: splitter.rescue(version).filter(|_| !pinned).map(|stable| way.lanes[stable].clone()),
         aside: pinned.then_some(Aside::Pinned),
         trail: trail.clone(),
         key,
