@@ -75,11 +75,9 @@ impl Trail {
     }
 
     /// Writes the trace headers of a request that goes to an endpoint. An attempt that has a span of its own
-    /// writes them again.
+    /// writes them again; a copy for a mirror does not.
     pub(crate) fn write(&self, headers: &mut HeaderMap, worker: &Worker) {
-        if !self.has_spans() {
-            self.context.pass(headers, worker.telemetry.b3);
-        }
+        self.context.pass(headers, worker.telemetry.b3);
     }
 
     /// The trace, if somebody records it.

@@ -216,3 +216,18 @@ fn b3_without_a_decision_leaves_it_to_us() {
         assert_eq!(context.is_sampled(), sampled);
     }
 }
+
+#[test]
+fn what_is_sent_is_the_same_whether_or_not_it_was_passed_before() {
+    let single = ("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1");
+    let several = [("x-b3-traceid", "80f198ee56343ba8"), ("x-b3-spanid", "e457b5a2e4d86bd1")];
+    for lines in [&[][..], &[("traceparent", GOOD), ("tracestate", "a=1")], &[single], &several] {
+        for b3 in [B3::Off, B3::In, B3::Both] {
+            let mut headers = map(lines);
+            let context = receive(&headers, b3);
+            context.pass(&mut headers, b3);
+            context.send(&mut headers, b3, SPAN);
+            assert_eq!(headers, sent(lines, b3), "{lines:?} {b3:?}");
+        }
+    }
+}
