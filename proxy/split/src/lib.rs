@@ -33,6 +33,7 @@ pub mod proxy_protocol;
 pub mod rate;
 pub mod resilience;
 pub mod sni;
+pub mod spill;
 pub mod standing;
 pub mod table;
 pub mod tally;

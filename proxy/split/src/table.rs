@@ -34,6 +34,11 @@ impl Table {
         self.bounds.iter().find(|(upper, _)| bucket.ppm() < *upper).map_or(self.last, |(_, at)| *at)
     }
 
+    /// The versions that have a share.
+    pub fn versions(&self) -> impl Iterator<Item = usize> {
+        self.bounds.iter().map(|(_, at)| *at).chain([self.last])
+    }
+
     /// Whether every bucket leads to one version, so that no key need be looked at.
     pub fn single(&self) -> Option<usize> {
         self.bounds.is_empty().then_some(self.last)

@@ -52,6 +52,7 @@ const PROXY_PROTOCOL_REFUSED: &str = "serin_proxy_protocol_refused_total";
 pub(crate) const ENDPOINT_UP: &str = "serin_endpoint_up";
 /// Endpoints that were left out for a while.
 pub(crate) const ENDPOINT_EJECTIONS: &str = "serin_endpoint_ejections_total";
+const SPILLED: &str = "serin_split_spilled_total";
 const HEALTH_CHECKS: &str = "serin_endpoint_health_checks_total";
 const SEARCHES: &str = "serin_endpoint_searches_total";
 /// Copies of requests by outcome.
@@ -197,6 +198,16 @@ impl EndpointCounters {
             not_found: of(SEARCHES, "failure"),
         }
     }
+}
+
+/// Requests that another version took over.
+pub(crate) fn spilled(service: &str, from: &str, to: &str) -> Counter {
+    describe_counter!(
+        SPILLED,
+        "Requests whose version had no endpoint that was ready, and that another one took over."
+    );
+    let (service, from, to) = (service.to_owned(), from.to_owned(), to.to_owned());
+    counter!(SPILLED, "service" => service, "from" => from, "to" => to)
 }
 
 /// Handshakes with clients that led to a secure connection.

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serin_config::{Catalogue, Generation, Plan, Route, Service, Split, VersionName, Weight};
 use serin_split::{Matcher, Salt, Table, Tally};
 
-use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, worker::State};
+use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, spill::Spilled, worker::State};
 use crate::{observe::tale::Names, shared::VersionShared};
 
 /// A plan with everything that a request needs already looked up.
@@ -31,6 +31,7 @@ pub(crate) struct Compiled {
 pub(crate) struct Splitter {
     pub(crate) table: Table,
     pub(crate) salt: Salt,
+    pub(crate) spilled: Spilled,
     /// The canary beside a stable version, both with weight.
     pair: Option<Pair>,
 }
@@ -62,7 +63,7 @@ impl Splitter {
             Some(Pair { canary, stable, shield: service.resilience.shield, wire })
         });
         let salt = Salt::of_service(service.name.as_str());
-        Self { table: Table::new(service, split), salt, pair }
+        Self { table: Table::new(service, split), salt, spilled: Spilled::default(), pair }
     }
 
     /// The version that takes the requests of `picked`: the stable one for a canary whose wire has tripped.

@@ -28,6 +28,7 @@ pub(crate) mod retries;
 pub(crate) mod routing;
 pub(crate) mod rules;
 pub(crate) mod session;
+pub(crate) mod spill;
 pub(crate) mod story;
 pub(crate) mod stream;
 pub(crate) mod streams;

@@ -20,7 +20,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     fault, forward, head,
     lane::{Compiled, Lane},
-    mirror, routing,
+    mirror, routing, spill,
     story::Trail,
     tunnel,
     watch::Activity,
@@ -82,6 +82,8 @@ pub(crate) async fn serve(
     let pinned = picked.reason == pick::Reason::Pinned;
     // Who asks for a version by name gets it, whatever tripped: somebody has to find out why.
     let version = if pinned { picked.version } else { splitter.in_force(picked.version) };
+    let spilled = if pinned { None } else { spill::over(service, splitter, version, &way.lanes) };
+    let version = spilled.unwrap_or(version);
     let lane = way.lanes[version].clone();
     trail.leads_to(&service.name);
     trail.settle(&worker, lane.trace_sampling);
@@ -112,7 +114,7 @@ pub(crate) async fn serve(
         lane,
         // A tester who asks for the canary wants to see what it does.
         rescue: splitter.rescue(version).filter(|_| !pinned).map(|stable| way.lanes[stable].clone()),
-        aside: pinned.then_some(Aside::Pinned),
+        aside: pinned.then_some(Aside::Pinned).or(spilled.map(|_| Aside::Spilled)),
         trail: trail.clone(),
         key,
         effect,

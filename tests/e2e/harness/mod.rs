@@ -4,6 +4,7 @@
 pub(crate) mod certs;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod dns;
 pub(crate) mod endpoint;
 pub(crate) mod h2;
 pub(crate) mod h2_endpoint;
