@@ -180,12 +180,13 @@ impl Head {
 
 /// A path, the star, or a whole address; and never a fragment, which is not sent, or what is no ASCII.
 fn check_target(target: &[u8]) -> Result<(), Refusal> {
-    if target.contains(&b'#') {
-        return Err(bad("the request target has a fragment"));
-    }
     let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
     if !path.iter().all(|byte| is_of(*byte, PATH)) || !query.iter().all(|byte| is_of(*byte, QUERY)) {
-        return Err(bad("the request target has a character that must be escaped"));
+        return Err(if target.contains(&b'#') {
+            bad("the request target has a fragment")
+        } else {
+            bad("the request target has a character that must be escaped")
+        });
     }
     let sound = match target {
         [b'/', ..] | b"*" => true,
