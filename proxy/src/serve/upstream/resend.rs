@@ -28,6 +28,8 @@ const KEPT_BYTES: usize = 4096;
 pub(crate) struct Traffic {
     recording: Cell<bool>,
     sent: RefCell<Vec<u8>>,
+    /// Some of the request has gone out.
+    begun: Cell<bool>,
     answered: Cell<bool>,
 }
 
@@ -35,6 +37,7 @@ impl Traffic {
     /// A request begins; `repeatable` ones are recorded.
     pub(crate) fn begin(&self, repeatable: bool) {
         self.answered.set(false);
+        self.begun.set(false);
         self.recording.set(repeatable);
         let mut sent = self.sent.borrow_mut();
         sent.clear();
@@ -47,6 +50,7 @@ impl Traffic {
     }
 
     fn wrote<'a>(&self, mut bytes: usize, slices: impl Iterator<Item = &'a [u8]>) {
+        self.begun.set(true);
         if !self.recording.get() {
             return;
         }
@@ -80,15 +84,34 @@ fn parse(sent: &[u8]) -> Option<Request<RequestBody>> {
 }
 
 /// An endpoint's socket that notes its traffic.
+///
+/// An endpoint may answer before it has read the whole request, and close: "that is too large". What is written then
+/// fails, but the answer is there to be read. The HTTP library gives up at a failed write; so the rest of such a
+/// request goes nowhere, as if it had been sent, and it is the reading side that tells how the exchange ended.
 #[derive(Debug)]
 pub(crate) struct Noted {
     stream: Stream,
     traffic: Rc<Traffic>,
+    /// The endpoint takes no more bytes.
+    deaf: bool,
 }
 
 impl Noted {
     pub(crate) fn new(stream: Stream, traffic: Rc<Traffic>) -> Self {
-        Self { stream, traffic }
+        Self { stream, traffic, deaf: false }
+    }
+
+    /// What the library is to hear of a write that would do so much.
+    fn heard<T>(&mut self, polled: Poll<io::Result<T>>, bytes: T) -> Poll<io::Result<T>> {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        match polled {
+            Poll::Ready(Err(error)) if matches!(error.kind(), BrokenPipe | ConnectionReset) => {
+                self.deaf = true;
+                // Of a request that has not begun nobody can have answered anything.
+                Poll::Ready(if self.traffic.begun.get() { Ok(bytes) } else { Err(error) })
+            }
+            polled => polled,
+        }
     }
 
     pub(super) fn into_inner(self) -> Stream {
@@ -111,11 +134,14 @@ impl AsyncRead for Noted {
 impl AsyncWrite for Noted {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        let polled = match this.deaf {
+            false => Pin::new(&mut this.stream).poll_write(cx, bytes),
+            true => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        };
         if let Poll::Ready(Ok(written)) = &polled {
             this.traffic.wrote(*written, std::iter::once(bytes));
         }
-        polled
+        this.heard(polled, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -124,11 +150,14 @@ impl AsyncWrite for Noted {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        let polled = match this.deaf {
+            false => Pin::new(&mut this.stream).poll_write_vectored(cx, slices),
+            true => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        };
         if let Poll::Ready(Ok(written)) = &polled {
             this.traffic.wrote(*written, slices.iter().map(|slice| &**slice));
         }
-        polled
+        this.heard(polled, slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -136,7 +165,12 @@ impl AsyncWrite for Noted {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        if this.deaf {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        this.heard(polled, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -177,6 +211,27 @@ mod tests {
         answered.answered.set(true);
         assert!(answered.request().is_none());
         assert!(traffic(true, &[HEAD, &[b'x'; HEAD_BYTES_MAX]]).request().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_came_before_the_request_was_whole_is_read_though_writing_fails() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let (own, mut endpoint) = tokio::net::UnixStream::pair().unwrap();
+        let traffic = Rc::<Traffic>::default();
+        traffic.begin(false);
+        let mut noted = Noted::new(Stream::Unix(own), traffic.clone());
+        noted.write_all(HEAD).await.unwrap();
+        endpoint.write_all(b"too large").await.unwrap();
+        drop(endpoint);
+        noted.write_all(&[b'x'; HEAD_BYTES_MAX]).await.expect("it goes nowhere");
+        noted.write_all(b"the end").await.expect("it goes nowhere");
+        let mut answer = [0; 9];
+        noted.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"too large");
+        // Nothing can be asked over this connection any more.
+        traffic.begin(false);
+        assert!(noted.write_all(HEAD).await.is_err());
     }
 
     #[test]
