@@ -70,7 +70,9 @@ impl Client {
         let graceful = http1::Connection::graceful_shutdown;
         let end = self.drive(&mut watchdog, Pin::new(&mut connection), graceful, true).await;
         let parts = connection.into_parts();
-        let (stream, kept) = parts.io.into_inner().into_parts();
+        let watched = parts.io.into_inner();
+        let answered_early = matches!(end, End::Over(_)) && watched.is_within_body();
+        let (stream, kept) = watched.into_parts();
         let rest = [&parts.read_buf[..], &kept].concat();
         if let (End::Over(Ok(())), Some(tunnel)) = (&end, self.activity.take_tunnel()) {
             tunnel.run(stream, rest.into()).await;
@@ -80,7 +82,7 @@ impl Client {
             return Some(Quiet { stream, since: watchdog.since(), rest });
         }
         self.count(&end);
-        if self.activity.is_refused() {
+        if self.activity.is_refused() || answered_early {
             linger(stream).await;
         }
         None

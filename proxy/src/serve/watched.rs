@@ -71,6 +71,11 @@ impl Watched {
         Self { stream, first, activity, protocol: Protocol::Http2(meter) }
     }
 
+    /// Whether the client was still sending a body when it was last read.
+    pub(crate) fn is_within_body(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http1(framed) if framed.framer.is_within_body())
+    }
+
     /// The socket, and what was read from it and not handed on.
     pub(crate) fn into_parts(self) -> (Stream, Vec<u8>) {
         let mut rest = match self.protocol {

@@ -150,6 +150,11 @@ impl Framer {
         matches!(self.state, State::Upgrade)
     }
 
+    /// Whether a part of the last request's body is still to come.
+    pub fn is_within_body(&self) -> bool {
+        matches!(self.state, State::Length(_) | State::Chunks(_))
+    }
+
     /// Whether the body is malformed behind what has passed.
     pub fn is_broken(&self) -> bool {
         matches!(self.state, State::Broken)
