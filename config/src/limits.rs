@@ -312,6 +312,8 @@ pub const LATENCY_MAX_US: u64 = 60_000_000;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// The most workers.
 pub const WORKERS_MAX: usize = 256;
+/// How much longer than the deadline of a gRPC caller its call may take here, so that the caller's own clock goes first.
+pub const GRPC_DEADLINE_GRACE: Duration = Duration::from_millis(100);
 /// How many listening sockets one process takes from another: those of all listeners and workers, and the admin
 /// listener's.
 pub const TAKEOVER_SOCKETS_MAX: usize = LISTENERS_MAX * WORKERS_MAX + 1;

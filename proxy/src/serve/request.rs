@@ -7,7 +7,7 @@ use std::{rc::Rc, time::Duration};
 
 use http::{HeaderName, Request, Response};
 use hyper::body::Incoming;
-use serin_config::{Sticky, Timeouts};
+use serin_config::{Sticky, Timeouts, limits::GRPC_DEADLINE_GRACE};
 use serin_split::{
     Aside, balance, classify,
     filter::Edits,
@@ -150,9 +150,11 @@ fn strike(
     worker.shared.faults.hit(&seen, clock::now(), || worker.random())
 }
 
-/// A caller that says how long it waits is not there any more after that.
+/// A caller that says how long it waits is not there any more soon after that. It is left to be the first to say so:
+/// a stream that we broke off a moment before would look like an error of another kind.
 fn within(timeouts: Timeouts, patience: Option<Duration>) -> Timeouts {
-    Timeouts { total: patience.into_iter().chain(timeouts.total).min(), ..timeouts }
+    let total = patience.map(|patience| patience.saturating_add(GRPC_DEADLINE_GRACE));
+    Timeouts { total: total.into_iter().chain(timeouts.total).min(), ..timeouts }
 }
 
 /// Answers what was no request.
