@@ -7,7 +7,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use serin_loadtest::{ErrorKind, Latency, Load, Pace, Rate, Schedule, Stop, Stub, StubOptions};
 
-use crate::harness::{SOON, beside, config::one_version, eventually, serin::Serin, until};
+use crate::harness::{
+    SOON, beside,
+    config::one_version,
+    eventually,
+    serin::Serin,
+    tunnel::{self, Tunnel},
+    until,
+};
 
 fn open_load(serin: &Serin, per_second: f64) -> Load {
     let schedule = Schedule::Constant(Rate::try_new(per_second).unwrap());
@@ -74,4 +81,34 @@ fn a_request_that_never_ends_is_cut_at_the_deadline() {
     assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
     running.cancel();
     running.blocking_report().unwrap();
+}
+
+#[test]
+fn a_tunnel_goes_on_while_the_proxy_drains_and_its_end_is_the_end() {
+    let _machine = beside();
+    let endpoint = tunnel::echoing();
+    let mut serin = Serin::start(one_version(endpoint.address()));
+    let mut open = Tunnel::open(&serin);
+    serin.signal("TERM");
+    until(SOON, "the listener is closed", || std::net::TcpStream::connect(serin.web).is_err());
+    open.assert_open();
+    drop(open);
+    let before = Instant::now();
+    assert!(serin.wait(SOON).success(), "{}", serin.stderr());
+    assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
+    assert!(serin.stderr().contains("drained, bye"), "nothing was cut: {}", serin.stderr());
+}
+
+#[test]
+fn a_tunnel_that_does_not_end_is_cut_at_the_deadline() {
+    let _machine = beside();
+    let endpoint = tunnel::echoing();
+    let mut config = one_version(endpoint.address());
+    config["limits"]["drain_deadline"] = json!("1s");
+    let mut serin = Serin::start(config);
+    let mut open = Tunnel::open(&serin);
+    serin.signal("TERM");
+    open.wait_for_close();
+    assert!(serin.wait(SOON).success(), "{}", serin.stderr());
+    assert!(serin.stderr().contains("connections were cut"), "{}", serin.stderr());
 }

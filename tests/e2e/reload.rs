@@ -90,3 +90,17 @@ fn a_bad_file_changes_nothing_and_is_told_in_log_metric_and_admin() {
     serin.replace_file(&all_to_v2(serin.config()).to_string());
     until(SOON, "the new split serves", || served_by(&serin) == "v2");
 }
+
+#[test]
+fn a_file_that_is_gone_is_told_and_its_return_clears_that() {
+    let _machine = beside();
+    let (v1, v2) = (stub("v1"), stub("v2"));
+    let serin = Serin::start(two_versions(v1.address(), v2.address(), "100%", "0%"));
+    let text = std::fs::read_to_string(serin.file()).unwrap();
+    let problems = || http::get(serin.admin, "/plan").unwrap().json()["reload"]["problems"].clone();
+    std::fs::remove_file(serin.file()).unwrap();
+    until(SOON, "it is told that the file is gone", || problems().to_string().contains("no such file"));
+    assert_eq!(served_by(&serin), "v1");
+    serin.replace_file(&text);
+    until(SOON, "all is well again", || problems() == json!([]));
+}

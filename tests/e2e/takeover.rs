@@ -14,6 +14,7 @@ use crate::harness::{
     config::{one_version, two_versions},
     eventually, http,
     serin::Serin,
+    tunnel::{self, Tunnel},
     until,
 };
 
@@ -98,6 +99,23 @@ fn a_request_in_flight_is_ended_by_the_process_that_took_it() {
     let mut old = serin.replace_process(new);
     assert!(old.wait(SOON, "the old process ends").success());
     assert_eq!(serin.get("/").status, 200);
+}
+
+#[test]
+fn a_tunnel_stays_with_the_old_process_until_its_end() {
+    let _machine = beside();
+    let endpoint = tunnel::echoing();
+    let mut serin = Serin::start(one_version(endpoint.address()));
+    let mut open = Tunnel::open(&serin);
+    let new = serin.successor();
+    until(SOON, "the new process is ready", || new.stderr().contains(" ready "));
+    let mut old = serin.replace_process(new);
+    until(SOON, "the old process drains", || old.stderr().contains("draining"));
+    assert_eq!(serin.get("/").body, "served");
+    open.assert_open();
+    assert!(old.ended().is_none(), "it waits for the tunnel");
+    drop(open);
+    assert!(old.wait(SOON, "the old process ends").success());
 }
 
 #[test]

@@ -17,15 +17,16 @@ class Checks:
         self._checks.append(check)
         return check
 
-    def run(self, *arguments, only=()):
-        """Runs all of them (or those named), and ends the process with 1 if one did not hold."""
+    def run(self, make, only=()):
+        """Runs all of them (or those named), and ends the process with 1 if one did not hold. Each is given what
+        `make` makes."""
         failed = 0
         for check in self._checks:
             name = check.__name__
             if only and name not in only:
                 continue
             try:
-                check(*arguments)
+                check(make())
             except Exception as error:
                 failed += 1
                 where = traceback.extract_tb(error.__traceback__)[-1]

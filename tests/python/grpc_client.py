@@ -159,7 +159,7 @@ def main():
     else:
         channel = grpc.insecure_channel(arguments.address, options)
     with channel:
-        check.run(channel, only=arguments.checks)
+        check.run(lambda: channel, only=arguments.checks)
 
 
 main()

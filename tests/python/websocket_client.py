@@ -154,7 +154,7 @@ def main():
     parser.add_argument("--host")
     parser.add_argument("checks", nargs="*")
     arguments = parser.parse_args()
-    check.run(Door(arguments), only=arguments.checks)
+    check.run(lambda: Door(arguments), only=arguments.checks)
 
 
 main()

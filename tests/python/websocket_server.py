@@ -58,11 +58,10 @@ def main():
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(arguments.cert, arguments.key)
     options = {"select_subprotocol": choose, "process_request": refuse, "max_size": None}
+    # TLS takes the socket over, so it is asked before. Whoever connects at once waits in its queue.
+    address = arguments.address if arguments.address.startswith("unix:") else "{}:{}".format(*listener.getsockname())
     with serve(converse, sock=listener, ssl=tls, **options) as server:
-        if arguments.address.startswith("unix:"):
-            listening(arguments.address)
-        else:
-            listening("{}:{}".format(*listener.getsockname()))
+        listening(address)
         server.serve_forever()
 
 

@@ -3,4 +3,9 @@
 //!
 //! What only raw bytes can show (malformed requests, exact framing) is tested elsewhere in this suite.
 
+mod curl;
 mod direct;
+mod matrix;
+mod rig;
+mod rpc;
+mod websocket;

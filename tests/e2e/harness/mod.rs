@@ -10,11 +10,13 @@ pub(crate) mod h2;
 pub(crate) mod h2_endpoint;
 pub(crate) mod http;
 pub(crate) mod metrics;
+pub(crate) mod origin;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod serin;
 pub(crate) mod tls;
 pub(crate) mod tools;
+pub(crate) mod tunnel;
 pub(crate) mod wire;
 
 use std::{
