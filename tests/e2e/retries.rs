@@ -169,7 +169,7 @@ fn one_try_may_have_a_time_of_its_own() {
 fn retries_can_be_switched_off() {
     let _machine = beside();
     let [nobody] = free_addresses();
-    let serin = with_retries(&Address::Tcp(nobody), json!("off"));
+    let serin = with_retries(&Address::Tcp(nobody), json!(false));
     assert_eq!(Wire::connect(serin.web).ask(GET).status(), 502);
     until(SOON, "the attempt is counted", || serin.metrics().outcome("v1", "connect_fail") == 1.0);
     assert_eq!(serin.metrics().requests("v1"), 1.0);

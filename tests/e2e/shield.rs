@@ -21,7 +21,7 @@ const POST: &str = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
 fn shielded(stable: &Address, canary: &Address) -> Value {
     let mut config = two_versions(stable, canary, "50%", "50%");
     config["services"][SERVICE]["shield"] = json!(true);
-    config["services"][SERVICE]["tripwire"] = json!("off");
+    config["services"][SERVICE]["tripwire"] = json!(false);
     config
 }
 
