@@ -139,6 +139,9 @@ fn without_canary(on_unready: &str) -> (Serin, Stub) {
     let mut config = two_versions(stable.address(), &Address::Tcp(nobody), "80%", "20%");
     let service = &mut config["services"][SERVICE];
     service["on_unready"] = on_unready.into();
+    // It would take the canary out after a few failures: here its share is looked at, and each attempt of it.
+    service["tripwire"] = false.into();
+    service["retries"] = false.into();
     service["versions"]["v2"]["health"] = json!({ "tcp": {}, "interval": CHECKED });
     let serin = Serin::start(config);
     until(SOON, "the canary is out", || !is_up(&serin, &nobody.to_string()));
