@@ -44,7 +44,7 @@ fn a_failing_canary_is_charged_and_no_user_sees_it() {
         metrics.outcome("v2", "http_5xx") == failed && metrics.requests("v1") >= 100.0 - failed
     });
     assert_eq!(serin.metrics().sum("serin_shielded_total", &[("version", "v1")]), failed);
-    let rescued = serin.metrics().sum("serin_requests_set_aside_total", &[("reason", "rescue")]);
+    let rescued = serin.metrics().sum("serin_requests_unjudged_total", &[("reason", "rescue")]);
     assert_eq!(rescued, failed, "a rescue has no part in the comparison");
 }
 
