@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use serin_config::{Address, Weight};
-use serin_loadtest::{Load, Pace, Rate, Schedule, Stop, Stub, StubOptions};
+use serin_loadtest::{Latency, Load, Pace, Rate, Schedule, Stop, Stub, StubOptions};
 
 use crate::harness::{
     SOON, alone, beside,
     config::{SERVICE, two_versions},
     endpoint::{Endpoint, ok},
-    free_addresses, http,
+    free_addresses, http, median,
     serin::Serin,
     until,
 };
@@ -112,4 +112,51 @@ fn a_canary_that_hangs_is_bounded_and_taken_out_and_the_stable_version_goes_on()
         .map(|outcome| stable.outcome("v1", outcome))
         .sum();
     assert_eq!(failed, 0.0, "the stable version has nothing to do with it");
+}
+
+/// With the trip-wire off, so that the hang lasts: what keeps the stable version's users from noticing is the
+/// bulkhead alone. Calm and hang take turns, since machines have moods.
+#[test]
+fn the_stable_version_is_as_fast_while_the_canary_hangs() {
+    let _machine = alone();
+    const TURNS: usize = 7;
+    let slow_enough_to_measure = Latency { median: Duration::from_millis(20), sigma: 0.0 };
+    let stub = || {
+        let stub = Stub::start(StubOptions::default()).unwrap();
+        stub.set_latency(Some(slow_enough_to_measure));
+        stub
+    };
+    let (v1, v2) = (stub(), stub());
+    let mut config = two_versions(v1.address(), v2.address(), "90%", "10%");
+    config["services"][SERVICE]["breaker"] = json!({ "max_requests": 30 });
+    config["services"][SERVICE]["tripwire"] = json!(false);
+    config["services"][SERVICE]["timeouts"] = json!({ "header": "1s" });
+    config["limits"]["workers"] = json!(2);
+    let serin = Serin::start(config);
+    let p99_of_stable = |hang| {
+        v2.set_hang(hang);
+        let schedule = Schedule::Constant(Rate::try_new(500.0).unwrap());
+        let load = Load::new(serin.target(), Pace::Open(schedule), Stop::After(Duration::from_secs(2)));
+        let running = load.start().unwrap();
+        if hang {
+            let shed = serin.metrics().outcome("v2", "overload_local");
+            until(SOON, "the bulkhead sheds", || serin.metrics().outcome("v2", "overload_local") > shed);
+        }
+        let report = running.blocking_report().unwrap();
+        let stable = report.tally.version("v1").unwrap();
+        assert_eq!(stable.failed(), 0, "{stable:?}");
+        stable.quantile(0.99).unwrap().as_secs_f64()
+    };
+    p99_of_stable(false);
+    let ratios: Vec<f64> = (0..TURNS)
+        .map(|_| {
+            let calm = p99_of_stable(false);
+            p99_of_stable(true) / calm
+        })
+        .collect();
+    let moved = median(&ratios);
+    println!(
+        "the stable version's p99 while the canary hangs, over its p99 in calm: {moved:.3} of {ratios:.3?}"
+    );
+    assert!(moved < 1.10, "{ratios:?}");
 }
