@@ -35,8 +35,8 @@ fn stub() -> Stub {
 fn shown(serin: &Serin, address: &str) -> Value {
     let all = client::get(serin.admin, "/endpoints").unwrap().json();
     let versions = all["versions"].as_array().unwrap();
-    let endpoints = versions.iter().flat_map(|version| version["endpoints"].as_array().unwrap());
-    endpoints.filter(|endpoint| endpoint["address"] == address).next().cloned().unwrap()
+    let mut endpoints = versions.iter().flat_map(|version| version["endpoints"].as_array().unwrap());
+    endpoints.find(|endpoint| endpoint["address"] == address).cloned().unwrap()
 }
 
 fn is_up(serin: &Serin, address: &str) -> bool {

@@ -144,7 +144,7 @@ impl Inner {
         let before = std::mem::take(&mut self.members);
         let expected = typical_latency(&before);
         for listed in &roster.members {
-            let pool = pools.of(self.reach.target(&listed.address), version);
+            let pool = pools.of(&self.reach.target(&listed.address), version);
             let kept = before.iter().map(|Listed(member)| member).find(|member| {
                 Rc::ptr_eq(&member.pool, &pool) && Arc::ptr_eq(&member.counts, &listed.counts)
             });

@@ -1,10 +1,11 @@
 //! The hot path, and nothing else.
 //!
 //! [`accept`] takes a socket, [`arrive`] finds whose it is and secures it, [`connection`] holds it and [`session`]
-//! speaks HTTP on it, [`request`] is the straight line that every
-//! request walks, [`forward`] makes [`attempt`]s at an endpoint of the version's [`backend`] over connections
-//! from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts it, exactly once. All of it
-//! runs on one [`worker`], whose state is never shared: `Rc` and `Cell` where other proxies have locks.
+//! speaks HTTP on it. [`request`] is the straight line that every request walks: [`routing`] finds its route and
+//! [`destination`] its version, [`forward`] makes [`attempt`]s at an endpoint of the version's [`backend`] over
+//! connections from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts each attempt,
+//! exactly once. All of it runs on one [`worker`], whose state is its own: `Rc` and `Cell` where other proxies
+//! have locks. What workers know together is in [`crate::shared`].
 
 pub(crate) mod accept;
 pub(crate) mod admission;
@@ -14,6 +15,7 @@ pub(crate) mod backend;
 pub(crate) mod body;
 pub(crate) mod choice;
 pub(crate) mod connection;
+pub(crate) mod destination;
 pub(crate) mod fault;
 pub(crate) mod forward;
 pub(crate) mod head;

@@ -1,26 +1,29 @@
 //! The straight line that every request walks.
 //!
-//! Read head → vet → one plan → route → its limit → its own answer → pick → forward; the count is taken when the
-//! body ends.
+//! Read head → one plan → vet → route → its limit → its own answer → version → forward; the count is taken when
+//! the body ends.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request, Response, Version, request};
 use hyper::body::Incoming;
 use serin_config::{Sticky, Timeouts, limits::GRPC_DEADLINE_GRACE};
 use serin_split::{
-    Aside, balance, classify,
+    classify,
     filter::Edits,
-    grpc, pick,
+    grpc,
     resilience::inject::{Effect, Seen},
     vet,
 };
 
 use super::{
     body::{RequestBody, ResponseBody},
-    fault, forward, head,
+    destination, fault, forward, head,
     lane::{Compiled, Lane},
-    mirror, routing, spill,
+    mirror, routing,
     story::Trail,
     tunnel,
     watch::Activity,
@@ -40,99 +43,103 @@ pub(crate) async fn serve(
     let started = clock::now();
     activity.begin();
     let grpc = classify::is_grpc(request.headers());
-    let (mut head, incoming) = request.into_parts();
-    let was_http1 = head.version <= http::Version::HTTP_11;
-    let mut trail = Trail::begin(&worker, &peer, &head, started);
+    let (head, incoming) = request.into_parts();
+    let trail = Trail::begin(&worker, &peer, &head, started);
     let mut ending = Ending { activity: Some((activity.clone(), trail.clone())), grpc, edits: None };
+    let arrived = Arrived { head, incoming, trail, started };
+    match walk(&worker, &peer, &activity, arrived, &mut ending).await {
+        Ok(response) => ending.answer(response),
+        Err(early) => ending.answer(*early),
+    }
+}
+
+/// A request as it came.
+struct Arrived {
+    head: request::Parts,
+    incoming: Incoming,
+    trail: Trail,
+    started: Instant,
+}
+
+/// The line itself. Whatever answers before an endpoint is asked comes back as an error.
+async fn walk(
+    worker: &Worker,
+    peer: &Peer,
+    activity: &Rc<Activity>,
+    Arrived { mut head, incoming, mut trail, started }: Arrived,
+    ending: &mut Ending,
+) -> Result<Response<ResponseBody>, Box<Response<ResponseBody>>> {
+    let refused = |refusal| Box::new(refuse(worker, refusal));
+    let was_http1 = head.version <= Version::HTTP_11;
     let extended = tunnel::unfold(&mut head);
     let plan = worker.plan();
-    let vetted = vet::vet(&head.method, &head.uri, head.version, &head.headers);
-    if let (Ok(_), Some(answer)) = (vetted, routing::of_server(&head)) {
-        return ending.answer(answer);
-    }
-    let found = match vetted.and_then(|authority| routing::find(&plan.matcher, &head, authority, &peer)) {
-        Ok(found) => found,
-        Err(refusal) => return ending.answer(refuse(&worker, refusal)),
-    };
+
+    let authority = vet::vet(&head.method, &head.uri, head.version, &head.headers).map_err(refused)?;
+    routing::of_server(&head)?;
+    let found = routing::find(&plan.matcher, &head, authority, peer).map_err(refused)?;
     let route = &plan.routes[found.route];
     trail.routed(&plan.plan, found.route);
     ending.edits = route.answer_edits.clone();
-    if let Some(answer) = route.over_limit(&head, &peer, started) {
-        return ending.answer(answer);
-    }
-    let way = match route.way(&head, &found, &peer) {
-        Ok(way) => way,
-        Err(answer) => return ending.answer(*answer),
-    };
+    route.within_limit(&head, peer, started)?;
+    let way = route.way(&head, &found, peer)?;
+
     let (service, splitter) = (plan.service(way.service), &plan.services[way.service]);
+    let keys = || [worker.random(), worker.random()];
+    let wish = tunnel::wished(&mut head, extended.as_ref(), &service.upgrades, keys).map_err(refused)?;
+    if let Some(shed) = worker.shared.shedding.refuses() {
+        return Err(Box::new(fault::shed(&worker.counters, shed, was_http1)));
+    }
     let client = match service.sticky {
-        Sticky::ClientAddress => routing::client(&peer, &head.headers),
+        Sticky::ClientAddress => routing::client(peer, &head.headers),
         _ => peer.address,
     };
-    let keys = || [worker.random(), worker.random()];
-    let wish = match tunnel::wished(&mut head, extended.as_ref(), &service.upgrades, keys) {
-        Ok(wish) => wish,
-        Err(refusal) => return ending.answer(refuse(&worker, refusal)),
-    };
-    let random = worker.random();
-    let picked = pick(service, &splitter.table, splitter.salt, &head.headers, client, random);
-    if let Some(shed) = worker.shared.shedding.refuses() {
-        return ending.answer(fault::shed(&worker.counters, shed, was_http1));
-    }
-    let pinned = picked.reason == pick::Reason::Pinned;
-    // Who asks for a version by name gets it, whatever tripped: somebody has to find out why.
-    let version = if pinned { picked.version } else { splitter.in_force(picked.version) };
-    let spilled = if pinned { None } else { spill::over(service, splitter, version, &way.lanes) };
-    let version = spilled.unwrap_or(version);
-    let lane = way.lanes[version].clone();
+    let to = destination::choose((service, splitter), &way.lanes, &head.headers, client, worker.random());
     trail.leads_to(&service.name);
-    trail.settle(&worker, lane.trace_sampling);
-    let effect =
-        if worker.shared.faults.any() { strike(&worker, &plan, found.route, &lane, &head) } else { None };
-    let tags = worker.telemetry.debug_headers.then(|| plan.generation.clone());
-    let balance = &service.versions[version].endpoint_policy.balance;
-    let key = balance::key(balance, &service.sticky, &head.headers, client);
+    trail.settle(worker, to.lane.trace_sampling);
+    let struck = worker.shared.faults.any();
+    let effect = if struck { strike(worker, &plan, found.route, &to.lane, &head) } else { None };
+
     let target = way.target(&head.uri, &found);
     let body = RequestBody::new(incoming, activity.clone(), trail.story());
     let client_side = body.client_side();
-    let mut request = head::prepare(head, found.authority, body, &peer, &trail, &worker);
+    let mut request = head::prepare(head, found.authority, body, peer, &trail, worker);
     way.change(&mut request, target);
     let mirror = plan.mirrors[way.service].as_ref().filter(|_| wish.is_none());
-    let copied = mirror::begin(mirror, version, &worker, &request, client_side.as_ref());
+    let copied = mirror::begin(mirror, to.version, worker, &request, client_side.as_ref());
     if let Some(wish) = &wish {
         wish.write(request.headers_mut());
     }
-    if let Some(generation) = &tags {
+    let generation = worker.telemetry.debug_headers.then(|| plan.generation.clone());
+    if let Some(generation) = &generation {
         request.headers_mut().insert(GENERATION, generation.clone());
     }
+
     let patience = if ending.grpc { grpc::timeout(request.headers()) } else { None };
     let task = forward::Task {
-        worker: &worker,
+        worker,
         service,
         timeouts: within(way.timeouts, patience),
         patience,
-        lane,
-        // A tester who asks for the canary wants to see what it does.
-        rescue: splitter.rescue(version).filter(|_| !pinned).map(|stable| way.lanes[stable].clone()),
-        aside: pinned.then_some(Aside::Pinned).or(spilled.map(|_| Aside::Spilled)),
+        lane: to.lane,
+        rescue: to.rescue,
+        aside: to.aside,
         trail: trail.clone(),
-        key,
+        key: to.key,
         effect,
         started,
         client: client_side,
         wish,
-        activity: &activity,
-        tells_version: tags.is_some(),
+        activity,
+        tells_version: generation.is_some(),
     };
     let mut response = forward::forward(task, request).await;
-    if let Some(generation) = tags {
+    if let Some(generation) = generation {
         response.headers_mut().insert(GENERATION, generation);
     }
-    let response = match copied {
+    Ok(match copied {
         Some(pair) => pair.answered(response),
         None => response,
-    };
-    ending.answer(response)
+    })
 }
 
 /// What an injected fault does to this request.
@@ -142,7 +149,7 @@ fn strike(
     plan: &Compiled,
     route: usize,
     lane: &Lane,
-    head: &http::request::Parts,
+    head: &request::Parts,
 ) -> Option<Effect> {
     let (service, version) = &lane.backend.rules.key;
     let route = &plan.plan.catalogue().routes()[route].name;

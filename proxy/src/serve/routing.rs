@@ -129,8 +129,8 @@ pub(crate) fn client(peer: &Peer, headers: &HeaderMap) -> IpAddr {
 
 /// The answer to a question about the server itself, `OPTIONS *`: it is here, and that is all there is to say
 /// (RFC 9110, 9.3.7).
-pub(crate) fn of_server(head: &request::Parts) -> Option<Response<ResponseBody>> {
-    (head.uri.path() == "*").then(|| Response::new(ResponseBody::none()))
+pub(crate) fn of_server(head: &request::Parts) -> Result<(), Box<Response<ResponseBody>>> {
+    if head.uri.path() == "*" { Err(Box::new(Response::new(ResponseBody::none()))) } else { Ok(()) }
 }
 
 impl RoutePlan {
@@ -160,20 +160,23 @@ impl RoutePlan {
         Self { does, limit, answer_edits: Edits::new(&route.response_headers).map(Rc::from) }
     }
 
-    /// The answer to a request that the limit refuses; none if it lets it in, or there is none.
-    pub(crate) fn over_limit(
+    /// Whether the limit lets the request in, if there is one; the answer if it does not.
+    pub(crate) fn within_limit(
         &self,
         head: &request::Parts,
         peer: &Peer,
         now: Instant,
-    ) -> Option<Response<ResponseBody>> {
-        let wait = self.limit.as_ref()?.over(&head.headers, || client(peer, &head.headers), now)?;
+    ) -> Result<(), Box<Response<ResponseBody>>> {
+        let Some(limit) = &self.limit else { return Ok(()) };
+        let Some(wait) = limit.over(&head.headers, || client(peer, &head.headers), now) else {
+            return Ok(());
+        };
         let sentence = "the limit of requests is reached, try again later";
         let mut response = fault::local(StatusCode::TOO_MANY_REQUESTS, "rate_limited", sentence);
         // Whole seconds (RFC 9110, 10.2.3), and never too early.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        Some(response)
+        Err(Box::new(response))
     }
 
     /// The way to the service, or the answer where there is none.

@@ -53,7 +53,7 @@ impl Pools {
     }
 
     /// The pool of a target, made at the first question.
-    pub(crate) fn of(&self, target: Target, version: &Arc<VersionShared>) -> Rc<Pool> {
+    pub(crate) fn of(&self, target: &Target, version: &Arc<VersionShared>) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
         let connector = || self.tls.connector(target.tls.as_ref()?, target.protocol);
         let made = || Rc::new(Pool::new(target.clone(), connector(), self.bounds, version.clone()));
