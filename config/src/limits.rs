@@ -252,10 +252,11 @@ pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 pub const LEADING_BLANK_LINES_MAX: u8 = 2;
 /// A client connection over HTTP/1 that is quiet for so long gives its buffers back until bytes come.
 pub const PARK_AFTER: Duration = Duration::from_millis(100);
-/// How long, and for how many bytes, a client that was refused is listened to, so that the answer arrives.
+/// How long, and for how many bytes, a client that was refused, or answered early, is listened to, so that the
+/// answer arrives. Time is the bound that counts: a fast uploader has much on its way.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// See [`LINGER`].
-pub const LINGER_BYTES_MAX: usize = 256 * 1024;
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Flow-control window of one HTTP/2 stream.
 pub const H2_STREAM_WINDOW: u32 = 64 * 1024;
 /// Flow-control window of one HTTP/2 connection.

@@ -750,4 +750,4 @@ def a_body_that_stops_beside_one_that_comes(address):
 
 if __name__ == "__main__":
     host, port, *only = sys.argv[1:]
-    check.run((host, int(port)), only=only)
+    check.run(lambda: (host, int(port)), only=only)
