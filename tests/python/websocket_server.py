@@ -6,28 +6,29 @@ ADDRESS is 127.0.0.1:0 (any port) or unix:/path. Each path does one thing that a
 """
 
 import argparse
+import asyncio
 import http
 import socket
 import ssl
 
-from websockets.sync.server import serve
+from websockets.asyncio.server import serve
 
 from checks import listening
 
 
-def converse(connection):
+async def converse(connection):
     path = connection.request.path
     if path == "/hello":
-        connection.send("the server speaks first")
+        await connection.send("the server speaks first")
     elif path == "/close":
-        connection.recv()
-        connection.close(4001, "closed by the server")
+        await connection.recv()
+        await connection.close(4001, "closed by the server")
         return
     elif path == "/headers":
-        connection.send("\n".join(f"{name.lower()}: {value}" for name, value in connection.request.headers.raw_items()))
+        await connection.send("\n".join(f"{name.lower()}: {value}" for name, value in connection.request.headers.raw_items()))
         return
-    for message in connection:
-        connection.send(message)
+    async for message in connection:
+        await connection.send(message)
 
 
 def choose(connection, offered):
@@ -60,9 +61,13 @@ def main():
     options = {"select_subprotocol": choose, "process_request": refuse, "max_size": None}
     # TLS takes the socket over, so it is asked before. Whoever connects at once waits in its queue.
     address = arguments.address if arguments.address.startswith("unix:") else "{}:{}".format(*listener.getsockname())
-    with serve(converse, sock=listener, ssl=tls, **options) as server:
+    asyncio.run(serve_all(listener, address, ssl=tls, **options))
+
+
+async def serve_all(listener, address, **options):
+    async with serve(converse, sock=listener, **options) as server:
         listening(address)
-        server.serve_forever()
+        await server.serve_forever()
 
 
 main()
