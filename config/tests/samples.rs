@@ -54,6 +54,17 @@ fn the_edge_sample_has_its_routes_in_order_of_priority() {
 }
 
 #[test]
+fn the_gateway_sample_secures_both_sides_and_shields_its_users() {
+    let config = good("gateway");
+    assert_eq!(config.listeners[0].tls.as_ref().unwrap().certificates.len(), 2);
+    assert!(config.listeners[2].tls.as_ref().unwrap().client_certificates.as_ref().unwrap().required);
+    let shop = config.catalogue.service("shop").unwrap();
+    assert!(shop.resilience.shield && shop.versions.iter().all(|version| version.tls.is_some()));
+    let text = summary(&config);
+    assert!(text.contains("TLS 1.2 or newer"), "{text}");
+}
+
+#[test]
 fn the_standalone_sample_keeps_its_state_beside_the_file() {
     let config = good("standalone");
     assert!(config.control.state.ends_with("deploy/samples/serin-state.redb"));
