@@ -23,7 +23,10 @@ const POLL: Duration = Duration::from_millis(20);
 type Verdict = Result<(), String>;
 
 /// A named thing that must hold in every cell.
-const CHECKS: [(&str, fn(Cell<'_>) -> Verdict); 16] = [
+/// What is tried in each cell.
+type Check = fn(Cell<'_>) -> Verdict;
+
+const CHECKS: [(&str, Check); 16] = [
     ("GET", get),
     ("HEAD", head),
     ("POST with a length", post),

@@ -49,7 +49,7 @@ impl Tunnel {
 
     /// A message comes back.
     pub(crate) fn assert_open(&mut self) {
-        self.0.send("a message"[..MESSAGE].as_bytes()).unwrap();
+        self.0.send(&"a message".as_bytes()[..MESSAGE]).unwrap();
         assert_eq!(self.0.exactly(MESSAGE).unwrap(), b"a messag");
     }
 
