@@ -22,10 +22,10 @@ const POLL: Duration = Duration::from_millis(20);
 
 type Verdict = Result<(), String>;
 
-/// A named thing that must hold in every cell.
-/// What is tried in each cell.
+/// What is tried in a cell.
 type Check = fn(Cell<'_>) -> Verdict;
 
+/// Named things that must hold in every cell.
 const CHECKS: [(&str, Check); 16] = [
     ("GET", get),
     ("HEAD", head),
