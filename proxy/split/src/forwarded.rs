@@ -11,9 +11,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::HOST};
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST_SEEN: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Said by others and not kept up by us: an untrusted peer's copy must not get through.
+/// Said by others and not kept up by us: an untrusted peer's copy must not get through. Frameworks believe
+/// any of these; `proxy` is what CGI programs take for their own setting (CVE-2016-5385).
 fn is_said_by_others(name: &str) -> bool {
-    matches!(name, "forwarded" | "x-forwarded-port" | "x-forwarded-server" | "x-real-ip")
+    match name {
+        "forwarded" | "x-forwarded" | "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" => true,
+        "true-client-ip" | "front-end-https" | "x-original-url" | "x-rewrite-url" | "proxy" => true,
+        "x-forwarded-for" | "x-forwarded-host" | "x-forwarded-proto" => false,
+        _ => name.starts_with("x-forwarded-"),
+    }
 }
 
 /// The client's address: the peer's own, or what a trusted peer says of it.

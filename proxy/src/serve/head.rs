@@ -30,6 +30,7 @@ pub(crate) fn prepare(
         head.headers.insert(HOST, authority);
     }
     join_cookies(&mut head.headers);
+    say_length_once(&mut head.headers);
     forwarded::write(&mut head.headers, peer.header.as_ref(), peer.trusted, peer.secure);
     let proved = peer.identity.as_ref().and_then(|identity| identity.header.as_ref());
     client_cert::write(&mut head.headers, proved);
@@ -80,6 +81,38 @@ pub(crate) fn judge(head: &response::Parts) -> (Outcome, bool) {
 /// The head for the client: the endpoint's, without what belongs to its hop.
 pub(crate) fn clean(head: &mut response::Parts) {
     hop::strip(&mut head.headers);
+    say_length_once(&mut head.headers);
     head.extensions.clear();
     head.version = Version::HTTP_11;
+}
+
+/// A length that is said several times over, always the same, is passed on once (RFC 9110, 8.6); one that
+/// contradicts itself did not get here.
+fn say_length_once(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return };
+    if lines.next().is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    let length = first.as_bytes().split(|b| *b == b',').next().unwrap_or_default().trim_ascii();
+    if let Ok(length) = HeaderValue::from_bytes(length) {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_said_once() {
+        for lines in [&["5"][..], &["5", "5"], &["5, 5"], &["5,5", "5"]] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CONTENT_LENGTH, line.parse().unwrap());
+            }
+            say_length_once(&mut headers);
+            assert_eq!(headers.get_all(CONTENT_LENGTH).iter().collect::<Vec<_>>(), ["5"], "{lines:?}");
+        }
+    }
 }

@@ -82,7 +82,9 @@ fn the_server_span_hangs_from_the_caller_and_the_client_span_from_it() {
     assert!(server.parent_span_is_remote && !client.parent_span_is_remote);
     assert_eq!(client.parent_span_id, server.span_context.span_id());
     assert_eq!(client.span_context.span_id().to_string(), "0000000000000abc");
-    assert_eq!(server.end_time.duration_since(server.start_time).unwrap().as_millis(), 7);
+    // The two clocks that a span is made from are read one after the other.
+    let lasted = server.end_time.duration_since(server.start_time).unwrap();
+    assert!((6..=7).contains(&lasted.as_millis()), "{lasted:?}");
     assert_eq!((&*server.name, &*client.name), ("GET shop-api", "GET"));
     for (key, expected) in [
         ("http.request.method", "GET"),
