@@ -357,6 +357,8 @@ pub struct Limits {
     pub max_requests: Option<usize>,
     /// Memory near which new requests get 503. The limit of the process's cgroup.
     pub max_memory: MaxMemory,
+    /// The longest body of a request, in bytes; a longer one gets 413. None: no limit, since bodies are not kept.
+    pub max_body: Option<u64>,
     /// Streams at once on one HTTP/2 connection. 100.
     pub max_streams: u32,
     /// From the connection to a complete request head. 10 s.
@@ -386,6 +388,7 @@ impl Default for Limits {
             max_requests_per_version: 1_000,
             max_requests: None,
             max_memory: MaxMemory::Auto,
+            max_body: None,
             max_streams: 100,
             client_header_timeout: Duration::from_secs(10),
             client_keep_alive: Duration::from_secs(75),

@@ -97,3 +97,23 @@ fn a_request_in_flight_is_counted_while_it_is_and_not_after() {
     }
     until(SOON, "none is in flight", || in_flight() == 0.0);
 }
+
+#[test]
+fn a_body_that_is_too_long_gets_413_whether_its_length_is_stated_or_not() {
+    let _machine = beside();
+    let endpoint = Endpoint::answering(|_| ok("in"));
+    let mut config = one_version(endpoint.address());
+    config["limits"]["max_body"] = json!("1KiB");
+    let serin = Serin::start(config);
+    let post = |framing: &str, body: &str| {
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n");
+        Wire::connect(serin.web).ask(format!("{head}{body}")).status()
+    };
+    let (fits, too_long) = ("x".repeat(1024), "x".repeat(1025));
+    let chunked = |body: &str| format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    assert_eq!(post("content-length: 1024", &fits), 200);
+    assert_eq!(post("content-length: 1025", &too_long), 413);
+    assert_eq!(post("transfer-encoding: chunked", &chunked(&fits)), 200);
+    assert_eq!(post("transfer-encoding: chunked", &chunked(&too_long)), 413);
+    assert_eq!(endpoint.requests(), 2);
+}

@@ -52,6 +52,7 @@ pub(super) fn check(field: Field<raw::Limits>, problems: &mut Problems) -> Resul
         Ok(given) => Ok(given.map_or(default.max_memory, |given| given.value)),
         Err(reported) => Err(reported),
     };
+    let max_body = raw.max_body.optional().map(|given| given.map(|given| given.value.0));
     let workers = within_if_any(raw.workers, 1..=WORKERS_MAX as u64, problems);
     Ok(Limits {
         workers: workers?.and_then(|workers| usize::try_from(workers).ok()),
@@ -59,6 +60,7 @@ pub(super) fn check(field: Field<raw::Limits>, problems: &mut Problems) -> Resul
         max_requests_per_version: max_requests?,
         max_requests: max_requests_in_all?,
         max_memory: max_memory?,
+        max_body: max_body?,
         max_streams: u32::try_from(max_streams?).unwrap_or(STREAMS_MAX),
         client_header_timeout: client_header_timeout?,
         client_keep_alive: client_keep_alive?,

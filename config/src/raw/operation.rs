@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{leaf::SecretSource, record::record};
+use super::{leaf::SecretSource, record::record, size::ByteSize};
 use crate::{address::Address, limits::MaxMemory};
 
 record! {
@@ -42,6 +42,9 @@ record! {
         /// How much memory there is: a size such as 512MiB, auto for the limit of the process's cgroup, or none.
         /// From 95% of it on new requests get 503. Default: auto.
         @ max_memory: MaxMemory,
+        /// The longest body of a request, such as 10MiB; a longer one gets 413. Default: no limit, since bodies
+        /// stream through and are not kept.
+        @ max_body: ByteSize,
         /// Streams at once on one HTTP/2 connection. Default: 100.
         @ max_streams: u64,
         /// From the connection to a complete request head. Default: 10s.

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serin_config::Outcome;
-use serin_split::grpc;
+use serin_split::{grpc, vet::Refusal};
 
 use super::{body::ResponseBody, story::OwnAnswer};
 use crate::{observe::Counters, shared::shed::Shed};
@@ -87,6 +87,17 @@ pub(crate) fn shed(counters: &Counters, why: Shed, is_http1: bool) -> Response<R
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The refusal of a body that is longer than the limit.
+pub(crate) const TOO_LONG: Refusal = Refusal {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    detail: "the request's body is longer than is served here",
+};
+
+/// The same, found out while the body came.
+pub(crate) fn too_long() -> Response<ResponseBody> {
+    local(TOO_LONG.status, "bad_request", TOO_LONG.detail)
 }
 
 /// An answer by Serin itself: `serin: <label>: <sentence>`.

@@ -107,7 +107,9 @@ pub(crate) async fn forward(mut task: Task<'_>, mut request: Request<RequestBody
             Err(Ended { exchange, answer: None, .. })
                 if task.client.as_deref().is_some_and(ClientSide::has_failed) =>
             {
-                return told(&task, &lane, fail(&lane, exchange, Outcome::ClientCancel));
+                let answer = fail(&lane, exchange, Outcome::ClientCancel);
+                let too_long = task.client.as_deref().is_some_and(ClientSide::is_too_long);
+                return told(&task, &lane, if too_long { fault::too_long() } else { answer });
             }
             Err(ended) => ended,
         };

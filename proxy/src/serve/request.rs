@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderName, Request, Response, Version, request};
+use http::{HeaderMap, HeaderName, Request, Response, Version, header::CONTENT_LENGTH, request};
 use hyper::body::Incoming;
 use serin_config::{Sticky, Timeouts, limits::GRPC_DEADLINE_GRACE};
 use serin_split::{
@@ -76,6 +76,7 @@ async fn walk(
 
     let authority = vet::vet(&head.method, &head.uri, head.version, &head.headers).map_err(refused)?;
     routing::of_server(&head)?;
+    within_length(&head.headers, worker.limits.max_body).map_err(refused)?;
     let found = routing::find(&plan.matcher, &head, authority, peer).map_err(refused)?;
     let route = &plan.routes[found.route];
     trail.routed(&plan.plan, found.route);
@@ -102,6 +103,9 @@ async fn walk(
     let target = way.target(&head.uri, &found);
     let body = RequestBody::new(incoming, activity.clone(), trail.story());
     let client_side = body.client_side();
+    if let Some(client) = &client_side {
+        client.limit(worker.limits.max_body);
+    }
     let mut request = head::prepare(head, found.authority, body, peer, &trail, worker);
     way.change(&mut request, target);
     let mirror = plan.mirrors[way.service].as_ref().filter(|_| wish.is_none());
@@ -155,6 +159,13 @@ fn strike(
     let route = &plan.plan.catalogue().routes()[route].name;
     let seen = Seen { service, version, route, headers: &head.headers };
     worker.shared.faults.hit(&seen, clock::now(), || worker.random())
+}
+
+/// Whether a body of the length that is stated may come.
+fn within_length(headers: &HeaderMap, max: Option<u64>) -> Result<(), vet::Refusal> {
+    let Some(max) = max else { return Ok(()) };
+    let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if stated.is_some_and(|stated| stated > max) { Err(fault::TOO_LONG) } else { Ok(()) }
 }
 
 /// A caller that says how long it waits is not there any more soon after that. It is left to be the first to say so:

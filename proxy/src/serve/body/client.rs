@@ -18,6 +18,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ClientSide {
     pub(super) failed: Cell<bool>,
+    /// Bytes that may come, and that have; none is no limit.
+    most: Cell<Option<u64>>,
+    passed: Cell<u64>,
     pub(super) answered: Cell<bool>,
     /// A piece is wanted, and has not come.
     awaited: Cell<bool>,
@@ -37,7 +40,8 @@ impl ClientSide {
         let (failed, answered, awaited) = (Cell::default(), Cell::default(), Cell::default());
         let note = activity.streams.current();
         let copy = RefCell::default();
-        Self { failed, answered, awaited, moved_at: Cell::default(), activity, note, story, copy }
+        let (most, passed, moved_at) = (Cell::default(), Cell::default(), Cell::default());
+        Self { failed, most, passed, answered, awaited, moved_at, activity, note, story, copy }
     }
 
     /// Copies what passes from now on.
@@ -57,6 +61,25 @@ impl ClientSide {
         }
     }
 
+    /// No more than so many bytes may come.
+    pub(crate) fn limit(&self, bytes: Option<u64>) {
+        self.most.set(bytes);
+    }
+
+    /// Whether more came than may.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.most.get().is_some_and(|most| self.passed.get() > most)
+    }
+
+    /// Counts a piece that came; false if it is too much.
+    pub(super) fn admits(&self, bytes: usize) -> bool {
+        self.passed.set(self.passed.get().saturating_add(bytes as u64));
+        if self.is_too_long() {
+            self.failed.set(true);
+        }
+        !self.is_too_long()
+    }
+
     /// Whether the body broke off on the client's side.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.get()
@@ -72,6 +95,7 @@ impl ClientSide {
     pub(crate) fn begin_again(&self) {
         self.set_awaited(false);
         self.moved_at.set(None);
+        self.passed.set(0);
         // A copy has had the beginning already.
         *self.copy.borrow_mut() = None;
     }

@@ -101,6 +101,12 @@ impl Body for RequestBody {
             Source::Once(incoming) => Pin::new(incoming).poll_frame(cx),
             Source::Kept(reader) => Pin::new(reader).poll_frame(cx),
         };
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && !client.admits(frame.data_ref().map_or(0, Bytes::len))
+        {
+            // The wait for the answer ends at once, and the exchange with it.
+            return Poll::Pending;
+        }
         match &polled {
             Poll::Pending => client.set_awaited(!client.answered.get()),
             Poll::Ready(Some(Err(_))) => client.failed.set(true),

@@ -60,6 +60,9 @@ pub(crate) struct Patience<'a> {
 impl Patience<'_> {
     /// When it ends, and as what, for a request that began to go out at `began`.
     pub(crate) fn deadline(&self, began: Instant) -> Option<(Instant, Outcome)> {
+        if self.client.is_some_and(ClientSide::is_too_long) {
+            return Some((began, Outcome::ClientCancel));
+        }
         // While the client owes a piece of its body, the endpoint owes nothing.
         let owed_since = self.client.map_or(Some(began), |client| client.endpoint_owes_since(began));
         let header =
