@@ -97,6 +97,10 @@ impl Body for RequestBody {
         let Some((source, client)) = &mut this.client else {
             return Poll::Ready(this.whole.take().map(|bytes| Ok(Frame::data(bytes))));
         };
+        if client.is_too_long() {
+            // Not one byte more, and no end: a body cut short must not look whole.
+            return Poll::Pending;
+        }
         let polled = match &mut *source {
             Source::Once(incoming) => Pin::new(incoming).poll_frame(cx),
             Source::Kept(reader) => Pin::new(reader).poll_frame(cx),
