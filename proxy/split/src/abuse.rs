@@ -257,12 +257,8 @@ mod tests {
     }
 
     impl Client {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a moment can't be made of nothing; only distances matter"
-        )]
         fn new() -> Self {
-            let began = Instant::now();
+            let began = crate::test_start();
             let mut client = Self { meter: Meter::new(began), began, at: Duration::ZERO };
             client.send(PREFACE, 0).unwrap();
             client

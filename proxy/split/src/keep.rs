@@ -62,11 +62,6 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[expect(clippy::disallowed_methods, reason = "a moment can't be made of nothing; only distances matter")]
-    fn some_moment() -> Instant {
-        Instant::now()
-    }
-
     #[test]
     fn errors_and_slow_ones_are_kept_each_by_its_own_setting() {
         let keep = |errors, slower_than| Keep { errors, slower_than };
@@ -78,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_second_has_its_share_and_the_next_one_a_new_one() {
-        let (mut bound, begin) = (PerSecond::new(2), some_moment());
+        let (mut bound, begin) = (PerSecond::new(2), crate::test_start());
         let after =
             [0, 1, 2, 999, 1_000, 1_001, 1_002].map(|ms| bound.take(begin + Duration::from_millis(ms)));
         assert_eq!(after, [true, true, false, false, true, true, false]);
@@ -88,7 +83,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_second_that_begins_with_a_take_has_more(most in 0_u32..5, gaps in proptest::collection::vec(0_u64..700, 0..60)) {
-            let (mut bound, mut now) = (PerSecond::new(most), some_moment());
+            let (mut bound, mut now) = (PerSecond::new(most), crate::test_start());
             let mut taken = Vec::new();
             for gap in gaps {
                 now += Duration::from_millis(gap);

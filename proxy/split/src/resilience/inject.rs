@@ -109,11 +109,6 @@ fn falls(share: Weight, random: u64) -> bool {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "a test needs some moment to count from")]
-    fn now() -> Instant {
-        Instant::now()
-    }
-
     fn fault(target: Target, share: &str, effect: Effect, ends: Instant) -> Fault {
         Fault { id: 1, target, share: share.parse().unwrap(), effect, ends }
     }
@@ -134,7 +129,7 @@ mod tests {
     #[test]
     fn a_fault_hits_what_is_all_that_it_says_and_nothing_else() {
         let headers = HeaderMap::from_iter([("x-test".parse().unwrap(), "yes".parse().unwrap())]);
-        let (now, header) = (now(), |value: Option<&str>| {
+        let (now, header) = (crate::test_start(), |value: Option<&str>| {
             Some((HeaderName::from_static("x-test"), value.map(str::to_owned)))
         });
         let ends = now + Duration::from_secs(1);
@@ -158,14 +153,14 @@ mod tests {
 
     #[test]
     fn a_fault_that_has_ended_hits_nothing() {
-        let now = now();
+        let now = crate::test_start();
         let fault = fault(Target::default(), "100%", ABORT, now);
         seen(&HeaderMap::new(), |seen| assert_eq!(hit([&fault], seen, now, || 0), None));
     }
 
     #[test]
     fn a_share_is_a_share() {
-        let now = now();
+        let now = crate::test_start();
         let fault = fault(Target::default(), "25%", ABORT, now + Duration::from_secs(1));
         seen(&HeaderMap::new(), |seen| {
             let hits =
@@ -176,7 +171,7 @@ mod tests {
 
     #[test]
     fn several_faults_add_up() {
-        let now = now();
+        let now = crate::test_start();
         let ends = now + Duration::from_secs(1);
         let slow = Effect { delay: Some(Duration::from_secs(1)), abort: None, throttle: Some(100) };
         let slower = Effect { delay: Some(Duration::from_secs(2)), abort: Some(500), throttle: Some(10) };

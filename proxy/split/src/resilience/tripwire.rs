@@ -136,16 +136,11 @@ mod tests {
         stable: Reference,
         mut at: impl FnMut(u64) -> (u64, u64),
     ) -> Option<(Duration, Reason)> {
-        let (mut silence, start) = (Silence::default(), some_moment());
+        let (mut silence, start) = (Silence::default(), crate::test_start());
         (0..seconds * 10).find_map(|i| {
             let passed = Duration::from_millis(i * 100);
             silence.look(&POLICY, start + passed, at(i * 100), stable).map(|reason| (passed, reason))
         })
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test needs some moment to count from")]
-    fn some_moment() -> Instant {
-        Instant::now()
     }
 
     #[test]
