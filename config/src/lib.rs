@@ -46,7 +46,7 @@ pub use endpoint::{Balance, Discovery, EndpointPolicy, HealthCheck, OnUnready, O
 pub use file::{Secrets, load};
 pub use listener::Listener;
 pub use matching::{Host, PathMatch};
-pub use name::{ListenerName, RouteName, ServiceName, VersionName};
+pub use name::{EventName, ListenerName, RouteName, ServiceName, VersionName};
 pub use outcome::Outcome;
 pub use plan::{Generation, Plan};
 pub use problem::{Problem, Problems};

@@ -92,6 +92,10 @@ name!(
     /// The name of a version, unique within its service.
     VersionName
 );
+name!(
+    /// The name of a business event that responses or others report.
+    EventName
+);
 
 #[cfg(test)]
 mod tests {

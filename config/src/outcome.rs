@@ -124,6 +124,16 @@ impl OutcomeCounts {
         }
     }
 
+    /// What is left of them without `part`, which was counted among them.
+    #[must_use]
+    pub fn less(&self, part: &Self) -> Self {
+        let mut rest = *self;
+        for (mine, theirs) in rest.0.iter_mut().zip(part.0) {
+            *mine = mine.saturating_sub(theirs);
+        }
+        rest
+    }
+
     /// The count of one outcome.
     pub fn of(&self, outcome: Outcome) -> u64 {
         self.0[outcome.index()]

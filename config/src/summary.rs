@@ -214,7 +214,7 @@ fn conditions(step: &Step) -> String {
     format!("at least {} requests and {min}, {max} at most", step.min_requests)
 }
 
-fn guards(Guards { errors, max_error_rate, max_p99 }: &Guards) -> String {
+fn guards(Guards { errors, max_error_rate, max_p99, .. }: &Guards) -> String {
     let compared = errors.map(|e| {
         let (ratio, margin, pass_ratio, pass_margin) = (e.ratio, e.margin, e.pass_ratio, e.pass_margin);
         format!("errors ≤ {ratio} × stable + {margin} (to pass: {pass_ratio} × + {pass_margin})")

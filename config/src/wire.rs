@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    name::{RouteName, ServiceName, VersionName},
+    name::{EventName, RouteName, ServiceName, VersionName},
     outcome::OutcomeCounts,
     plan::Generation,
 };
@@ -67,6 +67,17 @@ impl LatencyCounts {
         self.0 = merged;
     }
 
+    /// What is left of them without `part`, which was counted among them.
+    #[must_use]
+    pub fn less(&self, part: &Self) -> Self {
+        let of = |bucket: u16| {
+            let at = part.0.binary_search_by_key(&bucket, |(bucket, _)| *bucket);
+            at.map_or(0, |at| part.0[at].1)
+        };
+        let rest = self.0.iter().map(|(bucket, n)| (*bucket, n.saturating_sub(of(*bucket))));
+        Self(rest.filter(|(_, n)| *n > 0).collect())
+    }
+
     /// The upper edge, in microseconds, of the bucket that holds the quantile `q` (0 to 1); none if empty.
     #[expect(
         clippy::cast_possible_truncation,
@@ -96,6 +107,11 @@ pub struct WindowReport {
     pub ended_ms: u64,
     /// The plan in force at its end.
     pub generation: Generation,
+    /// The plan in force at its beginning; where it differs, the window saw two splits.
+    pub began_under: Generation,
+    /// Canaries that this proxy still limits to a probe's rate, so that their share says nothing.
+    #[serde(default)]
+    pub probing: Vec<ServiceName>,
     /// What was counted; cells without an attempt are left out.
     pub cells: Vec<WindowCell>,
     /// Canaries that the proxy has taken out by itself and that the plan in force still gives weight; each is
@@ -111,12 +127,28 @@ pub struct Trip {
     pub service: ServiceName,
     /// The canary.
     pub version: VersionName,
+    /// Which wire it was.
+    #[serde(default)]
+    pub cause: TripCause,
     /// Why, for people.
     pub reason: String,
     /// The plan in force when it happened.
     pub generation: Generation,
     /// When it happened, in milliseconds since 1970.
     pub at_ms: u64,
+}
+
+/// What tripped a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TripCause {
+    /// It can't be reached, does not answer, or failed too often in a row.
+    #[default]
+    Fault,
+    /// The rollout's bound on failed requests is spent.
+    FailedRequests,
+    /// The rollout's bound on added latency is spent.
+    AddedLatency,
 }
 
 /// One window of one (service, version, route).
@@ -130,8 +162,66 @@ pub struct WindowCell {
     pub route: RouteName,
     /// How the attempts ended.
     pub outcomes: OutcomeCounts,
-    /// Time to response headers of the attempts that did not fail.
+    /// Time to response headers of the attempts that did not fail. A request that hangs is counted in the
+    /// last bucket before it ends, and then not again.
     pub headers: LatencyCounts,
+    /// Failed attempts of clients, each client counted once for each split that it saw; none where the split
+    /// is not sticky, or no failure had a key.
+    #[serde(default)]
+    pub clients: Option<u64>,
+    /// The part of the stable version's counts that serves as the negative control: as many of its endpoints as the
+    /// canary has, or a tenth of the requests where it has one endpoint only.
+    #[serde(default)]
+    pub control: Option<Box<Slice>>,
+    /// Business events that responses named.
+    #[serde(default)]
+    pub events: Vec<(EventName, u64)>,
+}
+
+/// A part of a cell's counts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Slice {
+    /// As in [`WindowCell`].
+    pub outcomes: OutcomeCounts,
+    /// As in [`WindowCell`].
+    pub headers: LatencyCounts,
+}
+
+/// A quarter of a second of plain counts, for the fast lane that stops a dead canary. Only services whose canary and stable
+/// version both have weight are in it. A beat that is lost is no matter: both versions lose it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Beat {
+    /// Which proxy counted.
+    pub proxy: String,
+    /// When it ended, in milliseconds since 1970.
+    pub ended_ms: u64,
+    /// The plan in force at its end.
+    pub generation: Generation,
+    /// What was counted, for each version that had an attempt.
+    pub counts: Vec<BeatCount>,
+}
+
+/// One version in a beat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BeatCount {
+    /// The service.
+    pub service: ServiceName,
+    /// The version.
+    pub version: VersionName,
+    /// Attempts that count.
+    pub judged: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+}
+
+/// What a proxy tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// A second of counts.
+    Window(WindowReport),
+    /// A quarter of a second of the fast lane.
+    Beat(Beat),
 }
 
 /// How the last reload of the configuration went; shown by the admin listener and as metrics.

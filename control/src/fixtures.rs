@@ -39,6 +39,7 @@ pub(crate) fn policy() -> RolloutPolicy {
         min_requests: 10,
         min_duration: Duration::from_secs(1),
         max_duration: Duration::from_secs(60),
+        pass: None,
     };
     RolloutPolicy {
         steps: ["10%", "50%", "100%"].map(step).to_vec(),
@@ -52,9 +53,12 @@ pub(crate) fn policy() -> RolloutPolicy {
             }),
             max_error_rate: None,
             max_p99: None,
+            latency: None,
+            events: vec![],
         },
         false_alarm: 1e-4,
         false_pass: 0.05,
+        ..RolloutPolicy::default()
     }
 }
 
@@ -100,6 +104,9 @@ pub(crate) fn report(
             route: RouteName::try_new("shop").unwrap(),
             outcomes,
             headers,
+            clients: None,
+            control: None,
+            events: vec![],
         }
     };
     WindowReport {
@@ -108,6 +115,8 @@ pub(crate) fn report(
         sequence,
         ended_ms: sequence * 1_000,
         generation,
+        began_under: generation,
+        probing: vec![],
         cells: vec![cell("v2", canary), cell("v1", stable)],
         trips: vec![],
     }

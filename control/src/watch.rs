@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serin_config::{
     Service,
-    policy::{OnTimeout, Step},
+    policy::{ErrorWeights, OnTimeout, Step},
     wire::WindowReport,
 };
 use serin_judge::{Evidence, Lacking, State as Judged, Verdict, Window};
@@ -96,7 +96,13 @@ impl Watch {
             self.kept.counting = true;
             self.kept.evidence.begin_step();
         }
-        let window = Window::gather(&report.cells, &rollout.service, &rollout.canary, &rollout.stable);
+        let window = Window::gather(
+            &report.cells,
+            &rollout.service,
+            &rollout.canary,
+            &rollout.stable,
+            &ErrorWeights::default(),
+        );
         self.kept.evidence.observe(&window);
     }
 

@@ -28,7 +28,7 @@ pub(super) fn check(raw: raw::Rollout, problems: &mut Problems) -> Result<Rollou
     let default = RolloutPolicy::default();
     let steps = match raw.steps.optional() {
         Ok(Some(steps)) => check_steps(steps, problems),
-        Ok(None) => Ok(default.steps),
+        Ok(None) => Ok(default.steps.clone()),
         Err(reported) => Err(reported),
     };
     let on_timeout = raw.on_timeout.or(OnTimeout::Hold);
@@ -41,6 +41,7 @@ pub(super) fn check(raw: raw::Rollout, problems: &mut Problems) -> Result<Rollou
         guards: guards?,
         false_alarm: false_alarm?,
         false_pass: false_pass?,
+        ..default
     })
 }
 
@@ -102,7 +103,7 @@ fn check_step(
         Ok((min, max))
     });
     let (weight, min_requests, (min_duration, max_duration)) = (weight?, requests?, durations?);
-    Ok(Step { weight, min_requests, min_duration, max_duration })
+    Ok(Step { weight, min_requests, min_duration, max_duration, pass: None })
 }
 
 fn rising(
@@ -144,7 +145,7 @@ fn check_guards(raw: raw::Guards, problems: &mut Problems) -> Result<Guards, Rep
     // What takes longer than the longest latency that is measured can't be told apart from it.
     let latencies = Duration::from_millis(1)..=Duration::from_micros(LATENCY_MAX_US);
     let max_p99 = within_if_any(raw.max_p99, latencies, problems);
-    Ok(Guards { errors: errors?, max_error_rate: max_error_rate?, max_p99: max_p99? })
+    Ok(Guards { errors: errors?, max_error_rate: max_error_rate?, max_p99: max_p99?, ..Guards::default() })
 }
 
 fn check_comparison(

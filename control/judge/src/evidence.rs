@@ -15,7 +15,7 @@ use crate::{
     non_inferiority::NonInferiority,
     ratio::Ratio,
     recent::Recent,
-    window::Window,
+    window::{Pairing, Window},
 };
 
 /// The comparison of errors: evidence against the canary, and for it.
@@ -41,8 +41,8 @@ pub struct Evidence {
     #[serde(with = "exact")]
     pub(crate) false_pass: f64,
     pub(crate) windows: u64,
-    pub(crate) rollout: Window,
-    pub(crate) step: Window,
+    pub(crate) rollout: Pairing,
+    pub(crate) step: Pairing,
     pub(crate) recent: Recent,
     block: Block,
     pub(crate) ratio: Ratio,
@@ -60,8 +60,8 @@ impl Evidence {
             false_alarm: policy.false_alarm,
             false_pass: policy.false_pass,
             windows: 0,
-            rollout: Window::default(),
-            step: Window::default(),
+            rollout: Pairing::default(),
+            step: Pairing::default(),
             recent: Recent::new(),
             block: Block::default(),
             ratio: Ratio::new(),
@@ -74,9 +74,10 @@ impl Evidence {
     pub fn observe(&mut self, window: &Window) {
         let number = self.windows;
         self.windows += 1;
-        self.rollout.merge(window);
-        self.step.merge(window);
-        let failures: Pair = window.failures();
+        let total = window.total();
+        self.rollout.merge(&total);
+        self.step.merge(&total);
+        let failures: Pair = total.failures();
         self.recent.push(failures);
         if let Some(block) = self.block.add(failures) {
             self.ratio.observe(&block);
@@ -86,13 +87,13 @@ impl Evidence {
             }
         }
         for limit in &mut self.limits {
-            limit.observe(number, window);
+            limit.observe(number, &total);
         }
     }
 
     /// Begins a step: its totals are counted anew, all evidence stays.
     pub fn begin_step(&mut self) {
-        self.step = Window::default();
+        self.step = Pairing::default();
     }
 
     /// Windows taken so far, which is seconds.

@@ -45,4 +45,4 @@ pub use explain::explain;
 pub use verdict::{
     ArmReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, State, StepReport, Verdict,
 };
-pub use window::{Arm, Window};
+pub use window::{Arm, Pairing, Window};

@@ -17,7 +17,7 @@ use crate::{
     limit::Limit,
     mixture::Cap,
     recent::Recent,
-    window::Window,
+    window::Pairing,
 };
 
 /// The most that one window may add, in nats: six or seven separate seconds must agree.
@@ -74,7 +74,7 @@ impl LimitGuard {
     }
 
     /// Takes window number `number`.
-    pub(crate) fn observe(&mut self, number: u64, window: &Window) {
+    pub(crate) fn observe(&mut self, number: u64, window: &Pairing) {
         let pair = self.count(window);
         self.recent.push(pair);
         self.limit.observe(number, pair.canary);
@@ -91,7 +91,7 @@ impl LimitGuard {
     }
 
     /// Bad requests in a window or a total.
-    pub(crate) fn count(&self, window: &Window) -> Pair {
+    pub(crate) fn count(&self, window: &Pairing) -> Pair {
         match self.bad {
             Bad::Failed => window.failures(),
             Bad::SlowerThanUs(limit) => window.slower_than(limit),

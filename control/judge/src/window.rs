@@ -1,11 +1,15 @@
-//! What one window contributes: integers for each arm, which add up over proxies, routes and seconds.
+//! What one window contributes: integers for each arm and route, which add up over proxies and seconds.
 //!
 //! Sums of counts are all that crosses a boundary; no running number is ever sent or averaged. So it makes no
-//! difference to the evidence how many proxies counted, and the same type also holds totals.
+//! difference to the evidence how many proxies counted, and the same types also hold totals.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    ServiceName, VersionName,
+    EventName, RouteName, ServiceName, VersionName, Weight,
+    outcome::OutcomeCounts,
+    policy::ErrorWeights,
     wire::{LatencyCounts, WindowCell},
 };
 
@@ -18,25 +22,55 @@ pub struct Arm {
     pub judged: u64,
     /// Those of them that count as the version's failures.
     pub failed: u64,
+    /// What they count together, in thousandths of a failure.
+    pub charged: u64,
+    /// Failures with each client counted once; none where the split is not sticky.
+    #[serde(default)]
+    pub clients: Option<u64>,
     /// Time to response headers of the attempts that did not fail.
     pub headers: LatencyCounts,
+    /// Business events.
+    #[serde(default)]
+    pub events: Vec<(EventName, u64)>,
 }
 
 impl Arm {
+    /// So many attempts, of which so many failed; nothing else is known.
+    pub fn counted(judged: u64, failed: u64) -> Self {
+        Self { judged, failed, charged: failed.saturating_mul(1000), ..Self::default() }
+    }
+
+    /// The same with latencies of the attempts that did not fail.
+    pub fn with_headers(self, headers: LatencyCounts) -> Self {
+        Self { headers, ..self }
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.judged = self.judged.saturating_add(other.judged);
         self.failed = self.failed.saturating_add(other.failed);
+        self.charged = self.charged.saturating_add(other.charged);
+        self.clients = match (self.clients, other.clients) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        };
         self.headers.merge(&other.headers);
+        for (event, count) in &other.events {
+            match self.events.iter_mut().find(|(name, _)| name == event) {
+                Some((_, sum)) => *sum = sum.saturating_add(*count),
+                None => self.events.push((event.clone(), *count)),
+            }
+        }
     }
 
-    fn add(&mut self, cell: &WindowCell) {
-        self.judged = self.judged.saturating_add(cell.outcomes.judged());
-        self.failed = self.failed.saturating_add(cell.outcomes.failed());
-        self.headers.merge(&cell.headers);
+    fn add(&mut self, outcomes: &OutcomeCounts, headers: &LatencyCounts, weights: &ErrorWeights) {
+        self.judged = self.judged.saturating_add(outcomes.judged());
+        self.failed = self.failed.saturating_add(outcomes.failed());
+        self.charged = self.charged.saturating_add(weights.charge(outcomes));
+        self.headers.merge(headers);
     }
 
-    fn failures(&self) -> Trials {
+    pub(crate) fn failures(&self) -> Trials {
         Trials { requests: self.judged, bad: self.failed }
     }
 
@@ -49,33 +83,14 @@ impl Arm {
 
 /// Counts of both versions over the same seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Window {
+pub struct Pairing {
     /// The version under test.
     pub canary: Arm,
     /// The version that is trusted.
     pub stable: Arm,
 }
 
-impl Window {
-    /// Sums the cells of one service over its routes and over proxies; cells of other services and versions are
-    /// left out.
-    pub fn gather<'a>(
-        cells: impl IntoIterator<Item = &'a WindowCell>,
-        service: &ServiceName,
-        canary: &VersionName,
-        stable: &VersionName,
-    ) -> Self {
-        let mut window = Self::default();
-        for cell in cells.into_iter().filter(|cell| &cell.service == service) {
-            if &cell.version == canary {
-                window.canary.add(cell);
-            } else if &cell.version == stable {
-                window.stable.add(cell);
-            }
-        }
-        window
-    }
-
+impl Pairing {
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.canary.merge(&other.canary);
@@ -91,18 +106,85 @@ impl Window {
     }
 }
 
+/// One second of a rollout, all proxies together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Window {
+    /// What each route saw.
+    pub routes: BTreeMap<RouteName, Pairing>,
+    /// The negative control: a slice of the stable version (as `canary`) against the rest of it.
+    #[serde(default)]
+    pub control: Pairing,
+    /// The share that the canary had during the whole window; none where it changed meanwhile, or where a
+    /// probe kept it smaller.
+    #[serde(default)]
+    pub share: Option<Weight>,
+}
+
+impl Window {
+    /// A window of one route.
+    pub fn of(route: &RouteName, pairing: Pairing) -> Self {
+        Self { routes: BTreeMap::from([(route.clone(), pairing)]), ..Self::default() }
+    }
+
+    /// Sums the cells of one service over proxies; cells of other services and versions are left out.
+    pub fn gather<'a>(
+        cells: impl IntoIterator<Item = &'a WindowCell>,
+        service: &ServiceName,
+        canary: &VersionName,
+        stable: &VersionName,
+        weights: &ErrorWeights,
+    ) -> Self {
+        let mut window = Self::default();
+        for cell in cells.into_iter().filter(|cell| &cell.service == service) {
+            let is_stable = &cell.version == stable;
+            if !is_stable && &cell.version != canary {
+                continue;
+            }
+            let pairing = window.routes.entry(cell.route.clone()).or_default();
+            let arm = if is_stable { &mut pairing.stable } else { &mut pairing.canary };
+            arm.add(&cell.outcomes, &cell.headers, weights);
+            let rest = Arm { clients: cell.clients, events: cell.events.clone(), ..Arm::default() };
+            arm.merge(&rest);
+            if let Some(slice) = cell.control.as_deref().filter(|_| is_stable) {
+                window.control.canary.add(&slice.outcomes, &slice.headers, weights);
+                window.control.stable.add(
+                    &cell.outcomes.less(&slice.outcomes),
+                    &cell.headers.less(&slice.headers),
+                    weights,
+                );
+            }
+        }
+        window
+    }
+
+    /// All routes together.
+    pub fn total(&self) -> Pairing {
+        let mut total = Pairing::default();
+        self.routes.values().for_each(|route| total.merge(route));
+        total
+    }
+
+    /// Adds all of `other`; the share holds only where both have it.
+    pub fn merge(&mut self, other: &Self) {
+        for (route, pairing) in &other.routes {
+            self.routes.entry(route.clone()).or_default().merge(pairing);
+        }
+        self.control.merge(&other.control);
+        self.share = self.share.filter(|share| other.share == Some(*share));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serin_config::{
         Outcome, RouteName,
-        outcome::OutcomeCounts,
         wire::{bucket_edge, bucket_of},
     };
 
     use super::*;
 
     fn cell(service: &str, version: &str, route: &str, outcomes: &[Outcome]) -> WindowCell {
-        let mut counts = OutcomeCounts::default();
+        let mut counts = serin_config::outcome::OutcomeCounts::default();
         outcomes.iter().for_each(|outcome| counts.add(*outcome));
         WindowCell {
             service: ServiceName::try_new(service).unwrap(),
@@ -110,6 +192,9 @@ mod tests {
             route: RouteName::try_new(route).unwrap(),
             outcomes: counts,
             headers: LatencyCounts(vec![(100, 1)]),
+            clients: None,
+            control: None,
+            events: vec![],
         }
     }
 
@@ -123,7 +208,15 @@ mod tests {
             cell("blog", "v2", "cart", &[Outcome::Http5xx]),
         ];
         let name = |text| VersionName::try_new(text).unwrap();
-        let window = Window::gather(&cells, &ServiceName::try_new("shop").unwrap(), &name("v2"), &name("v1"));
+        let window = Window::gather(
+            &cells,
+            &ServiceName::try_new("shop").unwrap(),
+            &name("v2"),
+            &name("v1"),
+            &ErrorWeights::default(),
+        );
+        assert_eq!(window.routes.len(), 2);
+        let window = window.total();
         assert_eq!((window.canary.judged, window.canary.failed), (3, 2));
         assert_eq!(window.canary.headers.0, [(100, 2)]);
         assert_eq!((window.stable.judged, window.stable.failed), (1, 0));

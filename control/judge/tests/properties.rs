@@ -21,16 +21,15 @@ fn all_guards() -> RolloutPolicy {
 fn arms() -> impl Strategy<Value = Arm> {
     let judged = prop_oneof![Just(0_u64), 1_u64..200, 1_u64..1_000_000];
     (judged, 0.0..=1.0_f64, proptest::collection::btree_map(0_u16..832, 1_u32..1000, 0..20)).prop_map(
-        |(judged, share, headers)| Arm {
-            judged,
-            failed: (judged as f64 * share) as u64,
-            headers: LatencyCounts(headers.into_iter().collect()),
+        |(judged, share, headers)| {
+            Arm::counted(judged, (judged as f64 * share) as u64)
+                .with_headers(LatencyCounts(headers.into_iter().collect()))
         },
     )
 }
 
 fn windows() -> impl Strategy<Value = Vec<Window>> {
-    let window = (arms(), arms()).prop_map(|(canary, stable)| Window { canary, stable });
+    let window = (arms(), arms()).prop_map(|(canary, stable)| world::paired(canary, stable));
     proptest::collection::vec(window, 0..80)
 }
 

@@ -80,7 +80,7 @@ fn detect(seed: u64, good: u64, p: f64) -> (u64, u64) {
     let mut failed = 0;
     for seconds in 1..=600 {
         let window = rng.second(1000.0, 0.1, p, 0.0);
-        failed += window.canary.failed;
+        failed += window.total().canary.failed;
         evidence.observe(&window);
         if evidence.verdict(&step(), Duration::ZERO).state == State::Fail {
             return (seconds, failed);

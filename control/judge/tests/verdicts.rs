@@ -115,7 +115,7 @@ fn a_limit_that_the_canary_alone_breaks_takes_it_out() {
     let verdict = judged(&limits(Some(ppm(20_000)), None), 8, &window((100, 8), (900, 0)));
     assert_eq!((verdict.state, verdict.culprit), (State::Fail, Some(Guard::MaxErrorRate)));
 
-    let slow = Window { canary: timed(90, 10), stable: timed(900, 0) };
+    let slow = world::paired(timed(90, 10), timed(900, 0));
     let verdict = judged(&limits(None, Some(Duration::from_millis(500))), 8, &slow);
     assert_eq!((verdict.state, verdict.culprit), (State::Fail, Some(Guard::MaxP99)));
 }
@@ -126,7 +126,7 @@ fn a_limit_that_both_versions_break_holds_the_rollout() {
         (limits(Some(ppm(20_000)), None), window((100, 50), (900, 450)), Guard::MaxErrorRate),
         (
             limits(None, Some(Duration::from_millis(500))),
-            Window { canary: timed(90, 10), stable: timed(810, 90) },
+            world::paired(timed(90, 10), timed(810, 90)),
             Guard::MaxP99,
         ),
     ] {
@@ -146,8 +146,8 @@ fn without_stable_traffic_a_broken_limit_is_the_canarys() {
 #[test]
 fn one_slow_second_never_takes_a_canary_out() {
     let policy = limits(None, Some(Duration::from_millis(500)));
-    let mut evidence = after(&policy, 30, &Window { canary: timed(100, 0), stable: timed(900, 0) });
-    evidence.observe(&Window { canary: timed(0, 100), stable: timed(900, 0) });
+    let mut evidence = after(&policy, 30, &world::paired(timed(100, 0), timed(900, 0)));
+    evidence.observe(&world::paired(timed(0, 100), timed(900, 0)));
     let verdict = evidence.verdict(&step(), LONG);
     assert_eq!(verdict.lacking, [Lacking::OverLimit { guard: Guard::MaxP99 }]);
 }
@@ -201,7 +201,7 @@ fn what_is_lacking_is_explained_with_what_would_help() {
     assert!(lines[1].contains("20 to 1 is asked for: about "), "{}", lines[1]);
     assert!(lines[1].ends_with("at the present rate."), "{}", lines[1]);
 
-    let slow = Window { canary: timed(90, 10), stable: timed(810, 90) };
+    let slow = world::paired(timed(90, 10), timed(810, 90));
     let held = judged(&limits(None, Some(Duration::from_millis(500))), 60, &slow);
     assert!(
         explain(&held, "v2", "v1")[1].starts_with(

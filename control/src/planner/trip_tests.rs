@@ -31,6 +31,7 @@ fn tripped_under(state: &State) -> Trip {
     Trip {
         service: name("shop"),
         version: version("v2"),
+        cause: Default::default(),
         reason: "5 attempts in a row found no connection".into(),
         generation: state.plan.generation(),
         at_ms: NOW,

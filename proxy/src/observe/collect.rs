@@ -109,6 +109,9 @@ impl Collector {
                 route: cell.route,
                 outcomes: Default::default(),
                 headers: LatencyCounts::default(),
+                clients: None,
+                control: None,
+                events: Vec::new(),
             });
             window.outcomes.merge(&judged.outcomes);
             window.headers.merge(&judged.headers.to_wire());
@@ -125,7 +128,14 @@ impl Collector {
             let tripped = state.trip.tripped()?;
             let weight = plan.split(service.as_str())?.of(&version);
             let (reason, generation, at_ms) = (tripped.reason.to_string(), tripped.generation, tripped.at_ms);
-            (weight > Weight::ZERO).then_some(Trip { service, version, reason, generation, at_ms })
+            (weight > Weight::ZERO).then_some(Trip {
+                service,
+                version,
+                cause: Default::default(),
+                reason,
+                generation,
+                at_ms,
+            })
         };
         self.shared.versions().into_iter().filter_map(told).collect()
     }
@@ -139,6 +149,8 @@ impl Collector {
             sequence: self.windows.sequence,
             ended_ms: clock::unix_ms(),
             generation: self.plans.load().generation(),
+            began_under: self.plans.load().generation(),
+            probing: Vec::new(),
             cells: cells.into_values().collect(),
             trips: self.trips(),
         };

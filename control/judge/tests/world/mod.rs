@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use serin_config::{
-    Weight,
+    RouteName, Weight,
     policy::{ErrorComparison, Guards, OnTimeout, RolloutPolicy, Step},
     wire::{LatencyCounts, bucket_of},
 };
-use serin_judge::{Arm, Window};
+use serin_judge::{Arm, Pairing, Window};
 
 /// The errors guard alone, with the defaults of the product.
 pub(crate) fn policy() -> RolloutPolicy {
@@ -25,9 +25,12 @@ pub(crate) fn policy() -> RolloutPolicy {
             }),
             max_error_rate: None,
             max_p99: None,
+            latency: None,
+            events: vec![],
         },
         false_alarm: 1e-4,
         false_pass: 0.05,
+        ..RolloutPolicy::default()
     }
 }
 
@@ -37,6 +40,7 @@ pub(crate) fn step() -> Step {
         min_requests: 500,
         min_duration: Duration::from_secs(10),
         max_duration: Duration::from_secs(3600),
+        pass: None,
     }
 }
 
@@ -45,18 +49,23 @@ pub(crate) fn ppm(ppm: u32) -> Weight {
 }
 
 pub(crate) fn arm(judged: u64, failed: u64) -> Arm {
-    Arm { judged, failed, headers: LatencyCounts::default() }
+    Arm::counted(judged, failed)
 }
 
 pub(crate) fn window(canary: (u64, u64), stable: (u64, u64)) -> Window {
-    Window { canary: arm(canary.0, canary.1), stable: arm(stable.0, stable.1) }
+    paired(arm(canary.0, canary.1), arm(stable.0, stable.1))
+}
+
+/// A window of the one route that there is.
+pub(crate) fn paired(canary: Arm, stable: Arm) -> Window {
+    Window::of(&RouteName::try_new("all").unwrap(), Pairing { canary, stable })
 }
 
 /// An arm without failures: `fast` requests at 20 ms and `slow` ones at two seconds.
 pub(crate) fn timed(fast: u32, slow: u32) -> Arm {
     let counts = [(bucket_of(20_000), fast), (bucket_of(2_000_000), slow)];
     let headers = LatencyCounts(counts.into_iter().filter(|(_, n)| *n > 0).collect());
-    Arm { judged: u64::from(fast) + u64::from(slow), failed: 0, headers }
+    Arm::counted(u64::from(fast) + u64::from(slow), 0).with_headers(headers)
 }
 
 /// A generator of random numbers (xorshift64*) that replays from its seed.
