@@ -20,6 +20,7 @@
 
 mod block;
 mod budget;
+pub mod classic;
 mod decide;
 mod error_rate;
 mod evidence;
