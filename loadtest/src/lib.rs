@@ -29,5 +29,5 @@ pub use cancel::Cancel;
 pub use load::{Load, Pace, Running};
 pub use measure::{ErrorKind, Report, Snapshot};
 pub use schedule::{Rate, Schedule, Stop};
-pub use stub::{Latency, Listen, Stub, StubOptions};
-pub use target::{Target, Users};
+pub use stub::{Dials, Latency, Listen, Stub, StubOptions};
+pub use target::{Target, UserPlace, Users};

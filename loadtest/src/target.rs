@@ -24,13 +24,11 @@ pub struct Target {
 /// Looks at an answer, head and whole body, and says whether it is as it should be.
 pub type Check = Arc<dyn Fn(&http::response::Parts, &[u8]) -> bool + Send + Sync>;
 
-/// Sticky users: each request comes from one of `count` users, drawn evenly.
+/// Sticky users: each request comes from one of them, drawn evenly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Users {
-    /// How many there are; zero is taken as one.
-    pub count: u32,
-    /// Where a user's name (`user-17`) stands.
-    pub place: UserPlace,
+    numbers: Arc<[u32]>,
+    place: UserPlace,
 }
 
 /// Where a request says which user it is from.
@@ -142,8 +140,21 @@ impl Target {
 }
 
 impl Users {
+    /// So many users, from 0; their names (`user-17`) stand at `place`.
+    pub fn first(count: u32, place: UserPlace) -> Self {
+        Self { numbers: (0..count).collect(), place }
+    }
+
+    /// The users of these numbers; without any, requests are from nobody.
+    pub fn numbered(numbers: &[u32], place: UserPlace) -> Self {
+        Self { numbers: numbers.into(), place }
+    }
+
     fn sign(&self, random: &mut SmallRng, headers: &mut HeaderMap) {
-        let user = random.random_range(0..self.count.max(1));
+        if self.numbers.is_empty() {
+            return;
+        }
+        let user = self.numbers[random.random_range(0..self.numbers.len())];
         let (name, value) = match &self.place {
             UserPlace::Cookie(cookie) => (header::COOKIE, format!("{cookie}=user-{user}")),
             UserPlace::Header(name) => (name.clone(), format!("user-{user}")),
@@ -190,7 +201,7 @@ mod tests {
 
     #[test]
     fn users_are_drawn_from_all_of_them() {
-        let users = Users { count: 3, place: UserPlace::Cookie("uid".into()) };
+        let users = Users::numbered(&[0, 7, 2], UserPlace::Cookie("uid".into()));
         let target = target().users(users);
         let mut random = SmallRng::seed_from_u64(1);
         let mut seen: Vec<String> = (0..100)
@@ -198,6 +209,6 @@ mod tests {
             .collect();
         seen.sort();
         seen.dedup();
-        assert_eq!(seen, ["uid=user-0", "uid=user-1", "uid=user-2"]);
+        assert_eq!(seen, ["uid=user-0", "uid=user-2", "uid=user-7"]);
     }
 }

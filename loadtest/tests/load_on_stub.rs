@@ -118,7 +118,7 @@ fn errors_are_told_apart() {
 #[test]
 fn a_check_sees_head_and_body_and_its_refusals_are_errors() {
     let stub = stub(StubOptions { echo: true, ..StubOptions::default() });
-    let users = Users { count: 2, place: UserPlace::Cookie("uid".into()) };
+    let users = Users::first(2, UserPlace::Cookie("uid".into()));
     let target = target(&stub).path("/seen").unwrap().users(users).check(|head, body| {
         let told: serde_json::Value = serde_json::from_slice(body).unwrap();
         assert_eq!((head.status.as_u16(), told["path"].as_str()), (200, Some("/seen")));

@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod body;
+mod dials;
 mod serve;
 
 use std::{
@@ -21,6 +22,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
 
 use self::behaviour::Behaviour;
+pub use self::dials::Dials;
 use crate::bounds::STUB_BODY_BYTES_MAX;
 
 /// Where a stub listens.
@@ -45,11 +47,20 @@ pub struct StubOptions {
     pub echo: bool,
     /// Where its random numbers begin.
     pub seed: u64,
+    /// Paths (by what they begin with) that get dials of their own.
+    pub paths: Vec<String>,
 }
 
 impl Default for StubOptions {
     fn default() -> Self {
-        Self { listen: Listen::AnyPort, version: String::new(), body_bytes: 64, echo: false, seed: 1 }
+        Self {
+            listen: Listen::AnyPort,
+            version: String::new(),
+            body_bytes: 64,
+            echo: false,
+            seed: 1,
+            paths: vec![],
+        }
     }
 }
 
@@ -79,7 +90,7 @@ impl Stub {
     pub fn start(mut options: StubOptions) -> io::Result<Self> {
         options.body_bytes = options.body_bytes.min(STUB_BODY_BYTES_MAX);
         let (listener, address) = bind(&options.listen)?;
-        let behaviour = Arc::new(Behaviour::new());
+        let behaviour = Arc::new(Behaviour::new(&options.paths));
         let (stop, stopped) = oneshot::channel();
         let theirs = Arc::clone(&behaviour);
         let runtime_made = oneshot::channel();
@@ -95,19 +106,29 @@ impl Stub {
         &self.address
     }
 
-    /// Lets this share of requests fail, in parts per million.
+    /// The dials for a path: its own if it was named in the options, or those of all others.
+    pub fn path(&self, path: &str) -> &Dials {
+        self.behaviour.dials(path)
+    }
+
+    /// [`Dials::set_error_ppm`] for paths without dials of their own.
     pub fn set_error_ppm(&self, ppm: u32) {
-        self.behaviour.set_error_ppm(ppm);
+        self.path("").set_error_ppm(ppm);
     }
 
-    /// The status of a failure: 100 to 999, 503 at first; another number is taken as 503.
+    /// [`Dials::set_error_status`] for the same.
     pub fn set_error_status(&self, status: u16) {
-        self.behaviour.set_error_status(status);
+        self.path("").set_error_status(status);
     }
 
-    /// How long an answer takes from now on; none is as fast as possible.
+    /// [`Dials::set_latency`] for the same.
     pub fn set_latency(&self, latency: Option<Latency>) {
-        self.behaviour.set_latency(latency);
+        self.path("").set_latency(latency);
+    }
+
+    /// [`Dials::set_tail`] for the same.
+    pub fn set_tail(&self, factor: f64) {
+        self.path("").set_tail(factor);
     }
 
     /// Holds every answer back until this is taken back.

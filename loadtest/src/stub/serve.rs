@@ -124,7 +124,8 @@ async fn answer(service: &Service, request: Request<Incoming>) -> Result<Respons
     behaviour.count_request();
     let (failure, latency) = {
         let random = &mut *service.random.borrow_mut();
-        (behaviour.draw_failure(random), behaviour.draw_latency(random))
+        let path = request.uri().path();
+        (behaviour.draw_failure(path, random), behaviour.dials(path).draw_latency(random))
     };
     behaviour.hang().await;
     if let Some(latency) = latency {

@@ -30,12 +30,3 @@ pub(crate) fn one_version(endpoint: &Address) -> Value {
     config["services"][SERVICE] = json!({ "versions": { "v1": { "endpoints": [endpoint] } } });
     config
 }
-
-/// Two versions with a rollout that goes to 10 % and stays there.
-pub(crate) fn held_at_ten_percent(v1: &Address, v2: &Address) -> Value {
-    let mut config = two_versions(v1, v2, "100%", "0%");
-    config["services"][SERVICE]["rollout"] = json!({
-        "steps": [{ "weight": "10%", "min_requests": 1_000_000, "min_duration": "1h", "max_duration": "2h" }],
-    });
-    config
-}

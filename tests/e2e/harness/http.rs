@@ -38,6 +38,15 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Reply> {
     call(address, "GET", path, None)
 }
 
+/// The same with further headers.
+pub(crate) fn get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
+    let mut request = Request::builder().uri(path).header("host", address.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(address, request.body(Full::default()).expect("a request of well-formed parts"))
+}
+
 pub(crate) fn call(address: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> io::Result<Reply> {
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = Request::builder()
@@ -47,6 +56,10 @@ pub(crate) fn call(address: SocketAddr, method: &str, path: &str, body: Option<&
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
         .expect("a request of constant parts");
+    send(address, request)
+}
+
+fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> io::Result<Reply> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::time::timeout(TIMEOUT, exchange(address, request))
