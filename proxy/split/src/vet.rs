@@ -45,12 +45,21 @@ pub fn vet<'a>(
             "the only expectation that is met is \"100-continue\"",
         ));
     }
+    if version == Version::HTTP_2 && headers.values().any(|value| is_padded(value.as_bytes())) {
+        return Err(refusal(StatusCode::BAD_REQUEST, "a header's value begins or ends with white space"));
+    }
     let path = uri.path();
     let of_server = path == "*" && *method == Method::OPTIONS;
     if !path.starts_with('/') && !of_server {
         return Err(refusal(StatusCode::BAD_REQUEST, "the request target is not a path"));
     }
     authority(uri, version, headers)
+}
+
+/// RFC 9113, 8.2.1: such a value is malformed. In HTTP/1 the white space is no part of the value, and gone by now.
+fn is_padded(value: &[u8]) -> bool {
+    let white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    white(value.first()) || white(value.last())
 }
 
 /// Whether a message has no transfer coding, or `chunked` alone, which is all that the HTTP library undoes.
@@ -173,6 +182,18 @@ mod tests {
         assert_eq!(get("http://a.example/", &[("host", "b.example")]), Err(400));
         assert_eq!(get("http://a.example/", &[("host", "A.example")]), Ok("a.example".into()));
         assert_eq!(judge(&Method::GET, "/", Version::HTTP_10, &[]), Ok(String::new()));
+    }
+
+    #[test]
+    fn white_space_around_a_value_is_malformed_in_http2() {
+        let with = |version, value| judge(&Method::GET, "/", version, &[("host", "a"), ("x-a", value)]);
+        for padded in [" b", "b ", "\tb", "b\t", " "] {
+            assert_eq!(with(Version::HTTP_2, padded), Err(400), "{padded:?}");
+            assert_eq!(with(Version::HTTP_11, padded), Ok("a".into()), "{padded:?}");
+        }
+        for sound in ["", "b", "b c"] {
+            assert_eq!(with(Version::HTTP_2, sound), Ok("a".into()), "{sound:?}");
+        }
     }
 
     #[test]
