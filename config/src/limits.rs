@@ -180,6 +180,9 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Windows that wait for the control plane; when it is behind, the oldest proxy-side behaviour is to drop
 /// the newest window and count it, never to wait.
 pub const WINDOWS_QUEUED_MAX: usize = 64;
+/// How often a proxy tells the plain counts of services whose canary and stable version both have weight. A quarter
+/// of a second: what is shorter holds too few requests to say anything, and what is longer costs users.
+pub const BEAT_PERIOD: Duration = Duration::from_millis(250);
 /// Commands that wait for the planner.
 pub const COMMANDS_QUEUED_MAX: usize = 256;
 /// How long one command may wait for the planner's answer.

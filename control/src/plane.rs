@@ -9,7 +9,7 @@ use serin_config::{
     Address, Catalogue, Config, Plan,
     limits::{COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
     secret::Secret,
-    wire::WindowReport,
+    wire::Report,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -91,19 +91,19 @@ impl ControlPlane {
         let listener = api::Listener::bind(&self.address).await?;
         let address = listener.address().clone();
         let (orders, order_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
-        let (windows, window_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
+        let (reports, report_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
         let (stop, stopped) = watch::channel(false);
         let access = Access { orders, status: self.keeper.status(), journal: self.keeper.journal().clone() };
         self.keeper.push_to(push);
         let inlets = Inlets {
             orders: order_inlet,
-            windows: window_inlet,
+            reports: report_inlet,
             stop: stopped.clone(),
             clock: Clock::not_before(self.opened_ms),
         };
         let keeper = spawn(self.keeper, inlets).map_err(ServeError::Thread)?;
         let api = tokio::spawn(api::serve(listener, access.clone(), self.token, stopped));
-        Ok(Handle { access, windows, address, stop, keeper, api })
+        Ok(Handle { access, reports, address, stop, keeper, api })
     }
 }
 
@@ -133,7 +133,7 @@ enum Life {
 #[derive(Debug)]
 pub struct Handle {
     access: Access,
-    windows: mpsc::Sender<WindowReport>,
+    reports: mpsc::Sender<Report>,
     address: Address,
     stop: watch::Sender<bool>,
     keeper: watch::Receiver<Life>,
@@ -141,9 +141,9 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Where windows go in. It is bounded: use `try_send`, and count what does not fit.
-    pub fn windows(&self) -> mpsc::Sender<WindowReport> {
-        self.windows.clone()
+    /// Where proxies' reports go in. It is bounded: use `try_send`, and count what does not fit.
+    pub fn reports(&self) -> mpsc::Sender<Report> {
+        self.reports.clone()
     }
 
     /// Takes the routes and services of a changed file, or refuses them whole. The plan is then in force, and

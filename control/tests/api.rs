@@ -18,7 +18,7 @@ use std::{
 
 use fixtures::{canary_share, catalogue, config, report, shop, split, weight};
 use serde_json::{Value, json};
-use serin_config::{Address, Plan, Service, secret::Secret};
+use serin_config::{Address, Plan, Service, secret::Secret, wire::Report};
 use serin_control::{ControlPlane, Handle, OpenError, Push, ServeError};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -188,10 +188,11 @@ fn a_rollout_is_steered_and_a_failing_canary_rolled_back_and_explained() {
     let next = world.steer(&json!({ "action": "promote" })).json();
     assert_eq!((&next["rollout"]["step"], &next["weights"]["v2"]), (&json!(1), &json!("50%")));
 
-    let windows = world.handle.windows();
+    let reports = world.handle.reports();
     let generation = serin_config::Generation(next["generation"].as_u64().unwrap());
     for sequence in 1..=60 {
-        windows.blocking_send(report(sequence, generation, (500, 250), (500, 0))).unwrap();
+        let window = report(sequence, generation, (500, 250), (500, 0));
+        reports.blocking_send(Report::Window(window)).unwrap();
     }
     until("the rollback", || world.get("/v1/services/shop/rollout").json()["state"] == "rolled_back");
     assert_eq!(world.get("/v1/services/shop").json()["weights"]["v2"], "0%");

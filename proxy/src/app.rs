@@ -15,7 +15,7 @@ use std::{
 use serin_config::{
     Address, Config, ListenerName,
     limits::WORKERS_MAX,
-    wire::{ReloadStatus, WindowReport},
+    wire::{ReloadStatus, Report},
 };
 use tokio::{
     runtime::{Builder, LocalOptions},
@@ -29,7 +29,7 @@ use crate::{
     clock,
     endpoints::keeper::Keeper,
     inherit::Inherited,
-    observe::{Collector, Counters, Handover, Windows, metrics, telling::Telling},
+    observe::{Beats, Collector, Counters, Handover, Windows, metrics, telling::Telling},
     plan::PlanCell,
     serve::{
         accept,
@@ -52,8 +52,8 @@ pub struct Setup<'a> {
     pub config: &'a Config,
     /// The plan in force, now and later.
     pub plans: Arc<PlanCell>,
-    /// Where windows go. When it is full they are dropped and counted.
-    pub windows: mpsc::Sender<WindowReport>,
+    /// Where reports go. When it is full they are dropped and counted.
+    pub reports: mpsc::Sender<Report>,
     /// Shown in `serin_build_info`.
     pub version: &'static str,
     /// Sockets that need not be bound. What no listener wants is closed.
@@ -143,7 +143,7 @@ pub struct Proxy {
 impl Proxy {
     /// Binds everything, then starts the workers; housekeeping runs on the current runtime.
     pub fn start(setup: Setup<'_>) -> Result<Self, StartError> {
-        let Setup { config, plans, windows, version, mut inherited } = setup;
+        let Setup { config, plans, reports, version, mut inherited } = setup;
         let workers = worker_count(config);
         let (mut listeners, mut passed_on) = (Vec::new(), Vec::new());
         let mut sockets: Vec<Vec<(Bound, Terms)>> = (0..workers).map(|_| Vec::new()).collect();
@@ -205,7 +205,8 @@ impl Proxy {
             shared: shared.clone(),
             counters: counters.clone(),
             windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms()),
-            up: windows,
+            up: reports,
+            beats: Beats::default(),
         };
         tokio::spawn(collector.run(handovers));
         tokio::spawn(patrol::run(shared.clone(), plans.clone(), config.limits.clone()));

@@ -1,6 +1,6 @@
 //! Control plane and data plane, put together in one process.
 //!
-//! They never name each other: plans go down through a closure, windows come up through a channel. The control plane
+//! They never name each other: plans go down through a closure, reports come up through a channel. The control plane
 //! can be stopped and begun again under a proxy that serves: that is how a hand-over to another process can fail
 //! without harm.
 
@@ -12,7 +12,7 @@ use std::{
 use serin_config::{
     Config,
     limits::{TAKEOVER_STORE_WAIT, WINDOWS_QUEUED_MAX},
-    wire::WindowReport,
+    wire::Report,
 };
 use serin_control::{ControlPlane, Handle, OpenError, ServeError, store};
 use serin_proxy::{Ending, Inherited, PlanCell, Proxy, Setup, StartError};
@@ -41,11 +41,11 @@ pub(super) struct Serving {
     pub(super) proxy: Proxy,
     control: Option<Handle>,
     plans: Arc<PlanCell>,
-    /// Who takes the windows now.
+    /// Who takes the reports now.
     judge: watch::Sender<Judge>,
 }
 
-type Judge = Option<mpsc::Sender<WindowReport>>;
+type Judge = Option<mpsc::Sender<Report>>;
 
 impl Serving {
     /// Starts everything; when it returns, requests are served. If another process is letting go of the store,
@@ -59,9 +59,9 @@ impl Serving {
         let control = open(config, store_wait).await?;
         let plans = PlanCell::new(control.plan());
         let control = control.serve(push_to(&plans)).await?;
-        let (judge, judges) = watch::channel(Some(control.windows()));
+        let (judge, judges) = watch::channel(Some(control.reports()));
         let version = env!("CARGO_PKG_VERSION");
-        let setup = Setup { config, plans: Arc::clone(&plans), windows: relay(judges), version, inherited };
+        let setup = Setup { config, plans: Arc::clone(&plans), reports: relay(judges), version, inherited };
         match Proxy::start(setup) {
             Ok(proxy) => Ok(Self { proxy, control: Some(control), plans, judge }),
             Err(error) => {
@@ -101,7 +101,7 @@ impl Serving {
         // If it is no newer, it is the one in force.
         let _ = self.plans.offer(control.plan());
         let control = control.serve(push_to(&self.plans)).await?;
-        self.judge.send_replace(Some(control.windows()));
+        self.judge.send_replace(Some(control.reports()));
         self.control = Some(control);
         Ok(())
     }
@@ -138,16 +138,16 @@ fn push_to(plans: &Arc<PlanCell>) -> serin_control::Push {
     })
 }
 
-/// Where the proxy's windows go in; they come out at whoever judges at the time. While nobody does, nobody misses
+/// Where the proxy's reports go in; they come out at whoever judges at the time. While nobody does, nobody misses
 /// them.
-fn relay(judges: watch::Receiver<Judge>) -> mpsc::Sender<WindowReport> {
-    let (up, mut windows) = mpsc::channel(WINDOWS_QUEUED_MAX);
+fn relay(judges: watch::Receiver<Judge>) -> mpsc::Sender<Report> {
+    let (up, mut reports) = mpsc::channel(WINDOWS_QUEUED_MAX);
     tokio::spawn(async move {
-        while let Some(window) = windows.recv().await {
+        while let Some(report) = reports.recv().await {
             let judge = judges.borrow().clone();
             if let Some(judge) = judge {
                 // An error is the end of that judge.
-                let _ = judge.send(window).await;
+                let _ = judge.send(report).await;
             }
         }
     });

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serin_config::{
     Generation, Plan, ServiceName,
     limits::{EVIDENCE_CHECKPOINT, STORE_RETRY},
-    wire::WindowReport,
+    wire::{Report, WindowReport},
 };
 use serin_judge::Verdict;
 use tokio::sync::{mpsc, watch};
@@ -70,7 +70,7 @@ pub(crate) struct Keeper {
 /// Where events come from.
 pub(crate) struct Inlets {
     pub(crate) orders: mpsc::Receiver<Order>,
-    pub(crate) windows: mpsc::Receiver<WindowReport>,
+    pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) clock: Clock,
 }
@@ -165,7 +165,11 @@ impl Keeper {
         loop {
             let event = tokio::select! {
                 Some(order) = inlets.orders.recv() => Event::Order(order),
-                Some(report) = inlets.windows.recv() => Event::Window(report),
+                Some(report) = inlets.reports.recv() => match report {
+                    Report::Window(window) => Event::Window(window),
+                    // The guards look at whole seconds.
+                    Report::Beat(_) => continue,
+                },
                 _ = tick.tick() => Event::Tick,
                 _ = inlets.stop.wait_for(|stop| *stop) => Event::Stop,
             };

@@ -1,7 +1,10 @@
-//! From the workers' counts to one window a second.
+//! From the workers' counts to one window a second, and to beats between them.
 //!
 //! A window is complete when every worker has handed over its tick. A worker that is late holds it up for
 //! [`GRACE`] at most; what comes after goes into the next window, so nothing is lost and nothing twice.
+//!
+//! Both go up through one bounded channel. Windows are what counts, so beats give way to them: they are told only
+//! while at least half of the channel is free.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -11,12 +14,16 @@ use std::{
 
 use serin_config::{
     Weight,
-    wire::{LatencyCounts, Trip, WindowCell, WindowReport},
+    limits::BEAT_PERIOD,
+    wire::{Beat, LatencyCounts, Report, Trip, WindowCell, WindowReport},
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{
-    Handover,
+    Beats, Handover,
     metrics::Counters,
     totals::{Key, Totals},
 };
@@ -52,7 +59,8 @@ pub(crate) struct Collector {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) windows: Windows,
-    pub(crate) up: mpsc::Sender<WindowReport>,
+    pub(crate) up: mpsc::Sender<Report>,
+    pub(crate) beats: Beats,
 }
 
 /// The window that is being gathered.
@@ -68,6 +76,8 @@ impl Collector {
     /// Runs until the last worker has gone.
     pub(crate) async fn run(mut self, mut handovers: mpsc::Receiver<Handover>) {
         let mut pending = Pending::default();
+        let mut beat = tokio::time::interval(BEAT_PERIOD);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = pending.due;
             let grace = async {
@@ -82,6 +92,7 @@ impl Collector {
                     None => break,
                 },
                 () = grace => self.report(&mut pending),
+                _ = beat.tick() => self.beat(),
             }
         }
         self.report(&mut pending);
@@ -121,6 +132,19 @@ impl Collector {
         }
     }
 
+    /// Tells what was counted in the last quarter of a second, if anybody may want to know it at once.
+    fn beat(&mut self) {
+        let plan = self.plans.load();
+        let counts = self.beats.take(&plan, &self.shared);
+        if counts.is_empty() || self.up.capacity() < self.up.max_capacity() / 2 {
+            return;
+        }
+        let (proxy, ended_ms) = (self.windows.proxy.clone(), clock::unix_ms());
+        let beat = Beat { proxy, ended_ms, generation: plan.generation(), counts };
+        // One that is lost is no matter: it is so for both versions.
+        let _ = self.up.try_send(Report::Beat(beat));
+    }
+
     /// Canaries that are out and that the plan still gives weight.
     fn trips(&self) -> Vec<Trip> {
         let plan = self.plans.load();
@@ -154,7 +178,7 @@ impl Collector {
             cells: cells.into_values().collect(),
             trips: self.trips(),
         };
-        if self.up.try_send(report).is_err() {
+        if self.up.try_send(Report::Window(report)).is_err() {
             self.counters.windows_dropped.increment(1);
         }
     }
@@ -197,7 +221,7 @@ mod tests {
         }
     }
 
-    fn collector(workers: usize) -> (Collector, mpsc::Receiver<WindowReport>) {
+    fn collector(workers: usize) -> (Collector, mpsc::Receiver<Report>) {
         let (up, windows) = mpsc::channel(8);
         let catalogue = Arc::new(Catalogue::try_new(vec![], vec![]).unwrap());
         let collector = Collector {
@@ -208,8 +232,19 @@ mod tests {
             counters: Arc::new(Counters::register()),
             windows: Windows::new("p".into(), 1),
             up,
+            beats: Beats::default(),
         };
         (collector, windows)
+    }
+
+    /// The next window, beats left out.
+    async fn window(reports: &mut mpsc::Receiver<Report>) -> Option<WindowReport> {
+        loop {
+            match reports.recv().await? {
+                Report::Window(window) => return Some(window),
+                Report::Beat(_) => {}
+            }
+        }
     }
 
     fn requests(window: &WindowReport) -> u64 {
@@ -225,10 +260,10 @@ mod tests {
         }
         drop(send);
         collector.run(handovers).await;
-        let (first, second) = (windows.recv().await.unwrap(), windows.recv().await.unwrap());
+        let (first, second) = (window(&mut windows).await.unwrap(), window(&mut windows).await.unwrap());
         assert_eq!((first.sequence, requests(&first), first.generation), (1, 7, Generation(7)));
         assert_eq!((second.sequence, requests(&second)), (2, 11));
-        assert!(windows.recv().await.is_none());
+        assert!(window(&mut windows).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -244,7 +279,7 @@ mod tests {
         send.send(handover).await.unwrap();
         drop(send);
         collector.run(handovers).await;
-        assert_eq!(windows.recv().await.unwrap().cells, []);
+        assert_eq!(window(&mut windows).await.unwrap().cells, []);
         let totals = totals.lock().unwrap();
         let total = totals.series.values().next().unwrap();
         assert_eq!((total.outcomes.of(Outcome::Http5xx), total.aside), (1, [1, 0, 0, 0]));
@@ -257,14 +292,14 @@ mod tests {
         let (send, handovers) = mpsc::channel(8);
         let running = tokio::spawn(collector.run(handovers));
         send.send(handover(0, 1, 3)).await.unwrap();
-        let first = windows.recv().await.unwrap();
+        let first = window(&mut windows).await.unwrap();
         assert_eq!(requests(&first), 3);
         send.send(handover(1, 1, 4)).await.unwrap();
         send.send(handover(0, 2, 5)).await.unwrap();
         send.send(handover(1, 2, 6)).await.unwrap();
         drop(send);
         let mut rest = 0;
-        while let Some(window) = windows.recv().await {
+        while let Some(window) = window(&mut windows).await {
             rest += requests(&window);
         }
         assert_eq!(rest, 15);

@@ -4,6 +4,7 @@
 //! plane is behind.
 
 pub(crate) mod access_log;
+mod beat;
 mod collect;
 pub(crate) mod export;
 pub(crate) mod metrics;
@@ -16,6 +17,7 @@ pub(crate) mod telling;
 mod totals;
 
 pub(crate) use self::{
+    beat::Beats,
     collect::{Collector, Windows},
     metrics::Counters,
     process::resident_bytes,

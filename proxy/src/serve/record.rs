@@ -207,6 +207,13 @@ impl Exchange {
             chosen.end(outcome, at);
         }
         self.leave(outcome);
+        let Backend { rules, shared, .. } = &*self.lane.backend;
+        if let Some(worker) = rules.pulse
+            && self.aside.is_none()
+            && outcome.counts()
+        {
+            shared.pulse.count(worker, outcome.is_failure());
+        }
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };

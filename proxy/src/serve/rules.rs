@@ -64,8 +64,7 @@ impl Rules {
         let breaker = &resilience.breaker;
         let is_canary = service.canary.as_ref() == Some(&version.name);
         let has_part = service.canary.is_some() && (is_canary || version.name == service.stable);
-        let hang = resilience.tripwire.is_some_and(|wire| wire.hang.is_some());
-        let watched = resilience.adaptive_concurrency.is_some() || (hang && has_part);
+        let watched = resilience.adaptive_concurrency.is_some() || has_part;
         let key = (service.name.clone(), version.name.clone());
         Self {
             max_requests: breaker.max_requests.unwrap_or(limits.max_requests_per_version),

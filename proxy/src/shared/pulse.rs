@@ -1,5 +1,5 @@
-//! What a version does at the moment, as housekeeping sees it: who waits for an answer, and how long answers
-//! take to begin.
+//! What a version does at the moment, as housekeeping sees it: who waits for an answer, how long answers take to
+//! begin, and how many attempts failed.
 //!
 //! Each worker writes a slot of its own, on a cache line of its own, with plain stores; housekeeping adds the
 //! slots up ten times a second. So it costs a request a few stores that no other core waits for.
@@ -22,6 +22,8 @@ struct Slot {
     answers: AtomicU64,
     total_us: AtomicU64,
     slowest_us: AtomicU64,
+    judged: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// All workers together, since the start.
@@ -33,6 +35,25 @@ pub(crate) struct Reading {
     pub(crate) answers: u64,
     /// The sum of the times that they took to begin, in microseconds.
     pub(crate) total_us: u64,
+}
+
+/// Ended attempts of all workers together, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counted {
+    /// Attempts that have a part in the comparison of versions.
+    pub(crate) judged: u64,
+    /// Those of them that failed.
+    pub(crate) failed: u64,
+}
+
+impl Counted {
+    /// What was judged, and what of it failed, after `last` was read. A version that was forgotten meanwhile counts
+    /// from nothing again.
+    pub(crate) fn since(self, last: Self) -> (u64, u64) {
+        let last = if self.judged < last.judged { Self::default() } else { last };
+        let judged = self.judged - last.judged;
+        (judged, self.failed.saturating_sub(last.failed).min(judged))
+    }
 }
 
 impl Pulse {
@@ -59,6 +80,24 @@ impl Pulse {
                 slot.slowest_us.store(us, Ordering::Relaxed);
             }
         }
+    }
+
+    /// An attempt that has a part in the comparison of versions has ended.
+    pub(crate) fn count(&self, worker: usize, failed: bool) {
+        let Some(slot) = self.0.get(worker) else { return };
+        set(&slot.judged, |n| n.wrapping_add(1));
+        if failed {
+            set(&slot.failed, |n| n.wrapping_add(1));
+        }
+    }
+
+    /// What has ended, all slots together. Failures are read first, so that they are never more than all.
+    pub(crate) fn counted(&self) -> Counted {
+        let sum = |of: fn(&Slot) -> &AtomicU64| {
+            self.0.iter().fold(0_u64, |sum, slot| sum.wrapping_add(of(slot).load(Ordering::Relaxed)))
+        };
+        let failed = sum(|slot| &slot.failed);
+        Counted { judged: sum(|slot| &slot.judged), failed }
     }
 
     /// All slots together.
