@@ -204,6 +204,10 @@ pub const ROLLOUTS_KEPT_MAX: usize = 20;
 pub const EVIDENCE_CHECKPOINT: Duration = Duration::from_secs(5);
 /// Windows of each guard that the judge remembers one by one: for people, and to notice silence.
 pub const RECENT_WINDOWS: usize = 60;
+/// Business events that a policy may guard.
+pub const EVENT_GUARDS_MAX: usize = 8;
+/// Routes that a verdict tells of, those with the most evidence against the canary.
+pub const STRATA_REPORTED_MAX: usize = 10;
 /// The longest reason that a command may carry, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 /// Seconds of counts that the control plane keeps for each service, to be shown.

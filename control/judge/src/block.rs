@@ -22,6 +22,11 @@ impl Trials {
         (self.requests > 0).then(|| self.bad as f64 / self.requests as f64)
     }
 
+    /// No more bad ones than there are: a report that says otherwise contradicts itself, and is taken for all bad.
+    pub(crate) fn plausible(self) -> Self {
+        Self { bad: self.bad.min(self.requests), ..self }
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.bad = self.bad.saturating_add(other.bad);
@@ -43,6 +48,16 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// Both arms with no more bad requests than there are.
+    pub(crate) fn plausible(self) -> Self {
+        Self { canary: self.canary.plausible(), stable: self.stable.plausible() }
+    }
+
+    /// The arms change places: what was worse is then better.
+    pub(crate) fn swapped(self) -> Self {
+        Self { canary: self.stable, stable: self.canary }
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.canary.add(other.canary);
         self.stable.add(other.stable);

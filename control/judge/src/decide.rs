@@ -1,152 +1,202 @@
-//! From evidence to verdict: pass, fail or insufficient; and why.
+//! From evidence to an answer: pass, fail or insufficient; and what to do about it.
 //!
-//! - `fail`: the guards' evidence, weighted, has reached 1/false_alarm, and what it says is the canary's own fault.
+//! - `fail`: the guards' evidence, as the policy's mode combines it, has reached 1/false_alarm, and what it says is the
+//!   canary's own fault; or a bound on what the canary may cost is spent.
 //! - `pass`: the step has had its requests and its time, nothing is suspect, and every guard that is on has what
-//!   it asks for: the comparison its proof, a limit a share of bad requests within it.
+//!   it asks for: a comparison its proof, a limit a share of bad requests within it.
 //! - `insufficient`: anything else, with a list of what is lacking. It never counts as a failure.
+//!
+//! The advice is graduated. Evidence of 20 to 1 stops the way up: a healthy canary ever gets there with a
+//! chance of at most one in twenty, and somebody may want to look. From half of the way to a verdict on, in
+//! nats, the weight is lowered: should it be a false alarm after all, it costs a little time. What both versions
+//! suffer holds the rollout, since taking the canary out would help nobody.
 
 use std::time::Duration;
 
 use serin_config::{Weight, policy::Step};
 
 use crate::{
-    budget::{Guard, weight},
+    budget::Present,
     evidence::Evidence,
+    guard::Guard,
+    judgement::{Advice, Judgement},
+    lane::Lane,
     limit_guard::LimitGuard,
-    numerics::{ln_add_exp, ln_threshold},
-    verdict::{ArmReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, State, StepReport, Verdict},
-    window::Arm,
+    mode::{Standing, Standings},
+    numerics::{ln_sum_exp, ln_threshold},
+    verdict::{Lacking, Proof, State, proof},
 };
 
 /// Evidence from which a guard is suspect: no step forward while it lasts. A healthy canary ever gets there with
 /// a chance of at most one in twenty.
 const SUSPECT: f64 = 20.0;
+/// The part of the way to the threshold, in nats, from which evidence mounts.
+const MOUNTING: f64 = 0.5;
+
+/// Whether a guard's evidence is high enough to be held against a step forward. Weights sum to one, so evidence
+/// that is suspect in sum is suspect in at least one guard.
+pub(crate) fn is_suspect(ln_e: f64) -> bool {
+    ln_e >= SUSPECT.ln()
+}
 
 impl Evidence {
-    /// The verdict at this moment on `step`, which began `elapsed` ago.
-    pub fn verdict(&self, step: &Step, elapsed: Duration) -> Verdict {
-        let guards = self.guard_reports(step);
-        let threshold = ln_threshold(self.false_alarm);
-        let total = ln_total(guards.iter());
-        let own = ln_total(guards.iter().filter(|report| is_own_fault(report)));
-        let fail = own >= threshold;
-        let culprit = || {
-            let own = guards.iter().filter(|report| is_own_fault(report));
-            own.max_by(|a, b| ln_weighted(a).total_cmp(&ln_weighted(b))).map(|report| report.guard)
-        };
-        let mut lacking = Vec::new();
-        if !fail {
-            if total >= threshold {
-                lacking.extend(
-                    guards
-                        .iter()
-                        .filter(|report| !is_own_fault(report) && is_suspect(report))
-                        .map(|report| Lacking::BothVersionsBreach { guard: report.guard }),
-                );
+    /// The answer at this moment on `step`, which began `elapsed` ago, in short and without an allocation.
+    pub fn judge(&self, step: &Step, elapsed: Duration) -> Judgement {
+        self.decide(&self.standings(step), step, elapsed, |_| ())
+    }
+
+    /// Decides, and names each thing that keeps the answer from being `pass`, if it is `insufficient`.
+    pub(crate) fn decide(
+        &self,
+        standings: &Standings,
+        step: &Step,
+        elapsed: Duration,
+        mut name: impl FnMut(Lacking),
+    ) -> Judgement {
+        let (mode, threshold) = (self.rules.mode, ln_threshold(self.rules.false_alarm));
+        let own = |standing: &Standing| standing.own_fault;
+        let ln_own = mode.ln_e(standings, own);
+        let ln_e = mode.ln_e(standings, |_| true);
+        let spent = self.harm.spent().find(|spent| spent.is_all());
+        if spent.is_some() || mode.fails(standings, threshold, own) {
+            let heaviest = || {
+                let own = standings.iter().filter(|standing| standing.own_fault);
+                own.max_by(|a, b| a.ln_weighted().total_cmp(&b.ln_weighted())).map(|standing| standing.guard)
+            };
+            let culprit = spent.map(|spent| spent.guard).or_else(heaviest);
+            return Judgement {
+                state: State::Fail,
+                advice: Advice::Rollback,
+                ln_e,
+                ln_threshold: threshold,
+                culprit,
+            };
+        }
+        let (mut passes, mut holds) = (true, None);
+        let mut lack = |lacking: Lacking| {
+            passes = false;
+            if let Some(notify) = lacking.holds() {
+                holds = Some(notify || holds == Some(true));
             }
-            self.lacks_of_step(step, elapsed, &mut lacking);
-            self.lacks_of_guards(&guards, &mut lacking);
-        }
-        Verdict {
-            state: match (fail, lacking.is_empty()) {
-                (true, _) => State::Fail,
-                (false, true) => State::Pass,
-                (false, false) => State::Insufficient,
-            },
-            culprit: if fail { culprit() } else { None },
-            lacking,
-            against: proof(total, threshold),
-            non_inferiority: self.proof(),
-            guards,
-            canary: arm_report(&self.rollout.canary),
-            stable: arm_report(&self.rollout.stable),
-            recent: self.recent.sum(),
-            recent_seconds: self.recent.len(),
-            seconds: self.windows,
-            step: StepReport {
-                weight: step.weight,
-                elapsed_ms: millis(elapsed),
-                failures: self.step.failures(),
-            },
-            ratio: self.ratio_report(),
-        }
+            name(lacking);
+        };
+        let shared = ln_e >= threshold;
+        self.lacks_of_guards(standings, shared, step, &mut lack);
+        self.lacks_of_step(step, elapsed, &mut lack);
+        self.lacks_of_proofs(step, &mut lack);
+        let mounts = ln_own >= (threshold * MOUNTING).max(SUSPECT.ln());
+        let advice = match holds {
+            _ if passes => Advice::Promote,
+            _ if mounts && self.rules.lowers => Advice::Lower,
+            Some(notify) => Advice::Hold { notify },
+            None => Advice::Continue,
+        };
+        let state = if passes { State::Pass } else { State::Insufficient };
+        Judgement { state, advice, ln_e, ln_threshold: threshold, culprit: None }
     }
 
-    fn guard_reports(&self, step: &Step) -> Vec<GuardReport> {
-        let share = |guard| weight(guard, self.errors.is_some(), self.limits.len());
-        let errors = self.errors.iter().map(|errors| GuardReport {
-            guard: Guard::Errors,
-            weight: share(Guard::Errors),
-            ln_e: finite(errors.worse.ln_e()),
-            limit: None,
+    /// Where each guard stands.
+    pub(crate) fn standings(&self, step: &Step) -> Standings {
+        let present = Present {
+            errors: self.errors.is_some(),
+            latency: false,
+            lane: self.lane.as_ref().is_some_and(Lane::has_begun),
+            others: self.limits.len() + self.events.len(),
+        };
+        let standing =
+            |guard, ln_e, own_fault| Standing { guard, weight: present.weight(guard), ln_e, own_fault };
+        let errors = self.errors.iter().map(|errors| standing(Guard::Errors, errors.worse.ln_e(), true));
+        let lane = self.lane.iter().filter(|lane| lane.has_begun());
+        let lane = lane.map(|lane| standing(Guard::FastLane, lane.ln_e(), true));
+        let limits = self.limits.iter().map(|limit| {
+            let own = self.rules.blames_alone || self.is_worse(limit, step);
+            standing(limit.guard(), limit.ln_e(), own)
         });
-        let limits = self.limits.iter().map(|limit| GuardReport {
-            guard: limit.guard(),
-            weight: share(limit.guard()),
-            ln_e: finite(limit.ln_e()),
-            limit: Some(LimitReport {
-                allowed: limit.share(),
-                limit_ms: limit.limit_ms(),
-                step: limit.count(&self.step),
-                recent: limit.recent(),
-                own_fault: self.is_worse(limit, step),
-            }),
-        });
-        errors.chain(limits).collect()
+        let events =
+            (0_u8..).zip(&self.events).map(|(n, event)| standing(Guard::Event(n), event.ln_e(), true));
+        errors.chain(lane).chain(limits).chain(events).collect()
     }
 
-    fn is_worse(&self, limit: &LimitGuard, step: &Step) -> bool {
+    /// The evidence of all guards without the fast lane, before that has begun.
+    pub(crate) fn ln_e_of_all(&self) -> f64 {
+        let whole = Step::at(Weight::WHOLE);
+        ln_sum_exp(&self.standings(&whole).iter().map(Standing::ln_weighted).collect::<Vec<_>>())
+    }
+
+    /// Whether a breach of the limit is the canary's own: it is shown to do worse than the stable version, or
+    /// there is nothing to compare it with.
+    pub(crate) fn is_worse(&self, limit: &LimitGuard, step: &Step) -> bool {
         let nothing_to_compare = step.weight == Weight::WHOLE || limit.recent().stable.requests == 0;
         let more_errors = limit.guard() == Guard::MaxErrorRate && self.ratio.interval().0 > 1.0;
-        nothing_to_compare || more_errors || limit.ln_worse() >= SUSPECT.ln()
+        nothing_to_compare || more_errors || is_suspect(limit.ln_worse())
     }
 
-    fn lacks_of_step(&self, step: &Step, elapsed: Duration, lacking: &mut Vec<Lacking>) {
+    fn lacks_of_guards(
+        &self,
+        standings: &Standings,
+        shared: bool,
+        step: &Step,
+        lack: &mut impl FnMut(Lacking),
+    ) {
+        if let Some(share) = self.share.off().filter(|_| step.weight < Weight::WHOLE) {
+            lack(Lacking::ShareOff { share });
+        }
+        for standing in standings.iter() {
+            let (guard, ln_e) = (standing.guard, standing.ln_e);
+            if !standing.own_fault && shared && is_suspect(ln_e) {
+                lack(Lacking::BothVersionsBreach { guard });
+            } else if is_suspect(ln_e) && self.score(standings).is_none() {
+                lack(Lacking::Suspect { guard, ln_e });
+            } else if let Some(limit) = self.limits.iter().find(|limit| limit.guard() == guard)
+                && limit.count(&self.step).canary.rate().is_some_and(|rate| rate > limit.share())
+            {
+                lack(Lacking::OverLimit { guard });
+            }
+        }
+        if let Some(score) = self.score(standings).filter(|score| score.points < f64::from(score.pass_from)) {
+            lack(Lacking::Score { score });
+        }
+    }
+
+    fn lacks_of_step(&self, step: &Step, elapsed: Duration, lack: &mut impl FnMut(Lacking)) {
         let (have, need) = (self.step.canary.judged, step.min_requests);
         if self.recent.sum().canary.requests == 0 || have == 0 {
-            lacking.push(Lacking::NoCanaryTraffic { seconds: self.recent.len() });
+            lack(Lacking::NoCanaryTraffic { seconds: self.recent.len() });
         }
         let compares = self.errors.is_some() && step.weight < Weight::WHOLE;
         if compares && self.recent.sum().stable.requests == 0 {
-            lacking.push(Lacking::NoStableTraffic { seconds: self.recent.len() });
+            lack(Lacking::NoStableTraffic { seconds: self.recent.len() });
         }
         if have < need {
-            lacking.push(Lacking::MinRequests { have, need, seconds: self.seconds_for(need - have) });
+            lack(Lacking::MinRequests { have, need, seconds: self.seconds_for(need - have) });
         }
         if elapsed < step.min_duration {
             let (elapsed_ms, need_ms) = (millis(elapsed), millis(step.min_duration));
-            lacking.push(Lacking::MinDuration { elapsed_ms, need_ms });
+            lack(Lacking::MinDuration { elapsed_ms, need_ms });
+        }
+        let (have, need) = (self.windows, self.rules.soak);
+        if self.rules.soaks_at == Some(step.weight) && have < need {
+            lack(Lacking::Soak { have, need });
         }
     }
 
-    fn lacks_of_guards(&self, guards: &[GuardReport], lacking: &mut Vec<Lacking>) {
-        for report in guards {
-            let breached = lacking
-                .iter()
-                .any(|lack| matches!(lack, Lacking::BothVersionsBreach { guard } if *guard == report.guard));
-            if breached {
-                continue;
-            }
-            if let (Some(ln_e), true) = (report.ln_e, is_suspect(report)) {
-                lacking.push(Lacking::Suspect { guard: report.guard, ln_e });
-            } else if let Some(limit) = &report.limit
-                && limit.step.canary.rate().is_some_and(|rate| rate > limit.allowed)
-            {
-                lacking.push(Lacking::OverLimit { guard: report.guard });
-            }
+    fn lacks_of_proofs(&self, step: &Step, lack: &mut impl FnMut(Lacking)) {
+        if step.weight == Weight::WHOLE {
+            // There is no stable version left to compare with, and nothing more to expose.
+            return;
         }
-        if let (Some(errors), Some(proof)) = (&self.errors, self.proof())
+        if let (Some(errors), Some(proof)) = (&self.errors, self.non_inferiority())
             && !proof.reached()
         {
             let requests = errors.proof.requests_needed(&self.rollout.failures(), proof.ln_threshold);
             let seconds = requests.and_then(|requests| self.seconds_for(requests));
-            lacking.push(Lacking::NonInferiority { proof, requests, seconds });
+            lack(Lacking::NonInferiority { proof, requests, seconds });
         }
     }
 
-    fn proof(&self) -> Option<Proof> {
+    pub(crate) fn non_inferiority(&self) -> Option<Proof> {
         let errors = self.errors.as_ref()?;
-        Some(proof(errors.proof.ln_e(), ln_threshold(self.false_pass)))
+        Some(proof(errors.proof.ln_e(), ln_threshold(self.rules.false_pass)))
     }
 
     #[expect(
@@ -157,54 +207,8 @@ impl Evidence {
     fn seconds_for(&self, requests: u64) -> Option<u64> {
         self.recent.canary_rate().map(|rate| (requests as f64 / rate).ceil() as u64)
     }
-
-    fn ratio_report(&self) -> RatioReport {
-        let failures = self.rollout.failures();
-        let estimate = match (failures.canary.rate(), failures.stable.rate()) {
-            (Some(canary), Some(stable)) if stable > 0.0 => Some(canary / stable),
-            _ => None,
-        };
-        let (lower, upper) = self.ratio.interval();
-        RatioReport { estimate, lower, upper }
-    }
 }
 
-fn arm_report(arm: &Arm) -> ArmReport {
-    let quantile_ms = |q| arm.headers.quantile(q).map(|micros| micros / 1e3);
-    ArmReport {
-        requests: arm.judged,
-        failed: arm.failed,
-        error_rate: (arm.judged > 0).then(|| arm.failed as f64 / arm.judged as f64),
-        p50_ms: quantile_ms(0.5),
-        p99_ms: quantile_ms(0.99),
-    }
-}
-
-fn is_own_fault(report: &GuardReport) -> bool {
-    report.limit.as_ref().is_none_or(|limit| limit.own_fault)
-}
-
-/// Weights sum to one, so evidence that is suspect in sum is suspect in at least one guard.
-fn is_suspect(report: &GuardReport) -> bool {
-    report.ln_e.is_some_and(|ln_e| ln_e >= SUSPECT.ln())
-}
-
-fn ln_weighted(report: &GuardReport) -> f64 {
-    report.ln_e.map_or(f64::NEG_INFINITY, |ln_e| report.weight.ln() + ln_e)
-}
-
-fn ln_total<'a>(guards: impl Iterator<Item = &'a GuardReport>) -> f64 {
-    guards.map(ln_weighted).fold(f64::NEG_INFINITY, ln_add_exp)
-}
-
-fn proof(ln_e: f64, ln_threshold: f64) -> Proof {
-    Proof { ln_e: finite(ln_e), ln_threshold }
-}
-
-fn finite(ln_e: f64) -> Option<f64> {
-    ln_e.is_finite().then_some(ln_e)
-}
-
-fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

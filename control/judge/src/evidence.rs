@@ -5,22 +5,36 @@
 //! the count of windows is its clock. A step resets its own totals and nothing else; evidence belongs to the rollout.
 
 use serde::{Deserialize, Serialize};
-use serin_config::policy::{ErrorComparison, RolloutPolicy};
+use serin_config::{
+    Weight,
+    limits::EVENT_GUARDS_MAX,
+    policy::{BothWorse, ErrorComparison, Mounting, RolloutPolicy},
+    wire::bucket_edge,
+};
 
 use crate::{
     block::{Block, Pair},
     error_rate::{ErrorRate, Tolerance},
+    event::EventRate,
     exact,
+    harm::Harm,
+    lane::Lane,
     limit_guard::{ERROR_CAP, LimitGuard},
+    mixture::Restarts,
+    mode::Rule,
+    negative_control::{NegativeControl, SelfTest},
     non_inferiority::NonInferiority,
     ratio::Ratio,
     recent::Recent,
+    share::Share,
     window::{Pairing, Window},
 };
 
 /// The comparison of errors: evidence against the canary, and for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ErrorGuard {
+    harmless: Tolerance,
+    boundary: Tolerance,
     pub(crate) worse: ErrorRate,
     pub(crate) proof: NonInferiority,
 }
@@ -29,17 +43,56 @@ impl ErrorGuard {
     fn new(policy: &ErrorComparison) -> Self {
         let harmless = Tolerance { ratio: policy.ratio, margin: policy.margin.fraction() };
         let boundary = Tolerance { ratio: policy.pass_ratio, margin: policy.pass_margin.fraction() };
-        Self { worse: ErrorRate::new(harmless, ERROR_CAP), proof: NonInferiority::new(boundary) }
+        let (worse, proof) = (ErrorRate::new(harmless, ERROR_CAP), NonInferiority::new(boundary));
+        Self { harmless, boundary, worse, proof }
+    }
+
+    fn restart(&mut self, clump: f64) {
+        self.worse = ErrorRate::with(self.harmless, ERROR_CAP, clump, Restarts::default());
+        self.proof = NonInferiority::with(self.boundary, clump);
+    }
+}
+
+/// What the policy says of answers, as opposed to questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rules {
+    #[serde(with = "exact")]
+    pub(crate) false_alarm: f64,
+    #[serde(with = "exact")]
+    pub(crate) false_pass: f64,
+    pub(crate) mode: Rule,
+    /// Whether the weight is lowered while evidence mounts.
+    pub(crate) lowers: bool,
+    /// Whether the canary goes although the stable version breaks the limit as well.
+    pub(crate) blames_alone: bool,
+    /// Seconds that a rollout is watched before the canary gets everything.
+    pub(crate) soak: u64,
+    /// The last step at which the canary has not got everything yet.
+    pub(crate) soaks_at: Option<Weight>,
+}
+
+impl Rules {
+    fn new(policy: &RolloutPolicy) -> Self {
+        let soaks_at = match policy.steps[..] {
+            [.., ref last, ref whole] if whole.weight == Weight::WHOLE => Some(last.weight),
+            _ => None,
+        };
+        Self {
+            false_alarm: policy.false_alarm,
+            false_pass: policy.false_pass,
+            mode: policy.mode.into(),
+            lowers: policy.actions.mounting == Mounting::Lower,
+            blames_alone: policy.actions.both_worse == BothWorse::Rollback,
+            soak: policy.soak.as_secs(),
+            soaks_at,
+        }
     }
 }
 
 /// The evidence of one rollout, from its first window to its last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    #[serde(with = "exact")]
-    pub(crate) false_alarm: f64,
-    #[serde(with = "exact")]
-    pub(crate) false_pass: f64,
+    pub(crate) rules: Rules,
     pub(crate) windows: u64,
     pub(crate) rollout: Pairing,
     pub(crate) step: Pairing,
@@ -47,7 +100,12 @@ pub struct Evidence {
     block: Block,
     pub(crate) ratio: Ratio,
     pub(crate) errors: Option<ErrorGuard>,
+    pub(crate) lane: Option<Lane>,
     pub(crate) limits: Vec<LimitGuard>,
+    pub(crate) events: Vec<EventRate>,
+    pub(crate) control: Option<NegativeControl>,
+    pub(crate) share: Share,
+    pub(crate) harm: Harm,
 }
 
 impl Evidence {
@@ -56,24 +114,29 @@ impl Evidence {
         let guards = &policy.guards;
         let max_error_rate = guards.max_error_rate.map(|share| LimitGuard::error_rate(share.fraction()));
         let max_p99 = guards.max_p99.map(LimitGuard::p99);
+        let errors = guards.errors.as_ref();
         Self {
-            false_alarm: policy.false_alarm,
-            false_pass: policy.false_pass,
+            rules: Rules::new(policy),
             windows: 0,
             rollout: Pairing::default(),
             step: Pairing::default(),
             recent: Recent::new(),
             block: Block::default(),
             ratio: Ratio::new(),
-            errors: guards.errors.as_ref().map(ErrorGuard::new),
+            errors: errors.map(ErrorGuard::new),
+            lane: errors.map(|errors| Lane::new(errors, &policy.error_weights)),
             limits: max_error_rate.into_iter().chain(max_p99).collect(),
+            events: guards.events.iter().take(EVENT_GUARDS_MAX).map(EventRate::new).collect(),
+            control: errors.map(|errors| NegativeControl::new(errors, policy.false_alarm)),
+            share: Share::new(),
+            harm: Harm::new(&policy.blast_radius),
         }
     }
 
     /// Takes the next second. Ask for the verdict after each: the promise covers every look.
     pub fn observe(&mut self, window: &Window) {
         let number = self.windows;
-        self.windows += 1;
+        self.windows = self.windows.saturating_add(1);
         let total = window.total();
         self.rollout.merge(&total);
         self.step.merge(&total);
@@ -89,6 +152,44 @@ impl Evidence {
         for limit in &mut self.limits {
             limit.observe(number, &total);
         }
+        for event in &mut self.events {
+            event.observe(number, window);
+        }
+        let (canary, stable) = (failures.canary.requests, failures.stable.requests);
+        self.share.observe(number, canary, canary.saturating_add(stable), window.share);
+        self.harm
+            .observe(window, |bucket| (bucket_edge(bucket) * bucket_edge(bucket.saturating_add(1))).sqrt());
+        if self.control.as_mut().is_some_and(|control| control.observe(number, &window.control)) {
+            self.begin_anew();
+        }
+    }
+
+    /// Takes a quarter of a second's counts of all routes together, between windows. They are counted in
+    /// the next window as well: the fast lane and the guards each see all of the traffic.
+    pub fn beat(&mut self, counts: Pair, probing: bool) {
+        if self.lane.as_ref().is_some_and(|lane| !lane.has_begun()) {
+            let others = self.ln_e_of_all();
+            self.lane.iter_mut().for_each(|lane| lane.begin(others));
+        }
+        let (second, clump) = (self.windows, self.clump());
+        if let Some(lane) = &mut self.lane {
+            lane.observe(second, counts, probing, clump);
+        }
+    }
+
+    /// What was gathered with a smaller m is worth nothing.
+    fn begin_anew(&mut self) {
+        let clump = self.clump();
+        self.errors.iter_mut().for_each(|errors| errors.restart(clump));
+        self.lane.iter_mut().for_each(Lane::restart);
+    }
+
+    pub(crate) fn clumped_requests(&self) -> u32 {
+        self.control.as_ref().map_or(1, NegativeControl::clumped_requests)
+    }
+
+    fn clump(&self) -> f64 {
+        self.control.as_ref().map_or(1.0, NegativeControl::clump)
     }
 
     /// Begins a step: its totals are counted anew, all evidence stays.
@@ -99,5 +200,10 @@ impl Evidence {
     /// Windows taken so far, which is seconds.
     pub fn windows(&self) -> u64 {
         self.windows
+    }
+
+    /// How the comparison did on a slice of the stable version, where there is nothing to find.
+    pub fn self_test(&self) -> SelfTest {
+        self.control.as_ref().map(NegativeControl::self_test).unwrap_or_default()
     }
 }

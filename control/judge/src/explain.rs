@@ -5,9 +5,11 @@
 
 use crate::{
     block::{Pair, Trials},
-    budget::Guard,
+    guard::Guard,
+    harm::Spent,
+    judgement::Advice,
     phrase::{duration, grouped, millis, odds, percent, share, significant},
-    verdict::{ArmReport, GuardReport, Lacking, State, Verdict},
+    verdict::{ArmReport, GuardReport, State, Verdict},
 };
 
 /// Short lines of plain English, the most important first. The names are those of the versions.
@@ -22,25 +24,75 @@ pub fn explain(verdict: &Verdict, canary: &str, stable: &str) -> Vec<String> {
     lines
 }
 
-struct Words<'a> {
-    verdict: &'a Verdict,
-    canary: &'a str,
-    stable: &'a str,
+pub(crate) struct Words<'a> {
+    pub(crate) verdict: &'a Verdict,
+    pub(crate) canary: &'a str,
+    pub(crate) stable: &'a str,
 }
 
 impl Words<'_> {
     fn failed(&self) -> Vec<String> {
+        let culprit = self.verdict.culprit;
+        if let Some(spent) = self.verdict.spent.iter().find(|spent| Some(spent.guard) == culprit) {
+            return self.spent(spent);
+        }
         let (canary, against) = (self.canary, &self.verdict.against);
-        let reason = self.report(self.verdict.culprit).map_or_else(|| self.compared(), |r| self.reason(r));
-        let claim = match self.verdict.culprit {
+        let reason = self.report(culprit).map_or_else(|| self.compared(), |report| self.reason(report));
+        let claim = match culprit {
             Some(Guard::MaxErrorRate | Guard::MaxP99) => format!("{canary} breaks this limit"),
-            Some(Guard::Errors) | None => format!("{canary} is worse"),
+            Some(Guard::Latency) => format!("{canary} is slower"),
+            Some(Guard::FastLane) => format!("{canary} fails outright"),
+            _ => format!("{canary} is worse"),
         };
-        let (have, need) = (odds(against.ln_e), odds(Some(against.ln_threshold)));
+        let route = self.verdict.route.as_ref().map_or(String::new(), |route| format!(" on route {route}"));
+        let mut lines = vec![format!("Rolled back: {reason}{}.", self.on_route())];
+        if let Some(score) = &self.verdict.score {
+            let (points, fail_below) = (significant(score.points), score.fail_below);
+            lines.push(format!("{canary} has {points} points of 100; below {fail_below} it is taken out."));
+        } else {
+            let (have, need) = (odds(against.ln_e), odds(Some(against.ln_threshold)));
+            lines.push(format!("The evidence that {claim}{route} is {have}; the threshold is {need}."));
+        }
+        lines.extend(self.clumped());
+        lines
+    }
+
+    /// A bound on the cost needs no evidence.
+    fn spent(&self, spent: &Spent) -> Vec<String> {
+        let (canary, stable) = (self.canary, self.stable);
+        let (cost, bound) = match spent.guard {
+            Guard::AddedLatency => (
+                format!(
+                    "{canary} made its users wait {} longer in sum than {stable} would have",
+                    millis(spent.spent as f64)
+                ),
+                millis(spent.bound as f64),
+            ),
+            _ => (format!("{canary} failed {} requests", grouped(spent.spent)), grouped(spent.bound)),
+        };
         vec![
-            format!("Rolled back: {reason}."),
-            format!("The evidence that {claim} is {have}; the threshold is {need}."),
+            format!("Rolled back: {cost}; this rollout may cost at most {bound}."),
+            "That bound holds whatever the evidence says.".into(),
         ]
+    }
+
+    /// The route that shows it while others don't, with what was counted there.
+    fn on_route(&self) -> String {
+        let Some(route) = &self.verdict.route else { return String::new() };
+        let stratum = self.verdict.strata.iter().find(|stratum| stratum.route.as_ref() == Some(route));
+        let counts = stratum.filter(|_| self.verdict.culprit != Some(Guard::Latency));
+        let counts =
+            counts.map_or(String::new(), |stratum| format!(", where {}", self.pair(stratum.failures)));
+        format!("; it shows on route {route}{counts}")
+    }
+
+    fn clumped(&self) -> Option<String> {
+        let (clump, stable) = (self.verdict.clump, self.stable);
+        (clump > 1).then(|| {
+            format!(
+                "A slice of {stable} looked worse than the rest of it, so {clump} requests were taken for one proof: this traffic comes in clumps."
+            )
+        })
     }
 
     fn passed(&self) -> Vec<String> {
@@ -48,6 +100,13 @@ impl Words<'_> {
         let (weight, failures) = (step.weight, self.pair(step.failures));
         let seconds = duration(step.elapsed_ms / 1_000);
         let mut lines = vec![format!("Passed at {weight} after {seconds}: {failures} in this step.")];
+        if let Some(proof) = self.verdict.no_slower {
+            let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
+            let canary = self.canary;
+            lines.push(format!(
+                "The proof that {canary} is no slower than is accepted is {have}; {need} was asked for."
+            ));
+        }
         if let Some(proof) = self.verdict.non_inferiority {
             let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
             let canary = self.canary;
@@ -63,59 +122,19 @@ impl Words<'_> {
         let (weight, failures) = (step.weight, self.pair(step.failures));
         let mut lines = vec![format!("Not decided at {weight}: {failures} in this step.")];
         lines.extend(self.verdict.lacking.iter().map(|lack| self.lack(lack)));
+        lines.extend(self.advice());
+        lines.extend(self.clumped());
         lines
     }
 
-    fn lack(&self, lack: &Lacking) -> String {
-        let (canary, stable) = (self.canary, self.stable);
-        match lack {
-            Lacking::NoCanaryTraffic { seconds } => {
-                format!("{canary} had no request to judge in the last {seconds} s: is traffic reaching it?")
-            }
-            Lacking::NoStableTraffic { seconds } => {
-                format!(
-                    "{stable} had no request in the last {seconds} s: there is nothing to compare {canary} with."
-                )
-            }
-            Lacking::MinRequests { have, need, seconds } => {
-                let (have, need, left) = (grouped(*have), grouped(*need), at_this_rate(*seconds));
-                format!("This step needs {need} requests of {canary} and had {have}{left}.")
-            }
-            Lacking::MinDuration { elapsed_ms, need_ms } => {
-                let left = duration(need_ms.saturating_sub(*elapsed_ms).div_ceil(1_000));
-                format!("This step lasts at least {}: {left} to go.", duration(need_ms.div_ceil(1_000)))
-            }
-            Lacking::NonInferiority { proof, requests, seconds } => {
-                let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
-                let left = match requests {
-                    Some(requests) => format!(
-                        "about {} more requests of {canary} are needed{}",
-                        significant(*requests as f64),
-                        at_this_rate(*seconds)
-                    ),
-                    None => "at the present error rates it will not come".into(),
-                };
-                format!(
-                    "The proof that {canary} fails no more than is accepted is {have}, {need} is asked for: {left}."
-                )
-            }
-            Lacking::Suspect { guard, ln_e } => {
-                let reason = self.report(Some(*guard)).map_or_else(|| self.compared(), |r| self.reason(r));
-                let odds = odds(Some(*ln_e));
-                format!("{canary} is suspect ({guard}, {odds}), so there is no step forward: {reason}.")
-            }
-            Lacking::OverLimit { guard } => match self.report(Some(*guard)) {
-                Some(report) => {
-                    format!("{canary} is over its limit in this step: {}.", self.over_limit(report))
-                }
-                None => format!("{canary} is over its limit {guard} in this step."),
-            },
-            Lacking::BothVersionsBreach { guard } => {
-                let reason = self.report(Some(*guard)).map_or_else(|| self.compared(), |r| self.reason(r));
-                format!(
-                    "Held, please look: {reason}. {canary} is not shown to do worse than {stable} in the same seconds, so the cause is likely one that they share, and a rollback would not help."
-                )
-            }
+    fn advice(&self) -> Option<String> {
+        let canary = self.canary;
+        match self.verdict.advice {
+            Advice::Lower => Some(format!(
+                "The evidence against {canary} mounts: its weight is halved until that is settled."
+            )),
+            Advice::Hold { .. } => Some("The weight stays as it is until that is settled.".into()),
+            Advice::Rollback | Advice::Continue | Advice::Promote => None,
         }
     }
 
@@ -147,22 +166,44 @@ impl Words<'_> {
         lines
     }
 
-    fn report(&self, guard: Option<Guard>) -> Option<&GuardReport> {
+    pub(crate) fn report(&self, guard: Option<Guard>) -> Option<&GuardReport> {
         self.verdict.guards.iter().find(|report| Some(report.guard) == guard)
     }
 
-    fn reason(&self, report: &GuardReport) -> String {
-        match &report.limit {
-            None => self.compared(),
-            Some(limit) => {
-                let seconds = self.verdict.recent_seconds;
-                let breach = self.breach(report, limit.recent);
-                format!("{breach} in the last {seconds} seconds; the limit is {}", percent(limit.allowed))
-            }
+    pub(crate) fn reason(&self, report: &GuardReport) -> String {
+        let (canary, stable, seconds) = (self.canary, self.stable, self.verdict.recent_seconds);
+        if let Some(limit) = &report.limit {
+            let breach = self.breach(report, limit.recent);
+            return format!(
+                "{breach} in the last {seconds} seconds; the limit is {}",
+                percent(limit.allowed)
+            );
+        }
+        if let Some(event) = &report.event {
+            let (name, had, and) =
+                (&event.event, share(event.recent.canary, " requests"), share(event.recent.stable, ""));
+            return format!(
+                "\"{name}\" came with {had} of {canary} and {and} of {stable} in the same {seconds} seconds"
+            );
+        }
+        if let Some(outage) = report.outage {
+            return format!("{} just now", self.pair(outage));
+        }
+        match report.guard {
+            Guard::Latency => self.slower(),
+            _ => self.compared(),
         }
     }
 
-    fn over_limit(&self, report: &GuardReport) -> String {
+    fn slower(&self) -> String {
+        let (canary, stable) = (self.canary, self.stable);
+        match (latency(&self.verdict.canary), latency(&self.verdict.stable)) {
+            (Some(own), Some(other)) => format!("{canary} is slower ({own}) than {stable} ({other})"),
+            _ => format!("{canary} is slower than {stable}"),
+        }
+    }
+
+    pub(crate) fn over_limit(&self, report: &GuardReport) -> String {
         let Some(limit) = &report.limit else { return self.compared() };
         format!("{}; the limit is {}", self.breach(report, limit.step), percent(limit.allowed))
     }
@@ -182,11 +223,11 @@ impl Words<'_> {
         }
     }
 
-    fn compared(&self) -> String {
+    pub(crate) fn compared(&self) -> String {
         format!("{} in the same {} seconds", self.pair(self.verdict.recent), self.verdict.recent_seconds)
     }
 
-    fn pair(&self, pair: Pair) -> String {
+    pub(crate) fn pair(&self, pair: Pair) -> String {
         let (canary, stable) = (share(pair.canary, " requests"), share(pair.stable, ""));
         format!("{} failed {canary} while {} failed {stable}", self.canary, self.stable)
     }
@@ -200,6 +241,6 @@ fn latency(arm: &ArmReport) -> Option<String> {
     Some(format!("p50 {}, p99 {}", millis(arm.p50_ms?), millis(arm.p99_ms?)))
 }
 
-fn at_this_rate(seconds: Option<u64>) -> String {
+pub(crate) fn at_this_rate(seconds: Option<u64>) -> String {
     seconds.map_or(String::new(), |seconds| format!(", {} at the present rate", duration(seconds)))
 }

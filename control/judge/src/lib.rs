@@ -23,27 +23,42 @@ mod budget;
 pub mod classic;
 mod decide;
 mod error_rate;
+mod event;
 mod evidence;
 mod exact;
 mod explain;
+mod explain_lack;
 #[cfg(test)]
 mod golden;
+mod guard;
+mod harm;
+mod judgement;
+mod lane;
 mod limit;
 mod limit_guard;
 mod mixture;
+mod mode;
+mod negative_control;
 mod non_inferiority;
 mod numerics;
 mod phrase;
 mod ratio;
 mod recent;
+mod report;
+mod share;
 mod verdict;
 mod window;
 
 pub use block::{Pair, Trials};
-pub use budget::Guard;
 pub use evidence::Evidence;
 pub use explain::explain;
+pub use guard::Guard;
+pub use harm::Spent;
+pub use judgement::{Advice, Judgement};
+pub use negative_control::SelfTest;
+pub use share::ShareReport;
 pub use verdict::{
-    ArmReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, State, StepReport, Verdict,
+    ArmReport, EventReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, ScoreReport, State,
+    StepReport, StratumReport, Verdict,
 };
 pub use window::{Arm, Pairing, Window};

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::{Block, Pair},
-    budget::Guard,
     error_rate::{ErrorRate, Tolerance},
     exact,
+    guard::Guard,
     limit::Limit,
     mixture::Cap,
     recent::Recent,

@@ -101,6 +101,14 @@ impl Mixture {
         }
     }
 
+    /// Gives away what exceeds `most`, which leaves an e-process: capital only goes down.
+    pub(crate) fn bound(&mut self, most: f64) {
+        let surplus = self.ln_e() - most;
+        if surplus > 0.0 {
+            self.ln.iter_mut().for_each(|ln| *ln -= surplus);
+        }
+    }
+
     /// The logarithm of the evidence; −∞ before the first block.
     pub(crate) fn ln_e(&self) -> f64 {
         ln_mean_exp(&self.ln)

@@ -3,9 +3,9 @@
 //! A verdict is complete: whoever reads it later needs neither the windows nor the policy to understand it.
 
 use serde::{Deserialize, Serialize};
-use serin_config::Weight;
+use serin_config::{EventName, RouteName, Weight, limits::RECENT_WINDOWS};
 
-use crate::{block::Pair, budget::Guard};
+use crate::{block::Pair, guard::Guard, harm::Spent, judgement::Advice, share::ShareReport};
 
 /// How the judge answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,17 +25,39 @@ pub enum State {
 pub struct Verdict {
     /// The answer.
     pub state: State,
-    /// The guard that contributed most, if the answer is `fail`.
+    /// What it asks for.
+    #[serde(default)]
+    pub advice: Advice,
+    /// What contributed most, if the answer is `fail`.
     pub culprit: Option<Guard>,
+    /// The route that shows it while others don't, if there is one.
+    #[serde(default)]
+    pub route: Option<RouteName>,
     /// What keeps it from being `pass`, if it is `insufficient`.
     pub lacking: Vec<Lacking>,
-    /// The evidence against the canary, all guards together, and the height at which it fails.
+    /// The evidence against the canary, as the policy's mode combines it, and the height at which it fails.
     pub against: Proof,
+    /// The canary's points, where the policy counts points.
+    #[serde(default)]
+    pub score: Option<ScoreReport>,
     /// The evidence that the canary fails no more than is accepted, and the height that a pass asks for. Absent if the
     /// comparison of errors is off.
     pub non_inferiority: Option<Proof>,
+    /// The evidence that the canary is no slower than is accepted. Absent if no such proof is asked for.
+    #[serde(default)]
+    pub no_slower: Option<Proof>,
     /// Each guard that is on.
     pub guards: Vec<GuardReport>,
+    /// The routes with the most evidence against the canary, the most first.
+    #[serde(default)]
+    pub strata: Vec<StratumReport>,
+    /// Each bound on what the canary may cost, and what it has cost.
+    #[serde(default)]
+    pub spent: Vec<Spent>,
+    /// So many requests were taken for one proof, because a slice of the stable version looked worse than the rest
+    /// of it; 1 is the normal case.
+    #[serde(default = "one")]
+    pub clump: u32,
     /// The canary since the rollout began.
     pub canary: ArmReport,
     /// The stable version over the same seconds.
@@ -52,6 +74,34 @@ pub struct Verdict {
     pub ratio: RatioReport,
 }
 
+fn one() -> u32 {
+    1
+}
+
+/// Points from 0 to 100, where 100 is no evidence against the canary.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScoreReport {
+    /// The canary's.
+    pub points: f64,
+    /// Below this it fails.
+    pub fail_below: u8,
+    /// From this on it may pass.
+    pub pass_from: u8,
+}
+
+/// One route, or those that are pooled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StratumReport {
+    /// Which; absent for the pool.
+    pub route: Option<RouteName>,
+    /// Its own evidence that the canary fails more; absent for none.
+    pub ln_e_errors: Option<f64>,
+    /// Its own evidence that the canary is slower; absent for none.
+    pub ln_e_latency: Option<f64>,
+    /// Failed requests since the rollout began.
+    pub failures: Pair,
+}
+
 /// Evidence and the height that it is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
@@ -59,6 +109,16 @@ pub struct Proof {
     pub ln_e: Option<f64>,
     /// Natural logarithm of the threshold.
     pub ln_threshold: f64,
+}
+
+/// `ln_e` beside what it is compared with.
+pub(crate) fn proof(ln_e: f64, ln_threshold: f64) -> Proof {
+    Proof { ln_e: finite(ln_e), ln_threshold }
+}
+
+/// Evidence as it is told: absent where there is none.
+pub(crate) fn finite(ln_e: f64) -> Option<f64> {
+    ln_e.is_finite().then_some(ln_e)
 }
 
 impl Proof {
@@ -79,6 +139,23 @@ pub struct GuardReport {
     pub ln_e: Option<f64>,
     /// What it counted, if it is a limit.
     pub limit: Option<LimitReport>,
+    /// What it counted, if it is a business event.
+    #[serde(default)]
+    pub event: Option<EventReport>,
+    /// The requests of the outage that goes on, if it is the fast lane and there is one.
+    #[serde(default)]
+    pub outage: Option<Pair>,
+}
+
+/// A business event and how often it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventReport {
+    /// The event.
+    pub event: EventName,
+    /// Whether it is bad that it comes less often; otherwise, that it comes more often.
+    pub fewer_is_bad: bool,
+    /// Requests with it in the last minute.
+    pub recent: Pair,
 }
 
 /// A limit and what was counted against it.
@@ -173,6 +250,32 @@ pub enum Lacking {
         /// Seconds until then at the present rate.
         seconds: Option<u64>,
     },
+    /// The proof that the canary is no slower than is accepted is not complete.
+    NoSlower {
+        /// So far.
+        proof: Proof,
+        /// Further requests of the canary that it takes if both versions go on like this; absent if that can't be told.
+        requests: Option<u64>,
+        /// Seconds until then at the present rate.
+        seconds: Option<u64>,
+    },
+    /// The rollout is too young for the canary to get everything.
+    Soak {
+        /// So many seconds were watched.
+        have: u64,
+        /// So many must be.
+        need: u64,
+    },
+    /// The canary's points are too few.
+    Score {
+        /// What it has, and what is needed.
+        score: ScoreReport,
+    },
+    /// The canary's share of the requests is not what was set. Somebody should look.
+    ShareOff {
+        /// What was set and what was seen.
+        share: ShareReport,
+    },
     /// A guard's evidence is high, though not high enough to fail.
     Suspect {
         /// Which guard.
@@ -191,4 +294,22 @@ pub enum Lacking {
         /// Which guard.
         guard: Guard,
     },
+}
+
+impl Lacking {
+    /// Whether it holds the rollout where it is, even when the step's time is over; and then, whether somebody
+    /// should look at it.
+    pub(crate) fn holds(&self) -> Option<bool> {
+        let silent = |seconds: u64| (seconds >= RECENT_WINDOWS as u64).then_some(true);
+        match self {
+            Self::Suspect { .. } | Self::BothVersionsBreach { .. } | Self::ShareOff { .. } => Some(true),
+            Self::OverLimit { .. } | Self::Score { .. } => Some(false),
+            Self::NoCanaryTraffic { seconds } | Self::NoStableTraffic { seconds } => silent(*seconds),
+            Self::MinRequests { .. }
+            | Self::MinDuration { .. }
+            | Self::Soak { .. }
+            | Self::NonInferiority { .. }
+            | Self::NoSlower { .. } => None,
+        }
+    }
 }

@@ -71,7 +71,7 @@ impl Arm {
     }
 
     pub(crate) fn failures(&self) -> Trials {
-        Trials { requests: self.judged, bad: self.failed }
+        Trials { requests: self.judged, bad: self.failed }.plausible()
     }
 
     /// Only what lies wholly above the limit is slow: the bucket that holds it gets the benefit of the doubt.
