@@ -183,6 +183,13 @@ pub const WINDOWS_QUEUED_MAX: usize = 64;
 /// How often a proxy tells the plain counts of services whose canary and stable version both have weight. A quarter
 /// of a second: what is shorter holds too few requests to say anything, and what is longer costs users.
 pub const BEAT_PERIOD: Duration = Duration::from_millis(250);
+/// Clients whose failures one worker lists in a second, for each route and version.
+pub const ERRING_CLIENTS_MAX: usize = 16_384;
+/// Clients with failures that are remembered for each version, so that each counts once; when there are more, all are
+/// forgotten.
+pub const ERRING_CLIENTS_KNOWN_MAX: usize = 65_536;
+/// A request without an answer is slow from this age on, and is counted before it ends.
+pub const HANG_LEAST: Duration = Duration::from_secs(10);
 /// Commands that wait for the planner.
 pub const COMMANDS_QUEUED_MAX: usize = 256;
 /// How long one command may wait for the planner's answer.

@@ -117,6 +117,11 @@ impl OutcomeCounts {
         self.0[outcome.index()] += 1;
     }
 
+    /// Counts so many more.
+    pub fn add_times(&mut self, outcome: Outcome, times: u64) {
+        self.0[outcome.index()] = self.0[outcome.index()].saturating_add(times);
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {

@@ -8,15 +8,26 @@
 //! An attempt that the split did not send where it went is no random sample of the traffic: a tester's pinned
 //! request, say, or one that spilled over from a version that was not ready. Such attempts are counted apart,
 //! each with its reason ([`Aside`]); metrics show them, the comparison of versions never sees them.
+//!
+//! A request that hangs would be missing from the very window that should convict its version. So it is *booked*
+//! while it still waits ([`Tally::book`]), as one that was judged and slower than everything else; metrics count it
+//! when it ends, windows then leave it out ([`Drained::for_window`]). One that fails in the end counts as failed all
+//! the same: that it hung and that it failed are two things.
 
-use hdrhistogram::Histogram;
+mod extras;
+mod recorder;
+
 use serin_config::{
-    Outcome,
-    limits::LATENCY_MAX_US,
+    EventName, Outcome,
     outcome::OutcomeCounts,
-    wire::{LatencyCounts, bucket_of},
+    wire::{BUCKETS, LatencyCounts},
 };
 
+use self::{extras::Extras, recorder::Recorders};
+pub use self::{
+    extras::{Erring, Extra, Part},
+    recorder::{Counted, Latencies},
+};
 use crate::{
     exemplar::{Exemplar, Exemplars},
     trace::TraceId,
@@ -45,11 +56,13 @@ pub enum Aside {
     Injected,
     /// The second attempt of a request whose first, by another version, had failed.
     Rescue,
+    /// The split chose a canary that is probed, whose turn it was not: the stable version took the request over.
+    Probe,
 }
 
 impl Aside {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Pinned, Self::Spilled, Self::Injected, Self::Rescue];
+    pub const ALL: [Self; 5] = [Self::Pinned, Self::Spilled, Self::Injected, Self::Rescue, Self::Probe];
 
     /// The label in metrics.
     pub const fn label(self) -> &'static str {
@@ -58,6 +71,7 @@ impl Aside {
             Self::Spilled => "spilled",
             Self::Injected => "injected",
             Self::Rescue => "rescue",
+            Self::Probe => "probe",
         }
     }
 }
@@ -71,17 +85,10 @@ pub struct Tally {
     judged: Recorders,
     /// Made when the first attempt is set aside; most never need it.
     aside: Option<Box<(AsideCounts, Recorders)>>,
+    /// Made when the first of them comes; most tallies count none.
+    extras: Option<Box<Extras>>,
     /// Made when the first trace is recorded.
     exemplars: Option<Box<Exemplars>>,
-}
-
-#[derive(Debug, Default)]
-struct Recorders {
-    outcomes: OutcomeCounts,
-    headers: Recorder,
-    total: Recorder,
-    failed_total: Recorder,
-    own: Recorder,
 }
 
 /// What a drain takes out of a tally.
@@ -91,48 +98,31 @@ pub struct Drained {
     pub judged: Counted,
     /// What it must not see.
     pub aside: Option<Box<(AsideCounts, Counted)>>,
+    /// What the comparison needs to know besides.
+    pub extra: Option<Box<Extra>>,
     /// Traces of some of the attempts.
     pub exemplars: Vec<Exemplar>,
 }
 
-/// Counts and histograms of some attempts.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counted {
-    /// How the attempts ended.
-    pub outcomes: OutcomeCounts,
-    /// Time to the response's head, of attempts that did not fail.
-    pub headers: Latencies,
-    /// Time to the end of the body, of attempts that did not fail.
-    pub total: Latencies,
-    /// Time to the end, of attempts that failed.
-    pub failed_total: Latencies,
-    /// The proxy's own time.
-    pub own: Latencies,
-}
-
-/// A sparse histogram: (highest value of the bucket in microseconds, count), rising; and the exact sum.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Latencies {
-    /// (microseconds, count).
-    pub counts: Vec<(u64, u32)>,
-    /// The sum of all values in microseconds.
-    pub sum_us: u64,
-}
-
-impl Latencies {
-    /// In the log-uniform buckets that windows carry.
-    pub fn to_wire(&self) -> LatencyCounts {
-        let mut wire: Vec<(u16, u32)> = Vec::with_capacity(self.counts.len());
-        for (micros, count) in &self.counts {
-            let bucket = bucket_of(*micros);
-            match wire.last_mut() {
-                Some((last, sum)) if *last == bucket => *sum = sum.saturating_add(*count),
-                _ => wire.push((bucket, *count)),
-            }
+impl Drained {
+    /// What a window has of it: an attempt that hung is there when it was booked and not when it ended.
+    pub fn for_window(&self) -> (OutcomeCounts, LatencyCounts) {
+        let (outcomes, headers) = (self.judged.outcomes, self.judged.headers.to_wire());
+        let Some(extra) = &self.extra else { return (outcomes, headers) };
+        let mut outcomes = outcomes.less(&extra.late.outcomes);
+        let mut headers = headers.less(&extra.late.headers.to_wire());
+        if extra.booked > 0 {
+            outcomes.add_times(Outcome::Ok, extra.booked);
+            let booked = u32::try_from(extra.booked).unwrap_or(u32::MAX);
+            headers.merge(&LatencyCounts(vec![(LAST_BUCKET, booked)]));
         }
-        LatencyCounts(wire)
+        (outcomes, headers)
     }
 }
+
+/// Where latencies stand that have no end yet.
+#[expect(clippy::cast_possible_truncation, reason = "there are hundreds of buckets")]
+const LAST_BUCKET: u16 = (BUCKETS - 1) as u16;
 
 impl Tally {
     /// Counts one attempt that the split sent where it went.
@@ -147,6 +137,32 @@ impl Tally {
         recorders.record(outcome, timing);
     }
 
+    /// Books one attempt that waits for its answer and has done so for too long.
+    pub fn book(&mut self) {
+        self.extras.get_or_insert_default().book();
+    }
+
+    /// Counts one attempt that was booked before it ended.
+    pub fn record_late(&mut self, outcome: Outcome, timing: Timing) {
+        self.judged.record(outcome, timing);
+        self.extras.get_or_insert_default().record_late(outcome, timing);
+    }
+
+    /// Notes that an attempt that was just counted is in the negative control.
+    pub fn note_control(&mut self, outcome: Outcome, timing: Timing) {
+        self.extras.get_or_insert_default().note_control(outcome, timing);
+    }
+
+    /// Notes whose attempt failed that was just counted: the hash of the client's key, none where it had none.
+    pub fn note_erring(&mut self, client: Option<u64>) {
+        self.extras.get_or_insert_default().note_erring(client);
+    }
+
+    /// Notes which events the answer of an attempt named that was just counted.
+    pub fn note_events<'a>(&mut self, events: impl Iterator<Item = &'a EventName>) {
+        self.extras.get_or_insert_default().note_events(events);
+    }
+
     /// Notes that an attempt that was just counted belongs to a recorded trace.
     pub fn note_trace(&mut self, trace: TraceId, outcome: Outcome, timing: Timing) {
         self.exemplars.get_or_insert_default().note(trace, outcome, timing);
@@ -159,79 +175,20 @@ impl Tally {
             Some(Box::new((std::mem::take(&mut aside.0), counted)))
         });
         let judged = self.judged.drain();
-        if judged.is_none() && aside.is_none() {
+        let extra = self.extras.as_mut().and_then(|extras| extras.drain());
+        if judged.is_none() && aside.is_none() && extra.is_none() {
             return None;
         }
         let exemplars = self.exemplars.as_mut().map(|exemplars| exemplars.drain()).unwrap_or_default();
-        Some(Drained { judged: judged.unwrap_or_default(), aside, exemplars })
-    }
-}
-
-impl Recorders {
-    /// What neither version could cause has no part in the latencies.
-    fn record(&mut self, outcome: Outcome, timing: Timing) {
-        self.outcomes.add(outcome);
-        if let Some(own) = timing.own {
-            self.own.add(own);
-        }
-        if outcome.is_failure() {
-            self.failed_total.add(timing.total);
-        } else if outcome.counts() {
-            self.total.add(timing.total);
-            self.headers.add(timing.headers.unwrap_or(timing.total));
-        }
-    }
-
-    fn drain(&mut self) -> Option<Counted> {
-        if self.outcomes == OutcomeCounts::default() {
-            return None;
-        }
-        Some(Counted {
-            outcomes: std::mem::take(&mut self.outcomes),
-            headers: self.headers.drain(),
-            total: self.total.drain(),
-            failed_total: self.failed_total.drain(),
-            own: self.own.drain(),
-        })
-    }
-}
-
-/// A histogram that is made when its first value comes.
-#[derive(Debug, Default)]
-struct Recorder {
-    histogram: Option<Box<Histogram<u32>>>,
-    sum_us: u64,
-}
-
-impl Recorder {
-    fn add(&mut self, micros: u64) {
-        self.sum_us = self.sum_us.saturating_add(micros);
-        match &mut self.histogram {
-            Some(histogram) => histogram.saturating_record(micros.max(1)),
-            None => {
-                // Bounds and digits are constants that the constructor accepts.
-                if let Ok(mut histogram) = Histogram::new_with_bounds(1, LATENCY_MAX_US, 2) {
-                    histogram.saturating_record(micros.max(1));
-                    self.histogram = Some(Box::new(histogram));
-                }
-            }
-        }
-    }
-
-    fn drain(&mut self) -> Latencies {
-        let Some(histogram) = self.histogram.as_mut().filter(|histogram| !histogram.is_empty()) else {
-            return Latencies::default();
-        };
-        let counts =
-            histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
-        histogram.reset();
-        Latencies { counts, sum_us: std::mem::take(&mut self.sum_us) }
+        Some(Drained { judged: judged.unwrap_or_default(), aside, extra, exemplars })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use serin_config::{limits::LATENCY_MAX_US, wire::bucket_of};
 
     use super::*;
 
@@ -273,7 +230,7 @@ mod tests {
         let drained = tally.drain().unwrap();
         assert_eq!((drained.judged.outcomes.total(), drained.judged.outcomes.failed()), (1, 0));
         let (reasons, counted) = *drained.aside.unwrap();
-        assert_eq!(reasons, [1, 1, 0, 0]);
+        assert_eq!(reasons, [1, 1, 0, 0, 0]);
         assert_eq!((counted.outcomes.total(), counted.failed_total.sum_us, counted.total.sum_us), (2, 8, 10));
         assert_eq!(tally.drain(), None);
         tally.record_aside(Aside::Pinned, Outcome::Ok, timing(1, 1));
@@ -281,6 +238,26 @@ mod tests {
         for (at, why) in Aside::ALL.into_iter().enumerate() {
             assert_eq!(why as usize, at);
         }
+    }
+
+    #[test]
+    fn what_hangs_is_in_a_window_when_it_is_booked_and_in_the_metrics_when_it_ends() {
+        let mut tally = Tally::default();
+        tally.book();
+        let booked = tally.drain().unwrap();
+        assert_eq!(booked.judged.outcomes.total(), 0);
+        let (outcomes, headers) = booked.for_window();
+        assert_eq!((outcomes.judged(), outcomes.failed()), (1, 0));
+        assert_eq!(headers.0, [(LAST_BUCKET, 1)]);
+        tally.record(Outcome::Ok, timing(12_000_000, 12_000_001));
+        tally.record_late(Outcome::Ok, timing(12_000_000, 12_000_001));
+        let ended = tally.drain().unwrap();
+        assert_eq!((ended.judged.outcomes.total(), ended.judged.headers.sum_us), (2, 24_000_000));
+        let (outcomes, headers) = ended.for_window();
+        assert_eq!((outcomes.judged(), headers.total()), (1, 1));
+        tally.record_late(Outcome::HeaderTimeout, timing(15_000_000, 15_000_000));
+        let (outcomes, headers) = tally.drain().unwrap().for_window();
+        assert_eq!((outcomes.judged(), outcomes.failed(), headers.total()), (1, 1, 0));
     }
 
     #[test]
