@@ -143,20 +143,23 @@ impl Exchange {
         if let Some(chosen) = &self.chosen {
             chosen.answered(at);
         }
-        self.stop_waiting(Some(at));
+        self.stop_waiting(at, true);
     }
 
-    fn stop_waiting(&mut self, answered_at: Option<Instant>) {
+    fn stop_waiting(&mut self, at: Instant, answered: bool) {
         let backend = &self.lane.backend;
         if let (true, Some(worker)) = (std::mem::take(&mut self.waits), backend.rules.pulse) {
-            let took = answered_at.map(|at| at.saturating_duration_since(self.started));
-            backend.shared.pulse.end(worker, took);
+            let took = at.saturating_duration_since(self.started);
+            backend.shared.pulse.end(worker, answered.then_some(took));
+            if self.aside.is_none() {
+                backend.shared.pulse.spend(worker, took);
+            }
         }
     }
 
     /// Gives the place back, and lets the trip-wire know.
-    fn leave(&mut self, outcome: Outcome) {
-        self.stop_waiting(None);
+    fn leave(&mut self, outcome: Outcome, at: Instant) {
+        self.stop_waiting(at, false);
         let Backend { rules, shared, .. } = &*self.lane.backend;
         if self.admitted {
             shared.requests.leave();
@@ -165,7 +168,7 @@ impl Exchange {
             }
         }
         if let Some(wire) = &rules.wire
-            && shared.trip.note(wire, outcome, self.headers_at.is_some())
+            && shared.trip.note(wire, outcome, self.headers_at.is_some(), self.aside != Some(Aside::Pinned))
             && let Some(tripped) = shared.trip.tripped()
         {
             metrics::tripped(&rules.key, &tripped.reason);
@@ -206,7 +209,7 @@ impl Exchange {
         if let Some(chosen) = self.chosen.take() {
             chosen.end(outcome, at);
         }
-        self.leave(outcome);
+        self.leave(outcome, at);
         let Backend { rules, shared, .. } = &*self.lane.backend;
         if let Some(worker) = rules.pulse
             && self.aside.is_none()

@@ -9,6 +9,7 @@ use metrics::Counter;
 use serin_config::{
     Service, Version,
     limits::Limits,
+    policy::BlastRadius,
     resilience::{Fallback, Tripwire},
 };
 
@@ -71,7 +72,7 @@ impl Rules {
             max_pending: breaker.max_pending,
             pending_timeout: breaker.pending_timeout,
             fallback: breaker.fallback.as_ref().map(|fallback| Rc::new(Prepared::new(fallback))),
-            wire: resilience.tripwire.filter(|_| is_canary),
+            wire: wire(service).filter(|_| is_canary),
             pulse: watched.then_some(worker),
             load: limits.max_requests.map(|_| shared.clone()),
             retried: counted::retried(&key),
@@ -80,6 +81,17 @@ impl Rules {
             key,
         }
     }
+}
+
+/// What takes the canary of a service out at once, the bounds of its rollout among it; none where nothing does.
+pub(crate) fn wire(service: &Service) -> Option<Tripwire> {
+    let bounds = service.rollout.blast_radius;
+    let off = Tripwire { connect_failures: None, timeouts: None, failed_requests: None, hang: None };
+    let wire = service.resilience.tripwire.or((bounds != BlastRadius::default()).then_some(off))?;
+    Some(Tripwire {
+        failed_requests: wire.failed_requests.into_iter().chain(bounds.failed_requests).min(),
+        ..wire
+    })
 }
 
 impl Prepared {

@@ -1,5 +1,5 @@
-//! Housekeeping's round over all versions, ten times a second: canaries that hang, limits that follow
-//! latency; and once a second memory, and faults that have ended.
+//! Housekeeping's round over all versions, ten times a second: canaries that hang or cost too much time, limits that
+//! follow latency; and once a second memory, and faults that have ended.
 //!
 //! It runs beside the workers, so that it costs a request nothing; what it finds is an atomic that the next
 //! request reads.
@@ -15,8 +15,9 @@ use serin_config::{
     limits::{Limits, RESILIENCE_TICK},
 };
 use serin_split::resilience::{
+    added::Added,
     gradient::{Gradient, Window},
-    tripwire::{Reference, Silence},
+    tripwire::{Reason, Reference, Silence},
 };
 use tokio::time::MissedTickBehavior;
 
@@ -51,6 +52,8 @@ struct Patrol {
     silences: HashMap<VersionKey, Silence>,
     references: HashMap<VersionKey, Memory>,
     gradients: HashMap<VersionKey, (Gradient, Reading)>,
+    /// What each canary has added, in which life of its trip-wire.
+    added: HashMap<VersionKey, (u64, Added)>,
 }
 
 /// A stable version's answers, in two halves of time.
@@ -65,6 +68,7 @@ impl Patrol {
         let mut seen = HashSet::new();
         for (service, _) in plan.services() {
             self.look_for_hang(shared, service, now, &mut seen);
+            self.add_up(shared, service, &mut seen);
             for version in &service.versions {
                 self.adapt(shared, service, &version.name, &mut seen);
             }
@@ -73,6 +77,7 @@ impl Patrol {
         self.silences.retain(|key, _| seen.contains(key));
         self.references.retain(|key, _| seen.contains(key));
         self.gradients.retain(|key, _| seen.contains(key));
+        self.added.retain(|key, _| seen.contains(key));
     }
 
     fn look_for_hang(
@@ -102,6 +107,31 @@ impl Patrol {
             metrics::tripped(&canary_key, &reason);
         }
         seen.extend([stable_key, canary_key]);
+    }
+
+    /// Takes a canary out that has added as much latency as its rollout allows.
+    fn add_up(&mut self, shared: &Shared, service: &Service, seen: &mut HashSet<VersionKey>) {
+        let bound = service.rollout.blast_radius.added_latency;
+        let (Some(bound), Some(canary)) = (bound, &service.canary) else { return };
+        let (Some(theirs), Some(ours)) = (
+            shared.existing(service.name.as_str(), canary.as_str()),
+            shared.existing(service.name.as_str(), service.stable.as_str()),
+        ) else {
+            return;
+        };
+        let (life, spent) = (theirs.trip.life(), (theirs.pulse.spent(), ours.pulse.spent()));
+        let fresh = || (life, Added::from(spent.0, spent.1));
+        let key = (service.name.clone(), canary.clone());
+        let kept = self.added.entry(key.clone()).or_insert_with(fresh);
+        if kept.0 != life {
+            *kept = fresh();
+        }
+        let added = kept.1.look(spent.0, spent.1);
+        let reason = Reason::Slow(added);
+        if added >= bound && theirs.trip.trip(reason) {
+            metrics::tripped(&key, &reason);
+        }
+        seen.insert(key);
     }
 
     fn reference(&mut self, key: &VersionKey, version: &VersionShared) -> Reference {
@@ -174,6 +204,10 @@ mod tests {
 
     impl World {
         fn new(adaptive: Option<AdaptiveConcurrency>) -> Self {
+            Self::of(|service| service.resilience.adaptive_concurrency = adaptive)
+        }
+
+        fn of(change: impl FnOnce(&mut Service)) -> Self {
             let service_name = ServiceName::try_new("shop").unwrap();
             let versions =
                 ["v1", "v2"].map(|text| Version::new(name(text), vec!["127.0.0.1:1".parse().unwrap()]));
@@ -181,10 +215,10 @@ mod tests {
                 canary: Some(name("v2")),
                 ..Service::new(service_name.clone(), versions.to_vec(), name("v1"))
             };
-            service.resilience.adaptive_concurrency = adaptive;
+            change(&mut service);
             let catalogue = Arc::new(Catalogue::try_new(vec![], vec![service]).unwrap());
             let plan = Plan::new(catalogue, Generation(1), Generation(0));
-            let shared = Shared::new(1, &Limits::default(), Arc::default());
+            let shared = Shared::new(1, &Limits::default(), Arc::default(), Generation(1));
             let canary = shared.version(&service_name, &name("v2"));
             drop(shared.version(&service_name, &name("v1")));
             canary.trip.arm(Generation(1), Generation(1), true);
@@ -237,6 +271,37 @@ mod tests {
             world.round();
         }
         assert!(!world.is_out());
+    }
+
+    /// Rounds until the canary is out, in which it answers twice, so many milliseconds later than the stable version.
+    fn rounds_until_out(world: &mut World, later_ms: u64) -> u32 {
+        let began = world.rounds;
+        while !world.is_out() && world.rounds - began < 3_000 {
+            let spend = |version: &str, n: u64, ms| {
+                (0..n).for_each(|_| world.version(version).pulse.spend(0, Duration::from_millis(ms)));
+            };
+            spend("v1", 20, 5);
+            spend("v2", 2, 5 + later_ms);
+            world.round();
+        }
+        world.rounds - began
+    }
+
+    #[test]
+    fn a_canary_that_has_added_as_much_latency_as_it_may_is_out_and_counts_anew_when_it_is_forgiven() {
+        let bound = |service: &mut Service| {
+            service.rollout.blast_radius.added_latency = Some(Duration::from_secs(3));
+        };
+        let mut world = World::of(bound);
+        // The first round is the beginning; 50 ms twice a round are three seconds after thirty more.
+        assert_eq!(rounds_until_out(&mut world, 50), 31);
+        assert_eq!(
+            world.version("v2").trip.tripped().unwrap().reason.to_string(),
+            "it added 3s to its users' requests, as much as it may"
+        );
+        assert!(world.version("v2").trip.reset());
+        assert_eq!(rounds_until_out(&mut world, 50), 31);
+        assert_eq!(rounds_until_out(&mut World::of(bound), 0), 3_000);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use serin_split::resilience::added::Spent;
+
 /// One slot for each worker.
 #[derive(Debug)]
 pub(crate) struct Pulse(Box<[Slot]>);
@@ -24,6 +26,8 @@ struct Slot {
     slowest_us: AtomicU64,
     judged: AtomicU64,
     failed: AtomicU64,
+    waited: AtomicU64,
+    waited_us: AtomicU64,
 }
 
 /// All workers together, since the start.
@@ -82,6 +86,23 @@ impl Pulse {
         }
     }
 
+    /// An attempt that has a part in the comparison of versions has ended to wait for its answer, after so long.
+    pub(crate) fn spend(&self, worker: usize, time: Duration) {
+        let Some(slot) = self.0.get(worker) else { return };
+        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        set(&slot.waited, |n| n.wrapping_add(1));
+        set(&slot.waited_us, |n| n.saturating_add(us));
+    }
+
+    /// What they waited together, all slots together.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent { attempts: self.sum(|slot| &slot.waited), us: self.sum(|slot| &slot.waited_us) }
+    }
+
+    fn sum(&self, of: fn(&Slot) -> &AtomicU64) -> u64 {
+        self.0.iter().fold(0, |sum, slot| sum.saturating_add(of(slot).load(Ordering::Relaxed)))
+    }
+
     /// An attempt that has a part in the comparison of versions has ended.
     pub(crate) fn count(&self, worker: usize, failed: bool) {
         let Some(slot) = self.0.get(worker) else { return };
@@ -93,11 +114,8 @@ impl Pulse {
 
     /// What has ended, all slots together. Failures are read first, so that they are never more than all.
     pub(crate) fn counted(&self) -> Counted {
-        let sum = |of: fn(&Slot) -> &AtomicU64| {
-            self.0.iter().fold(0_u64, |sum, slot| sum.wrapping_add(of(slot).load(Ordering::Relaxed)))
-        };
-        let failed = sum(|slot| &slot.failed);
-        Counted { judged: sum(|slot| &slot.judged), failed }
+        let failed = self.sum(|slot| &slot.failed);
+        Counted { judged: self.sum(|slot| &slot.judged), failed }
     }
 
     /// All slots together.

@@ -37,6 +37,8 @@ pub(crate) struct Trip {
     unreachable: AtomicU32,
     late: AtomicU32,
     failed: AtomicU64,
+    /// How often counting began anew.
+    lives: AtomicU64,
     report: Mutex<Option<Tripped>>,
 }
 
@@ -59,8 +61,9 @@ impl Trip {
         tripped > since.0
     }
 
-    /// Takes note of an ended attempt; `headed` if its answer had begun. True if that tripped the wire.
-    pub(crate) fn note(&self, wire: &Tripwire, outcome: Outcome, headed: bool) -> bool {
+    /// Takes note of an ended attempt; `headed` if its answer had begun, and `of_user` if it was not one of a tester
+    /// who asked for the version by name: what those find out is no harm done. True if that tripped the wire.
+    pub(crate) fn note(&self, wire: &Tripwire, outcome: Outcome, headed: bool, of_user: bool) -> bool {
         let limit = |limit: Option<u32>, count: u32| limit.is_some_and(|limit| count >= limit);
         let reason = match signal(outcome, headed) {
             Signal::Unreachable => {
@@ -79,7 +82,7 @@ impl Trip {
             }
             Signal::Nothing => None,
         };
-        let failed = wire.failed_requests.filter(|_| outcome.is_failure()).and_then(|most| {
+        let failed = wire.failed_requests.filter(|_| of_user && outcome.is_failure()).and_then(|most| {
             let count = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
             (count >= most).then_some(Reason::Failed(count))
         });
@@ -119,7 +122,13 @@ impl Trip {
         was
     }
 
+    /// Changes whenever what was held against the version is forgotten: what others count of it begins anew then.
+    pub(crate) fn life(&self) -> u64 {
+        self.lives.load(Ordering::Relaxed)
+    }
+
     fn forget(&self) {
+        self.lives.fetch_add(1, Ordering::Relaxed);
         self.unreachable.store(0, Ordering::Relaxed);
         self.late.store(0, Ordering::Relaxed);
         self.failed.store(0, Ordering::Relaxed);
@@ -145,7 +154,7 @@ mod tests {
 
     fn times(trip: &Trip, n: usize, outcome: Outcome) -> bool {
         let wire = Tripwire { failed_requests: Some(20), ..Tripwire::default() };
-        (0..n).any(|_| trip.note(&wire, outcome, outcome == Outcome::Ok || outcome == Outcome::Http5xx))
+        (0..n).any(|_| trip.note(&wire, outcome, outcome == Outcome::Ok || outcome == Outcome::Http5xx, true))
     }
 
     #[test]
@@ -173,6 +182,15 @@ mod tests {
         }
         assert!(times(&trip, 1, Outcome::Http5xx));
         assert_eq!(trip.tripped().unwrap().reason, Reason::Failed(20));
+    }
+
+    #[test]
+    fn what_testers_find_out_spends_no_budget() {
+        let (trip, wire) = (armed(3, 3), Tripwire { failed_requests: Some(2), ..Tripwire::default() });
+        assert!((0..9).all(|_| !trip.note(&wire, Outcome::Http5xx, true, false)));
+        assert!(
+            !trip.note(&wire, Outcome::Http5xx, true, true) && trip.note(&wire, Outcome::Http5xx, true, true)
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! When a canary must be taken out at once, without waiting for a verdict.
 //!
-//! A verdict weighs evidence over seconds, and needs a control plane. Three things need neither: a canary that
-//! can't be reached, one that gets nothing done in time, and one that has failed as many requests as anybody
-//! was willing to lose. Counting those is the shell's, by [`signal`]. A fourth is harder to see: a canary that
+//! A verdict weighs evidence over seconds, and needs a control plane. Some things need neither: a canary that
+//! can't be reached, one that gets nothing done in time, and one that has cost as much as anybody was willing to
+//! lose, in failed requests or in time. Counting those is the shell's, by [`signal`] and
+//! [`Added`](super::added::Added). One more is harder to see: a canary that
 //! hangs gives no sign at all until a timeout comes, and while it is waited for it fills its bulkhead. That is
 //! what [`Silence`] looks for.
 //!
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_config::{Outcome, duration, resilience::Hang};
+use serin_config::{Outcome, duration, resilience::Hang, wire::TripCause};
 
 /// What an ended attempt says of whether its version can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub enum Reason {
     Failed(u64),
     /// So many requests wait, and none was answered for so long.
     Silent(u64, Duration),
+    /// So much time was added to its users' requests.
+    Slow(Duration),
 }
 
 impl Reason {
@@ -65,6 +68,16 @@ impl Reason {
             Self::Late(_) => "timeouts",
             Self::Failed(_) => "failed_requests",
             Self::Silent(..) => "hang",
+            Self::Slow(_) => "added_latency",
+        }
+    }
+
+    /// Whether that is a fault, or a bound that is spent.
+    pub const fn cause(self) -> TripCause {
+        match self {
+            Self::Unreachable(_) | Self::Late(_) | Self::Silent(..) => TripCause::Fault,
+            Self::Failed(_) => TripCause::FailedRequests,
+            Self::Slow(_) => TripCause::AddedLatency,
         }
     }
 }
@@ -75,6 +88,10 @@ impl fmt::Display for Reason {
             Self::Unreachable(n) => write!(f, "{n} attempts in a row found no connection"),
             Self::Late(n) => write!(f, "{n} attempts in a row got no answer in time"),
             Self::Failed(n) => write!(f, "it failed {n} requests, as many as it may"),
+            Self::Slow(time) => {
+                let whole = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+                write!(f, "it added {} to its users' requests, as much as it may", duration::show(whole))
+            }
             Self::Silent(n, time) => {
                 write!(f, "{n} requests wait, and none was answered for {}", duration::show(*time))
             }
