@@ -151,7 +151,8 @@ impl Proxy {
         let secured = tls::Store::open(&config.listeners, clock::unix_seconds())
             .map_err(|(listener, unusable)| StartError::Tls { listener, unusable })?;
         let secured = Arc::new(secured);
-        let shared = Arc::new(Shared::new(workers, &config.limits, secured.clone()));
+        let shared =
+            Arc::new(Shared::new(workers, &config.limits, secured.clone(), plans.load().generation()));
         plans.prepare_with({
             let secured = secured.clone();
             // In this order: health checks may ask over TLS.
@@ -204,7 +205,7 @@ impl Proxy {
             plans: plans.clone(),
             shared: shared.clone(),
             counters: counters.clone(),
-            windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms()),
+            windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms(), shared.first),
             up: reports,
             beats: Beats::default(),
         };

@@ -6,6 +6,7 @@
 pub(crate) mod faults;
 pub(crate) mod gate;
 pub(crate) mod patrol;
+pub(crate) mod probation;
 pub(crate) mod pulse;
 pub(crate) mod shed;
 pub(crate) mod switch;
@@ -19,9 +20,12 @@ use std::{
     },
 };
 
-use serin_config::{ServiceName, VersionName, limits::Limits};
+use serin_config::{Generation, ServiceName, VersionName, limits::Limits};
 
-use self::{faults::Faults, gate::Gate, pulse::Pulse, shed::Shedding, switch::Switch, trip::Trip};
+use self::{
+    faults::Faults, gate::Gate, probation::OnProbation, pulse::Pulse, shed::Shedding, switch::Switch,
+    trip::Trip,
+};
 
 /// What identifies a version.
 pub(crate) type VersionKey = (ServiceName, VersionName);
@@ -34,6 +38,8 @@ pub(crate) struct Shared {
     /// The buckets of rate limits.
     pub(crate) rates: RateLimits,
     workers: usize,
+    /// The plan that the process began with.
+    pub(crate) first: Generation,
     versions: Mutex<HashMap<VersionKey, Arc<VersionShared>>>,
     /// Injected faults.
     pub(crate) faults: Faults,
@@ -62,16 +68,20 @@ pub(crate) struct VersionShared {
     pub(crate) breaker: Switch,
     /// The trip-wire.
     pub(crate) trip: Trip,
+    /// Whether it gets few requests yet because it is new.
+    pub(crate) probation: OnProbation,
     /// Who waits for an answer, and how long answers take.
     pub(crate) pulse: Pulse,
 }
 
 impl Shared {
-    /// For so many workers, with these limits; no version is known yet.
-    pub(crate) fn new(workers: usize, limits: &Limits, tls: Arc<Store>) -> Self {
+    /// For so many workers, with these limits, in a process that begins with the plan `first`; no version is known
+    /// yet.
+    pub(crate) fn new(workers: usize, limits: &Limits, tls: Arc<Store>, first: Generation) -> Self {
         Self {
             rates: RateLimits::default(),
             workers,
+            first,
             versions: Mutex::default(),
             faults: Faults::default(),
             shedding: Shedding::new(limits),
@@ -121,6 +131,7 @@ impl VersionShared {
             adaptive: AtomicUsize::new(0),
             breaker: Switch::default(),
             trip: Trip::default(),
+            probation: OnProbation::default(),
             pulse: Pulse::new(workers),
         }
     }

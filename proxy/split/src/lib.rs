@@ -6,7 +6,7 @@
 //! A request head comes in; out come a route ([`matcher`]), a version ([`pick`]) by way of a bucket
 //! ([`bucket`]) and a table of weights ([`table`]), and the head that the endpoint shall see ([`hop`],
 //! [`forwarded`], [`trace`]). When the attempt has ended, [`classify`] names its outcome and [`tally`] counts
-//! it. Which endpoint of the version an attempt goes to is [`balance`]'s, and which endpoints there are to choose
+//! it. A version that is new gets few requests at first ([`probe`]). Which endpoint of the version an attempt goes to is [`balance`]'s, and which endpoints there are to choose
 //! from is [`standing`]'s. Random numbers and times are arguments, so every decision can be replayed and tested
 //! as data.
 
@@ -29,6 +29,7 @@ pub mod matcher;
 pub mod mirror;
 pub mod path;
 pub mod pick;
+pub mod probe;
 pub mod proxy_protocol;
 pub mod rate;
 pub mod resilience;

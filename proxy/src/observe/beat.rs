@@ -65,7 +65,7 @@ mod tests {
         let service =
             Service { canary: Some(name("v2")), ..Service::new(shop.clone(), versions.to_vec(), name("v1")) };
         let catalogue = Arc::new(Catalogue::try_new(vec![], vec![service]).unwrap());
-        let shared = Shared::new(2, &Limits::default(), Arc::default());
+        let shared = Shared::new(2, &Limits::default(), Arc::default(), Generation(1));
         for version in ["v1", "v2"] {
             drop(shared.version(&shop, &name(version)));
         }

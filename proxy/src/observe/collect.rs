@@ -13,7 +13,7 @@ use std::{
 };
 
 use serin_config::{
-    Weight,
+    Generation, Plan, ServiceName, Weight,
     limits::BEAT_PERIOD,
     wire::{Beat, LatencyCounts, Report, Trip, WindowCell, WindowReport},
 };
@@ -42,11 +42,14 @@ pub(crate) struct Windows {
     proxy: String,
     epoch: u64,
     sequence: u64,
+    /// When the present window began, and under which plan.
+    began: (std::time::Instant, Generation),
 }
 
 impl Windows {
-    pub(crate) fn new(proxy: String, epoch: u64) -> Self {
-        Self { proxy, epoch, sequence: 0 }
+    /// The first window begins now, under the plan `first`.
+    pub(crate) fn new(proxy: String, epoch: u64, first: Generation) -> Self {
+        Self { proxy, epoch, sequence: 0, began: (clock::now(), first) }
     }
 }
 
@@ -151,30 +154,45 @@ impl Collector {
         let told = |((service, version), state): (VersionKey, Arc<VersionShared>)| {
             let tripped = state.trip.tripped()?;
             let weight = plan.split(service.as_str())?.of(&version);
-            let (reason, generation, at_ms) = (tripped.reason.to_string(), tripped.generation, tripped.at_ms);
+            let (cause, reason) = (tripped.reason.cause(), tripped.reason.to_string());
             (weight > Weight::ZERO).then_some(Trip {
                 service,
                 version,
-                cause: Default::default(),
+                cause,
                 reason,
-                generation,
-                at_ms,
+                generation: tripped.generation,
+                at_ms: tripped.at_ms,
             })
         };
         self.shared.versions().into_iter().filter_map(told).collect()
     }
 
+    /// Canaries that were held back at any time since `then`.
+    fn probing(&self, plan: &Plan, then: std::time::Instant) -> Vec<ServiceName> {
+        let services = plan.catalogue().services().iter();
+        let probed = services.filter(|service| {
+            let canary = service.canary.as_ref();
+            let state =
+                canary.and_then(|canary| self.shared.existing(service.name.as_str(), canary.as_str()));
+            state.is_some_and(|state| state.probation.is_on(then))
+        });
+        probed.map(|service| service.name.clone()).collect()
+    }
+
     fn report(&mut self, pending: &mut Pending) {
         let Pending { tick: Some(_), cells, .. } = std::mem::take(pending) else { return };
         self.windows.sequence += 1;
+        let plan = self.plans.load();
+        let now = (clock::now(), plan.generation());
+        let (began, began_under) = std::mem::replace(&mut self.windows.began, now);
         let report = WindowReport {
             proxy: self.windows.proxy.clone(),
             epoch: self.windows.epoch,
             sequence: self.windows.sequence,
             ended_ms: clock::unix_ms(),
-            generation: self.plans.load().generation(),
-            began_under: self.plans.load().generation(),
-            probing: Vec::new(),
+            generation: plan.generation(),
+            began_under,
+            probing: self.probing(&plan, began),
             cells: cells.into_values().collect(),
             trips: self.trips(),
         };
@@ -228,9 +246,9 @@ mod tests {
             workers,
             totals: Arc::default(),
             plans: PlanCell::new(Arc::new(Plan::new(catalogue, Generation(7), Generation(6)))),
-            shared: Arc::new(Shared::new(workers, &Limits::default(), Arc::default())),
+            shared: Arc::new(Shared::new(workers, &Limits::default(), Arc::default(), Generation(7))),
             counters: Arc::new(Counters::register()),
-            windows: Windows::new("p".into(), 1),
+            windows: Windows::new("p".into(), 1, Generation(6)),
             up,
             beats: Beats::default(),
         };
@@ -263,6 +281,7 @@ mod tests {
         let (first, second) = (window(&mut windows).await.unwrap(), window(&mut windows).await.unwrap());
         assert_eq!((first.sequence, requests(&first), first.generation), (1, 7, Generation(7)));
         assert_eq!((second.sequence, requests(&second)), (2, 11));
+        assert_eq!((first.began_under, second.began_under), (Generation(6), Generation(7)));
         assert!(window(&mut windows).await.is_none());
     }
 
@@ -282,7 +301,7 @@ mod tests {
         assert_eq!(window(&mut windows).await.unwrap().cells, []);
         let totals = totals.lock().unwrap();
         let total = totals.series.values().next().unwrap();
-        assert_eq!((total.outcomes.of(Outcome::Http5xx), total.aside), (1, [1, 0, 0, 0]));
+        assert_eq!((total.outcomes.of(Outcome::Http5xx), total.aside), (1, [1, 0, 0, 0, 0]));
         assert_eq!(total.failure.sum_us, 2_000);
     }
 

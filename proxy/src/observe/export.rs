@@ -138,9 +138,12 @@ impl Page<'_> {
 
     fn resilience(&self, out: &mut String) -> fmt::Result {
         type Reading = fn(&VersionShared) -> Option<usize>;
-        let gauges: [(&str, &str, Reading); 4] = [
+        let gauges: [(&str, &str, Reading); 5] = [
             (names::TRIPPED, "Whether the trip-wire holds the version out.", |version| {
                 Some(version.trip.tripped().is_some().into())
+            }),
+            (names::PROBED, "Whether the version gets few requests yet because it is new.", |version| {
+                Some(version.probation.is_on(clock::now()).into())
             }),
             (names::BREAKER_OPEN, "Whether its breaker was opened by hand.", |version| {
                 Some(version.breaker.is_open(clock::unix_ms).into())

@@ -74,6 +74,8 @@ const TRIPS: &str = "serin_trips_total";
 const FAULTS: &str = "serin_faults_injected_total";
 /// Whether the trip-wire holds a version out.
 pub(crate) const TRIPPED: &str = "serin_version_tripped";
+/// Whether a version gets few requests yet because it is new.
+pub(crate) const PROBED: &str = "serin_version_probed";
 /// Whether a breaker was opened by hand.
 pub(crate) const BREAKER_OPEN: &str = "serin_breaker_open";
 /// Requests that wait for a place at a version.

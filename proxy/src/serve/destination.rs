@@ -1,6 +1,7 @@
-//! The version that a request goes to: by the split, by a tester's word, by what has tripped or is not ready.
+//! The version that a request goes to: by the split, by a tester's word, by what has tripped, is probed or is not
+//! ready.
 
-use std::{net::IpAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use http::HeaderMap;
 use serin_config::Service;
@@ -26,13 +27,14 @@ pub(crate) struct Destination {
     pub(crate) key: Option<u64>,
 }
 
-/// Chooses for a request with these headers, of this client; `random` is uniform over all 64 bits.
+/// Chooses for a request with these headers, of this client, that came at `now`; `random` is uniform over all 64
+/// bits.
 pub(crate) fn choose(
     (service, splitter): (&Service, &Splitter),
     lanes: &[Rc<Lane>],
     headers: &HeaderMap,
     client: IpAddr,
-    random: u64,
+    (now, random): (Instant, u64),
 ) -> Destination {
     let picked = pick(service, &splitter.table, splitter.salt, headers, client, random);
     let go = |version: usize, aside| {
@@ -51,8 +53,12 @@ pub(crate) fn choose(
         return Destination { rescue: None, ..go(picked.version, Some(Aside::Pinned)) };
     }
     let version = splitter.in_force(picked.version);
+    let (version, aside) = match splitter.held_back(version, now) {
+        Some(stable) => (stable, Some(Aside::Probe)),
+        None => (version, None),
+    };
     match spill::over(service, splitter, version, lanes) {
         Some(taken) => go(taken, Some(Aside::Spilled)),
-        None => go(version, None),
+        None => go(version, aside),
     }
 }

@@ -3,14 +3,14 @@
 //! Compiling resolves every name to the worker's own state: pools of an address, load of a version, tally
 //! of a (route, version). That state is keyed by identity and outlives plans, so a new plan forgets nothing.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use http::HeaderValue;
 use serin_config::{Catalogue, Generation, Plan, Route, Service, Split, VersionName, Weight};
 use serin_split::{Matcher, Salt, Table, Tally};
 
-use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, spill::Spilled, worker::State};
-use crate::{observe::tale::Names, shared::VersionShared};
+use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, rules, spill::Spilled, worker::State};
+use crate::{clock, observe::tale::Names, shared::VersionShared};
 
 /// A plan with everything that a request needs already looked up.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ struct Pair {
     shield: bool,
     /// The canary's trip-wire, and since which plan the canary has had its weight.
     wire: Option<(Arc<VersionShared>, Generation)>,
+    /// The canary, while it is probed.
+    probe: Option<Arc<VersionShared>>,
 }
 
 impl Splitter {
@@ -53,14 +55,15 @@ impl Splitter {
             split.of(canary) > Weight::ZERO && split.of(&service.stable) > Weight::ZERO
         };
         let since = plan.canary_since(service.name.as_str());
-        let wire = service.canary.as_ref().filter(|_| service.resilience.tripwire.is_some()).map(|canary| {
+        let wire = service.canary.as_ref().filter(|_| rules::wire(service).is_some()).map(|canary| {
             let shared = state.shared(&service.name, canary);
             shared.trip.arm(plan.generation(), since, beside(&canary));
             (shared, since)
         });
-        let pair = service.canary.as_ref().filter(beside).and_then(|canary| {
-            let (canary, stable) = (at(canary)?, at(&service.stable)?);
-            Some(Pair { canary, stable, shield: service.resilience.shield, wire })
+        let pair = service.canary.as_ref().filter(beside).and_then(|name| {
+            let (canary, stable) = (at(name)?, at(&service.stable)?);
+            let (shield, probe) = (service.resilience.shield, on_probation(service, name, since, state));
+            Some(Pair { canary, stable, shield, wire, probe })
         });
         let salt = Salt::of_service(service.name.as_str());
         Self { table: Table::new(service, split), salt, spilled: Spilled::default(), pair }
@@ -78,10 +81,30 @@ impl Splitter {
         }
     }
 
+    /// The version that takes a request of `picked` that comes at `now`, if that is a canary that is probed and whose
+    /// turn it is not.
+    pub(crate) fn held_back(&self, picked: usize, now: Instant) -> Option<usize> {
+        let pair = self.pair.as_ref().filter(|pair| pair.canary == picked)?;
+        let probe = pair.probe.as_ref()?;
+        (!probe.probation.admits(now)).then_some(pair.stable)
+    }
+
     /// The version that takes over what `picked` fails, if one does.
     pub(crate) fn rescue(&self, picked: usize) -> Option<usize> {
         self.pair.as_ref().filter(|pair| pair.shield && pair.canary == picked).map(|pair| pair.stable)
     }
+}
+
+/// The canary, if it is probed under this plan.
+fn on_probation(
+    service: &Service,
+    canary: &VersionName,
+    since: Generation,
+    state: &State,
+) -> Option<Arc<VersionShared>> {
+    let (shared, now) = (state.shared(&service.name, canary), clock::now());
+    shared.probation.arm(since, state.first(), service.rollout.probe, now);
+    shared.probation.is_on(now).then_some(shared)
 }
 
 /// The way of requests of one route to one version, on one worker.

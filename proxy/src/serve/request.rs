@@ -94,7 +94,13 @@ async fn walk(
         Sticky::ClientAddress => routing::client(peer, &head.headers),
         _ => peer.address,
     };
-    let to = destination::choose((service, splitter), &way.lanes, &head.headers, client, worker.random());
+    let to = destination::choose(
+        (service, splitter),
+        &way.lanes,
+        &head.headers,
+        client,
+        (started, worker.random()),
+    );
     trail.leads_to(&service.name);
     trail.settle(worker, to.lane.trace_sampling);
     let struck = worker.shared.faults.any();

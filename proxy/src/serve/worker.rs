@@ -13,7 +13,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use rand::{Rng, RngCore, rngs::SmallRng};
 use serin_config::{
-    Plan, Route, RouteName, Service, ServiceName, Version, VersionName, Weight, limits::Limits,
+    Generation, Plan, Route, RouteName, Service, ServiceName, Version, VersionName, Weight, limits::Limits,
     rate_limit::RateLimit, settings::Telemetry,
 };
 use serin_split::Tally;
@@ -79,6 +79,11 @@ impl State {
     /// How many workers there are.
     pub(crate) fn workers(&self) -> usize {
         self.workers
+    }
+
+    /// The plan that the process began with.
+    pub(crate) fn first(&self) -> Generation {
+        self.shared.first
     }
 
     /// The limit of a route, with whatever its buckets hold already.
