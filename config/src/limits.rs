@@ -24,6 +24,20 @@ pub const STEPS_MAX: usize = 50;
 pub const STEP_DURATION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most requests that a step may ask for.
 pub const STEP_REQUESTS_MAX: u64 = 1_000_000_000;
+/// The longest that a canary may be granted to warm up.
+pub const WARM_UP_MAX: Duration = Duration::from_secs(3600);
+/// The most routes that a rollout compares each for itself.
+pub const STRATA_MAX: u64 = 1_000;
+/// The most requests a second of a probe.
+pub const PROBE_RATE_MAX: u64 = 10_000;
+/// The shortest and the longest probe.
+pub const PROBE_DURATION_MIN: Duration = Duration::from_secs(1);
+/// See [`PROBE_DURATION_MIN`].
+pub const PROBE_DURATION_MAX: Duration = Duration::from_secs(600);
+/// The most failed requests that a blast radius may allow.
+pub const BLAST_REQUESTS_MAX: u64 = 1_000_000_000;
+/// The most business events of one service; each has a counter in every worker for each version.
+pub const EVENTS_MAX: usize = 32;
 /// The most listeners.
 pub const LISTENERS_MAX: usize = 64;
 /// The most versions of one service.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     address::Address,
     endpoint::{Discovery, EndpointPolicy, OnUnready},
-    name::{ServiceName, VersionName},
+    name::{EventName, ServiceName, VersionName},
     policy::RolloutPolicy,
     resilience::Resilience,
     steer::{Mirror, Override},
@@ -119,6 +119,19 @@ impl TimeoutChanges {
     }
 }
 
+/// The response header that names business events, unless the file says otherwise.
+pub const EVENT_HEADER_DEFAULT: &str = "x-serin-event";
+
+/// Business events that responses name in a header, several separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Events {
+    /// The header, in lower case.
+    pub header: String,
+    /// The names that are counted, each once; at least one, at most
+    /// [`EVENTS_MAX`](crate::limits::EVENTS_MAX). Others are ignored.
+    pub names: Vec<EventName>,
+}
+
 /// One release of a service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Version {
@@ -174,6 +187,9 @@ pub struct Service {
     pub on_unready: OnUnready,
     /// Protocols that a connection may be upgraded to, in lower case.
     pub upgrades: Vec<String>,
+    /// Business events that are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
     /// How a rollout of the canary proceeds.
     pub rollout: RolloutPolicy,
     /// What is done when a version fails, hangs or has too much to do.
@@ -199,6 +215,7 @@ impl Service {
             timeouts: Timeouts::default(),
             on_unready: OnUnready::default(),
             upgrades: vec![UPGRADE_DEFAULT.into()],
+            events: None,
             rollout: RolloutPolicy::default(),
             resilience: Resilience::default(),
             overrides: Vec::new(),

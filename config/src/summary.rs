@@ -1,6 +1,7 @@
 //! What would run, on one screen: the file as Serin understands it, defaults filled in.
 
 mod resilience;
+mod rollout;
 
 use std::fmt::{self, Write};
 
@@ -8,9 +9,8 @@ use crate::{
     duration::show,
     endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
     listener::Listener,
-    policy::{Guards, OnTimeout, RolloutPolicy, Step},
     route::{Action, Route},
-    service::{Service, Timeouts, Version},
+    service::{Events, Service, Timeouts, Version},
     settings::Config,
     telemetry::{AccessLog, LogTarget, Otlp, Telemetry},
     tls::{ClientCertificates, EndpointTls, HttpProtocol},
@@ -111,6 +111,9 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
     writeln!(to, "  timeouts  {}", timeouts(&service.timeouts))?;
     resilience::write(service, to)?;
     write_endpoints(service, to)?;
+    if let Some(Events { header, names }) = &service.events {
+        writeln!(to, "  events    {} by {header}", join(names, ", "))?;
+    }
     for pin in &service.overrides {
         writeln!(to, "  override  {pin}")?;
     }
@@ -118,7 +121,7 @@ fn write_service(service: &Service, routed: bool, to: &mut String) -> fmt::Resul
         writeln!(to, "  mirror    {mirror}")?;
     }
     if service.canary.is_some() {
-        write_rollout(&service.rollout, to)?;
+        rollout::write(&service.rollout, to)?;
     }
     Ok(())
 }
@@ -179,50 +182,6 @@ fn policy_words(EndpointPolicy { balance, slow_start, health, outlier }: &Endpoi
         None => ", never ejected".into(),
     };
     words + &ejection
-}
-
-fn write_rollout(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
-    let alike = |a: &Step, b: &Step| Step { weight: b.weight, ..a.clone() } == *b;
-    // The last step is all of the traffic: the end, and no gate.
-    let gates = policy.steps.split_last().map_or(&[][..], |(_, gates)| gates);
-    match gates {
-        [] => writeln!(to, "  rollout   100% at once")?,
-        [first, rest @ ..] if rest.iter().all(|step| alike(step, first)) => {
-            let weights: Vec<_> = gates.iter().map(|step| step.weight).collect();
-            writeln!(to, "  rollout   {} → 100%, each {}", join(&weights, " → "), conditions(first))?;
-        }
-        _ => {
-            for (i, step) in gates.iter().enumerate() {
-                let title = if i == 0 { "rollout" } else { "" };
-                writeln!(to, "  {title:<9} {}: {}", step.weight, conditions(step))?;
-            }
-            writeln!(to, "            then 100%")?;
-        }
-    }
-    let then = match policy.on_timeout {
-        OnTimeout::Hold => "hold",
-        OnTimeout::Promote => "promote",
-        OnTimeout::Rollback => "roll back",
-    };
-    writeln!(to, "  time up   {then}")?;
-    let (alarm, pass) = (policy.false_alarm, policy.false_pass);
-    writeln!(to, "  guards    {}; false alarm {alarm}, false pass {pass}", guards(&policy.guards))
-}
-
-fn conditions(step: &Step) -> String {
-    let (min, max) = (show(step.min_duration), show(step.max_duration));
-    format!("at least {} requests and {min}, {max} at most", step.min_requests)
-}
-
-fn guards(Guards { errors, max_error_rate, max_p99, .. }: &Guards) -> String {
-    let compared = errors.map(|e| {
-        let (ratio, margin, pass_ratio, pass_margin) = (e.ratio, e.margin, e.pass_ratio, e.pass_margin);
-        format!("errors ≤ {ratio} × stable + {margin} (to pass: {pass_ratio} × + {pass_margin})")
-    });
-    let rate = max_error_rate.map(|rate| format!("errors < {rate}"));
-    let p99 = max_p99.map(|time| format!("p99 ≤ {}", show(time)));
-    let all: Vec<_> = [compared, rate, p99].into_iter().flatten().collect();
-    if all.is_empty() { "none".into() } else { all.join(", ") }
 }
 
 fn write_operation(config: &Config, to: &mut String) -> fmt::Result {

@@ -10,7 +10,7 @@
 
 use std::{fs, path::Path};
 
-use serin_config::{Config, Problems, Secrets, load, summary::summary};
+use serin_config::{Config, Problems, Secrets, load, policy::Preset, raw, summary::summary};
 
 struct Environment;
 
@@ -72,8 +72,26 @@ fn the_standalone_sample_keeps_its_state_beside_the_file() {
 }
 
 #[test]
+fn the_rollout_sample_says_every_word_of_a_rollout() {
+    let config = good("rollout");
+    let checkout = config.catalogue.service("checkout").unwrap();
+    assert_eq!(checkout.events.as_ref().unwrap().names.len(), 2);
+    let policy = &checkout.rollout;
+    assert_eq!(policy.preset, Preset::Cautious);
+    assert_eq!(policy.blast_radius.failed_requests, Some(200));
+    assert_eq!(policy.guards.events.len(), 2);
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/samples/rollout.yaml"))
+            .unwrap();
+    let fields = [raw::Rollout::FIELDS, raw::Step::FIELDS, raw::Guards::FIELDS, raw::BlastRadius::FIELDS];
+    for field in fields.into_iter().flatten() {
+        assert!(text.contains(&format!("{field}:")), "{field} is not in the sample");
+    }
+}
+
+#[test]
 fn a_summary_fits_on_one_screen_and_does_not_show_the_secret() {
-    for name in ["sidecar", "edge", "standalone"] {
+    for name in ["sidecar", "edge", "standalone", "rollout"] {
         let text = summary(&good(name));
         assert!(text.lines().count() <= 40, "{text}");
         assert!(!text.contains("0123456789abcdef"), "{text}");
@@ -88,7 +106,9 @@ fn a_summary_fits_on_one_screen_and_does_not_show_the_secret() {
         "  split     v2 10% · v1 90%, by client address",
         "  timeouts  connect 1s, header 15s, idle 1m, total none",
         "  rollout   1% → 5% → 10% → 25% → 50% → 100%, each at least 500 requests and 10s, 1h at most",
+        "  preset    balanced, probe 20 a second for 10s, soak 5m",
         "  time up   hold",
+        "  to pass   errors ≤ at 1% 2 × stable + 1%, at 5% 2 × stable + 0.2%, at 10% 1.5 × stable + 0.05%; no slower",
         "admin       127.0.0.1:9901",
     ] {
         assert!(standalone.lines().any(|shown| shown == line), "{line:?} is not in\n{standalone}");

@@ -7,6 +7,8 @@
 mod address;
 mod control;
 mod endpoint;
+mod events;
+mod guards;
 mod limits;
 mod listener;
 mod naming;
@@ -17,6 +19,7 @@ mod route;
 mod secret;
 mod service;
 mod steer;
+mod steps;
 mod sticky;
 mod telemetry;
 mod tls;
@@ -30,7 +33,10 @@ use crate::{
     file::Secrets,
     name::NameError,
     problem::{Place, Problems, Reported, shown},
-    raw::{self, decode::Field},
+    raw::{
+        self,
+        decode::{Field, Spanned, Switch},
+    },
     settings::Config,
 };
 
@@ -76,6 +82,19 @@ pub fn check(
 /// A section of the file; without it, each of its fields has its default.
 fn section<T: Default>(field: Field<T>) -> Result<T, Reported> {
     field.or(T::default())
+}
+
+/// What is on by default.
+fn switched<R, T>(
+    field: Field<Switch<R>>,
+    default: T,
+    check: impl FnOnce(R, &Place) -> Result<T, Reported>,
+) -> Result<Option<T>, Reported> {
+    match field.optional()? {
+        None => Ok(Some(default)),
+        Some(Spanned { value: Switch::Off, .. }) => Ok(None),
+        Some(Spanned { place, value: Switch::On(raw) }) => check(raw, &place).map(Some),
+    }
 }
 
 /// All values if all could be made; the first report otherwise.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     all,
     range::{within, within_if_any, within_or},
-    section,
+    section, switched,
 };
 use crate::{
     limits::{
@@ -50,19 +50,6 @@ pub(super) fn check(parts: Parts, problems: &mut Problems) -> Result<Resilience,
         adaptive_concurrency: adaptive_concurrency?,
         tripwire: tripwire?,
     })
-}
-
-/// What is on by default.
-fn switched<R, T>(
-    field: Field<Switch<R>>,
-    default: T,
-    check: impl FnOnce(R, &Place) -> Result<T, Reported>,
-) -> Result<Option<T>, Reported> {
-    match field.optional()? {
-        None => Ok(Some(default)),
-        Some(Spanned { value: Switch::Off, .. }) => Ok(None),
-        Some(Spanned { place, value: Switch::On(raw) }) => check(raw, &place).map(Some),
-    }
 }
 
 fn retries(raw: raw::Retries, problems: &mut Problems) -> Result<Retries, Reported> {

@@ -1,169 +1,182 @@
-//! How a rollout proceeds: rising steps to 100 %, and guards that can be met.
+//! How a rollout proceeds: a preset, and what the file says otherwise.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    all,
+    all, guards,
     range::{within_if_any, within_or},
     section,
+    steps::{self, Terms},
+    switched,
 };
 use crate::{
-    limits::{LATENCY_MAX_US, STEP_DURATION_MAX, STEP_REQUESTS_MAX, STEPS_MAX},
-    policy::{ErrorComparison, Guards, OnTimeout, RolloutPolicy, Step},
+    limits::{
+        BLAST_REQUESTS_MAX, PROBE_DURATION_MAX, PROBE_DURATION_MIN, PROBE_RATE_MAX, STEP_DURATION_MAX,
+        STRATA_MAX, WARM_UP_MAX,
+    },
+    name::EventName,
+    outcome::Outcome,
+    policy::{
+        Actions, BlastRadius, ErrorComparison, ErrorWeights, Mode, Preset, Probe, RolloutPolicy,
+        SCORE_FAIL_BELOW_DEFAULT, SCORE_PASS_FROM_DEFAULT,
+    },
     problem::{Place, Problems, Reported},
     raw::{
         self,
-        decode::{Element, List, Spanned, Switch},
+        choice::ModeName,
+        decode::{Field, Named, Spanned, Switch},
     },
-    weight::Weight,
 };
 
 /// Below 1e-6 no amount of traffic convicts in time; above 0.05 a rollback says little.
-const FALSE_ALARM: std::ops::RangeInclusive<f64> = 1e-6..=0.05;
-const FALSE_PASS: std::ops::RangeInclusive<f64> = 1e-4..=0.5;
-const RATIO: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
+const FALSE_ALARM: RangeInclusive<f64> = 1e-6..=0.05;
+const FALSE_PASS: RangeInclusive<f64> = 1e-4..=0.5;
+const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A whole policy; what the file leaves out has its default.
-pub(super) fn check(raw: raw::Rollout, problems: &mut Problems) -> Result<RolloutPolicy, Reported> {
-    let default = RolloutPolicy::default();
-    let steps = match raw.steps.optional() {
-        Ok(Some(steps)) => check_steps(steps, problems),
-        Ok(None) => Ok(default.steps.clone()),
-        Err(reported) => Err(reported),
-    };
-    let on_timeout = raw.on_timeout.or(OnTimeout::Hold);
-    let guards = section(raw.guards).and_then(|raw| check_guards(raw, problems));
+/// A whole policy; what the file leaves out has the preset's default. `events` are those that the service
+/// counts, or nothing where that is not known.
+pub(super) fn check(
+    raw: raw::Rollout,
+    events: Option<&[EventName]>,
+    problems: &mut Problems,
+) -> Result<RolloutPolicy, Reported> {
+    let preset = raw.preset.or(Preset::default());
+    let default = preset.unwrap_or_default().policy();
+    let margins_given = raw.guards.given().is_some_and(|guards| gives_margins(&guards.value.errors));
+    let guards = section(raw.guards).and_then(|raw| guards::check(raw, default.preset, events, problems));
+    // Where the guards are wrong, the steps may be wrong by themselves all the same.
+    let errors = guards.as_ref().map_or(default.guards.errors, |guards| guards.errors);
+    let full = errors.as_ref().map(ErrorComparison::pass);
+    let steps =
+        steps::check(raw.steps, &Terms { preset: default.preset, full, given: margins_given }, problems);
+    let on_timeout = raw.on_timeout.or(default.on_timeout);
     let false_alarm = within_or(raw.false_alarm, FALSE_ALARM, default.false_alarm, problems);
     let false_pass = within_or(raw.false_pass, FALSE_PASS, default.false_pass, problems);
+    let soak = within_or(raw.soak, Duration::ZERO..=STEP_DURATION_MAX, default.soak, problems);
+    let warm_up = within_or(raw.warm_up, Duration::ZERO..=WARM_UP_MAX, default.warm_up, problems);
+    let strata = within_or(raw.strata, 1..=STRATA_MAX, default.strata as u64, problems);
+    let probe = probe(raw.probe, default.preset.probe(), problems);
+    let actions = section(raw.actions).and_then(|raw| actions(raw, default.actions));
+    let blast_radius = section(raw.blast_radius).and_then(|raw| blast_radius(raw, problems));
+    let mode = mode(raw.mode, raw.score, problems);
+    let compares = guards.as_ref().is_ok_and(|guards| guards.errors.is_some());
+    let error_weights = error_weights(raw.error_weights, compares, problems);
     Ok(RolloutPolicy {
+        preset: preset?,
         steps: steps?,
         on_timeout: on_timeout?,
         guards: guards?,
         false_alarm: false_alarm?,
         false_pass: false_pass?,
-        ..default
+        soak: soak?,
+        warm_up: warm_up?,
+        strata: usize::try_from(strata?).unwrap_or(default.strata),
+        probe: probe?,
+        actions: actions?,
+        blast_radius: blast_radius?,
+        mode: mode?,
+        error_weights: error_weights?,
     })
 }
 
-/// Rising weights; a last step at 100 % is added where the file stops short of it.
-fn check_steps(
-    Spanned { place, value: List(items) }: Spanned<List<raw::Step>>,
-    problems: &mut Problems,
-) -> Result<Vec<Step>, Reported> {
-    if items.is_empty() {
-        let right = "write [{ weight: 1% }, …], or leave \"steps\" out for the default";
-        return Err(problems.add(&place, "there is no step", right));
-    }
-    let mut before: Option<Weight> = None;
-    let each = items.into_iter().map(|item| check_step(item, &mut before, problems));
-    let mut steps = all(each.collect())?;
-    if steps.last().is_some_and(|last| last.weight < Weight::WHOLE) {
-        steps.push(Step::at(Weight::WHOLE));
-    }
-    if steps.len() > STEPS_MAX {
-        let wrong = format!("there are {} steps, the last at 100% included", steps.len());
-        return Err(problems.add(&place, wrong, format!("write at most {STEPS_MAX}")));
-    }
-    Ok(steps)
+/// Whether the file says itself what promotion must prove.
+fn gives_margins(errors: &Field<Switch<raw::ErrorComparison>>) -> bool {
+    matches!(
+        errors.given(),
+        Some(Spanned { value: Switch::On(errors), .. })
+            if errors.pass_ratio.given().is_some() || errors.pass_margin.given().is_some()
+    )
 }
 
-fn check_step(
-    item: Element<raw::Step>,
-    before: &mut Option<Weight>,
+fn probe(
+    field: Field<Switch<raw::Probe>>,
+    default: Probe,
     problems: &mut Problems,
-) -> Result<Step, Reported> {
-    let Spanned { place, value: raw } = item?;
-    let right = "write the canary's share during the step, such as \"weight: 5%\"";
-    let weight = raw.weight.required("weight", &place, problems, right);
-    let weight = weight.and_then(|given| rising(&given, before, problems));
-    let default = Step::at(Weight::WHOLE);
-    let conditions = [
-        raw.min_requests.given().map(|given| given.place.clone()),
-        raw.min_duration.given().map(|given| given.place.clone()),
-        raw.max_duration.given().map(|given| given.place.clone()),
-    ];
-    if let (Ok(Weight::WHOLE), Some(condition)) = (&weight, conditions.into_iter().flatten().next()) {
-        let right = "put the conditions on the step before it; at 100% there is no stable traffic left to compare with";
-        return Err(problems.add(&condition, "the step at 100% is the end and waits for nothing", right));
-    }
-    let requests = within_or(raw.min_requests, 1..=STEP_REQUESTS_MAX, default.min_requests, problems);
-    let longest = raw.max_duration.given().map(|max| max.place.clone());
-    let shortest = raw.min_duration.given().map(|min| min.place.clone());
-    let min = within_or(raw.min_duration, Duration::ZERO..=STEP_DURATION_MAX, default.min_duration, problems);
-    let unit = Duration::from_millis(1);
-    let max = within_or(raw.max_duration, unit..=STEP_DURATION_MAX, default.max_duration, problems);
-    let durations = min.and_then(|min| {
-        let max = max?;
-        if min > max {
-            let at = longest.or(shortest).unwrap_or(place);
-            let wrong = "max_duration is shorter than min_duration";
-            let shown = crate::duration::show(min);
-            return Err(problems.add(&at, wrong, format!("write a max_duration of {shown} or more")));
+) -> Result<Option<Probe>, Reported> {
+    switched(field, default, |raw, _| {
+        let rate = within_or(raw.rate, 1..=PROBE_RATE_MAX, default.rate.into(), problems);
+        let durations = PROBE_DURATION_MIN..=PROBE_DURATION_MAX;
+        let duration = within_or(raw.duration, durations, default.duration, problems);
+        Ok(Probe { rate: u32::try_from(rate?).unwrap_or(default.rate), duration: duration? })
+    })
+}
+
+fn actions(raw: raw::Actions, default: Actions) -> Result<Actions, Reported> {
+    let (mounting, both_worse) = (raw.mounting.or(default.mounting), raw.both_worse.or(default.both_worse));
+    Ok(Actions { mounting: mounting?, both_worse: both_worse? })
+}
+
+fn blast_radius(raw: raw::BlastRadius, problems: &mut Problems) -> Result<BlastRadius, Reported> {
+    let failed_requests = within_if_any(raw.failed_requests, 1..=BLAST_REQUESTS_MAX, problems);
+    let added_latency = within_if_any(raw.added_latency, SHORTEST..=STEP_DURATION_MAX, problems);
+    Ok(BlastRadius { failed_requests: failed_requests?, added_latency: added_latency? })
+}
+
+/// The mode; points belong to `score` alone.
+fn mode(name: Field<ModeName>, score: Field<raw::Score>, problems: &mut Problems) -> Result<Mode, Reported> {
+    let (name, score) = (name.or(ModeName::Evidence), score.optional());
+    let (name, score) = (name?, score?);
+    match (name, score) {
+        (ModeName::Score, None) => {
+            Ok(Mode::Score { fail_below: SCORE_FAIL_BELOW_DEFAULT, pass_from: SCORE_PASS_FROM_DEFAULT })
         }
-        Ok((min, max))
+        (ModeName::Score, Some(Spanned { place, value })) => points(value, &place, problems),
+        (_, Some(Spanned { place, .. })) => {
+            let right = "write \"mode: score\", or leave \"score\" out";
+            Err(problems.add(&place, "there are points in mode score only", right))
+        }
+        (ModeName::Evidence, None) => Ok(Mode::Evidence),
+        (ModeName::Any, None) => Ok(Mode::Any),
+        (ModeName::All, None) => Ok(Mode::All),
+    }
+}
+
+fn points(raw: raw::Score, place: &Place, problems: &mut Problems) -> Result<Mode, Reported> {
+    let fail_below = within_or(raw.fail_below, 1..=100, SCORE_FAIL_BELOW_DEFAULT.into(), problems);
+    let pass_from = within_or(raw.pass_from, 1..=100, SCORE_PASS_FROM_DEFAULT.into(), problems);
+    let (fail_below, pass_from) = (fail_below?, pass_from?);
+    if pass_from < fail_below {
+        let wrong = format!("a canary with {pass_from} points would pass and fail at once");
+        return Err(problems.add(place, wrong, format!("write a pass_from of {fail_below} or more")));
+    }
+    let small = |points: u64| u8::try_from(points).unwrap_or(100);
+    Ok(Mode::Score { fail_below: small(fail_below), pass_from: small(pass_from) })
+}
+
+/// What the file says of some kinds; the others count as ever.
+fn error_weights(
+    field: Field<Named<Outcome, f64>>,
+    compares: bool,
+    problems: &mut Problems,
+) -> Result<ErrorWeights, Reported> {
+    let mut weights = ErrorWeights::default();
+    let Some(Spanned { place, value: Named(entries) }) = field.optional()? else { return Ok(weights) };
+    let each = entries.into_iter().map(|entry| {
+        let weight = entry.value.and_then(|given| thousandths(&given, problems));
+        Ok((entry.name?.value, weight?))
     });
-    let (weight, min_requests, (min_duration, max_duration)) = (weight?, requests?, durations?);
-    Ok(Step { weight, min_requests, min_duration, max_duration, pass: None })
+    for (outcome, weight) in all(each.collect())? {
+        weights.0[outcome.index()] = weight;
+    }
+    if compares && weights.0 == [0; Outcome::COUNT] {
+        let right = "give a kind of failure a weight above 0, or write \"guards: { errors: off }\"";
+        return Err(problems.add(&place, "no failure counts at all", right));
+    }
+    Ok(weights)
 }
 
-fn rising(
-    given: &Spanned<Weight>,
-    before: &mut Option<Weight>,
-    problems: &mut Problems,
-) -> Result<Weight, Reported> {
-    let (weight, place) = (given.value, &given.place);
-    if weight == Weight::ZERO {
-        let right = "write a share above 0%: a canary without requests gives no evidence";
-        return Err(problems.add(place, "a step at 0% shows nothing", right));
-    }
-    if let Some(last) = *before
-        && weight <= last
-    {
-        let wrong = format!("the steps must rise, and {weight} comes after {last}");
-        return Err(problems.add(
-            place,
-            wrong,
-            format!("write a share above {last}, or put the steps in order"),
-        ));
-    }
-    *before = Some(weight);
-    Ok(weight)
-}
-
-fn check_guards(raw: raw::Guards, problems: &mut Problems) -> Result<Guards, Reported> {
-    let errors = match raw.errors.optional() {
-        Ok(None) => Ok(Some(ErrorComparison::default())),
-        Ok(Some(Spanned { value: Switch::Off, .. })) => Ok(None),
-        Ok(Some(Spanned { place, value: Switch::On(raw) })) => {
-            check_comparison(raw, &place, problems).map(Some)
-        }
-        Err(reported) => Err(reported),
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+fn thousandths(given: &Spanned<f64>, problems: &mut Problems) -> Result<u16, Reported> {
+    let wrong = |wrong: String, problems: &mut Problems| {
+        let right = "write a number from 0 to 1 with at most three decimals, such as 0.1";
+        Err(problems.add(&given.place, wrong, right))
     };
-    let nearly = |ppm| Weight::from_ppm(ppm).unwrap_or(Weight::WHOLE);
-    let rates = nearly(1)..=nearly(Weight::WHOLE.ppm() - 1);
-    let max_error_rate = within_if_any(raw.max_error_rate, rates, problems);
-    // What takes longer than the longest latency that is measured can't be told apart from it.
-    let latencies = Duration::from_millis(1)..=Duration::from_micros(LATENCY_MAX_US);
-    let max_p99 = within_if_any(raw.max_p99, latencies, problems);
-    Ok(Guards { errors: errors?, max_error_rate: max_error_rate?, max_p99: max_p99?, ..Guards::default() })
-}
-
-fn check_comparison(
-    raw: raw::ErrorComparison,
-    place: &Place,
-    problems: &mut Problems,
-) -> Result<ErrorComparison, Reported> {
-    let default = ErrorComparison::default();
-    let ratio = within_or(raw.ratio, RATIO, default.ratio, problems);
-    let pass_ratio = within_or(raw.pass_ratio, RATIO, default.pass_ratio, problems);
-    let (margin, pass_margin) = (raw.margin.or(default.margin), raw.pass_margin.or(default.pass_margin));
-    let (ratio, pass_ratio, margin, pass_margin) = (ratio?, pass_ratio?, margin?, pass_margin?);
-    if pass_ratio <= 1.0 && pass_margin == Weight::ZERO {
-        return Err(problems.add(
-            place,
-            "a canary that is merely as good as the stable version could never pass",
-            "write a pass_ratio above 1 or a pass_margin above 0%",
-        ));
+    let scaled = given.value * 1000.0;
+    if !(0.0..=1000.0).contains(&scaled) {
+        return wrong(format!("{} is more than a whole failure", given.value), problems);
     }
-    Ok(ErrorComparison { ratio, margin, pass_ratio, pass_margin })
+    if (scaled - scaled.round()).abs() > 1e-6 {
+        return wrong(format!("{} has more than three decimals", given.value), problems);
+    }
+    Ok(scaled.round() as u16)
 }

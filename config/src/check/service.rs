@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Surroundings, all, endpoint, resilience, rollout, section, steer, sticky, upgrade, version};
+use super::{
+    Surroundings, all, endpoint, events, resilience, rollout, section, steer, sticky, upgrade, version,
+};
 use crate::{
     endpoint::{EndpointPolicy, OnUnready},
     name::{ServiceName, VersionName},
@@ -79,7 +81,9 @@ fn check(
     });
     let timeouts = version::check_timeouts(raw.timeouts, problems);
     let upgrades = upgrade::check(raw.upgrades, problems);
-    let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, problems));
+    let events = events::check(raw.events, problems);
+    let named = events.as_ref().map(|events| events.as_ref().map_or(&[][..], |events| &events.names));
+    let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, named.ok(), problems));
     let resilience = resilience::check(
         resilience::Parts {
             retries: raw.retries,
@@ -96,7 +100,7 @@ fn check(
     let Some(roles) = roles else { return Err(problems.add(key, "its versions have no names", RIGHT)) };
     let ((stable, canary, weights), overrides, mirror) = roles?;
     let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
-    let (name, sticky, timeouts, rollout) = (name?, sticky?, timeouts?, rollout?);
+    let (name, sticky, timeouts, events, rollout) = (name?, sticky?, timeouts?, events?, rollout?);
     let (resilience, on_unready, upgrades) = (resilience?, on_unready?, upgrades?);
     Ok(Service {
         name,
@@ -108,6 +112,7 @@ fn check(
         timeouts,
         on_unready,
         upgrades,
+        events,
         rollout,
         resilience,
         overrides,

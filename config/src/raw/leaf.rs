@@ -10,7 +10,7 @@ use super::decode::{Fault, Leaf};
 use crate::{
     address::{Address, AddressError, UNIX_PATH_MAX},
     limits::{MaxMemory, NAME_LENGTH_MAX},
-    name::{ListenerName, RouteName, ServiceName, VersionName},
+    name::{EventName, ListenerName, RouteName, ServiceName, VersionName},
     percent::PercentError,
     policy::OnTimeout,
     problem::{nearest, shown},
@@ -40,7 +40,7 @@ macro_rules! name_leaf {
         }
     )*};
 }
-name_leaf!(ListenerName, RouteName, ServiceName, VersionName);
+name_leaf!(EventName, ListenerName, RouteName, ServiceName, VersionName);
 
 /// Text whose form the conversion checks.
 impl Leaf for String {
@@ -346,6 +346,8 @@ macro_rules! choice_leaf {
         }
     };
 }
+pub(crate) use choice_leaf;
+
 choice_leaf!(
     OnTimeout,
     "hold, promote or rollback",

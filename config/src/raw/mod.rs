@@ -3,6 +3,7 @@
 //! Every field may be absent or wrong without taking its neighbours down. The doc comments here are what an
 //! editor shows while the file is written, so they speak to the operator and name defaults.
 
+pub mod choice;
 pub mod decode;
 pub mod endpoint;
 pub mod leaf;
@@ -21,12 +22,15 @@ pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessR
 pub use listener::{Listener, TrustedPeer};
 pub use operation::{Admin, Control, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
-pub use rollout::{ErrorComparison, Guards, Rollout, Step};
+pub use rollout::{
+    Actions, BlastRadius, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe, Rollout,
+    Score, Step,
+};
 pub use route::{
     HeaderEdits, HeaderKey, LimitKey, Method, RateLimit, Redirect, Respond, Rewrite, Route, ValueForm,
     ValueMatch,
 };
-pub use service::{Mirror, Override, Service, Sticky, Timeouts, Version};
+pub use service::{Events, Mirror, Override, Service, Sticky, Timeouts, Version};
 pub use telemetry::{AccessLog, Otlp, Telemetry};
 pub use tls::{CertificateFiles, EndpointTls, ListenerTls};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     decode::{List, Named, Switch, Toggle},
     endpoint::{BalanceName, Health, Outlier},
-    leaf::OrNone,
+    leaf::{FieldName, OrNone},
     record::record,
     resilience::{AdaptiveConcurrency, Breaker, Retries, Tripwire},
     rollout::Rollout,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     address::Address,
     endpoint::{DnsName, OnUnready},
-    name::VersionName,
+    name::{EventName, VersionName},
     tls::HttpProtocol,
     weight::Weight,
 };
@@ -52,6 +52,9 @@ record! {
         /// Other protocols that a connection may be upgraded to, as its clients name them. Default: websocket;
         /// [] allows none.
         @ upgrades: List<String>,
+        /// Business events that responses name in a header, so that guards can compare versions by them. Default:
+        /// none.
+        @ events: Events,
         /// How a rollout of the canary proceeds.
         @ rollout: Rollout,
         /// Second tries on the same version. On by default, for what no endpoint has seen; off switches them
@@ -71,6 +74,15 @@ record! {
         @ overrides: List<Override>,
         /// Copies of requests to a version, whose answers nobody gets. Default: none.
         @ mirror: Mirror,
+    }
+
+    /// Business events: a response names each that its request brought about, such as "checkout, coupon".
+    pub struct Events {
+        /// The response header that names them, separated by commas. It is passed on to the client. Default:
+        /// x-serin-event.
+        @ header: FieldName,
+        /// The names that are counted; any other is ignored. 1 to 32.
+        required @ names: List<EventName>,
     }
 
     /// Pins requests to a version: by exactly one of header and cookie.

@@ -1,0 +1,165 @@
+//! The steps of a rollout: they rise to 100 %, and what each asks for can be had.
+
+use std::time::Duration;
+
+use super::{all, range::within_or};
+use crate::{
+    limits::{STEP_DURATION_MAX, STEP_REQUESTS_MAX, STEPS_MAX},
+    policy::{Margin, Preset, Step},
+    problem::{Place, Problems, Reported},
+    raw::{
+        self,
+        decode::{Element, Field, List, Spanned},
+    },
+    weight::Weight,
+};
+
+pub(super) const RATIO: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
+
+/// What steps are made of that don't say it themselves.
+pub(super) struct Terms {
+    pub(super) preset: Preset,
+    /// The margin that promotion asks for; none where errors are not compared.
+    pub(super) full: Option<Margin>,
+    /// Whether the file gives that margin, so that it holds for all steps.
+    pub(super) given: bool,
+}
+
+/// Rising weights; a last step at 100 % is added where the file stops short of it.
+pub(super) fn check(
+    field: Field<List<raw::Step>>,
+    terms: &Terms,
+    problems: &mut Problems,
+) -> Result<Vec<Step>, Reported> {
+    let mut steps = match field.optional()? {
+        Some(given) => written(given, terms, problems)?,
+        None => {
+            let weights = terms.preset.weights().iter().filter_map(|ppm| Weight::from_ppm(*ppm));
+            weights.map(|weight| terms.preset.step(weight)).collect()
+        }
+    };
+    if let (Some(full), false) = (terms.full, terms.given) {
+        crate::policy::step::graduate(&mut steps, full);
+    }
+    Ok(steps)
+}
+
+fn written(
+    Spanned { place, value: List(items) }: Spanned<List<raw::Step>>,
+    terms: &Terms,
+    problems: &mut Problems,
+) -> Result<Vec<Step>, Reported> {
+    if items.is_empty() {
+        let right = "write [{ weight: 1% }, …], or leave \"steps\" out for the default";
+        return Err(problems.add(&place, "there is no step", right));
+    }
+    let mut before: Option<Weight> = None;
+    let each = items.into_iter().map(|item| step(item, &mut before, terms, problems));
+    let mut steps = all(each.collect())?;
+    if steps.last().is_some_and(|last| last.weight < Weight::WHOLE) {
+        steps.push(terms.preset.step(Weight::WHOLE));
+    }
+    if steps.len() > STEPS_MAX {
+        let wrong = format!("there are {} steps, the last at 100% included", steps.len());
+        return Err(problems.add(&place, wrong, format!("write at most {STEPS_MAX}")));
+    }
+    Ok(steps)
+}
+
+fn step(
+    item: Element<raw::Step>,
+    before: &mut Option<Weight>,
+    terms: &Terms,
+    problems: &mut Problems,
+) -> Result<Step, Reported> {
+    let Spanned { place, value: raw } = item?;
+    let right = "write the canary's share during the step, such as \"weight: 5%\"";
+    let weight = raw.weight.required("weight", &place, problems, right);
+    let weight = weight.and_then(|given| rising(&given, before, problems));
+    let default = terms.preset.step(Weight::WHOLE);
+    let conditions = [
+        raw.min_requests.given().map(|given| given.place.clone()),
+        raw.min_duration.given().map(|given| given.place.clone()),
+        raw.max_duration.given().map(|given| given.place.clone()),
+        raw.pass.given().map(|given| given.place.clone()),
+    ];
+    if let (Ok(Weight::WHOLE), Some(condition)) = (&weight, conditions.into_iter().flatten().next()) {
+        let right = "put the conditions on the step before it; at 100% there is no stable traffic left to compare with";
+        return Err(problems.add(&condition, "the step at 100% is the end and waits for nothing", right));
+    }
+    let requests = within_or(raw.min_requests, 1..=STEP_REQUESTS_MAX, default.min_requests, problems);
+    let longest = raw.max_duration.given().map(|max| max.place.clone());
+    let shortest = raw.min_duration.given().map(|min| min.place.clone());
+    let min = within_or(raw.min_duration, Duration::ZERO..=STEP_DURATION_MAX, default.min_duration, problems);
+    let unit = Duration::from_millis(1);
+    let max = within_or(raw.max_duration, unit..=STEP_DURATION_MAX, default.max_duration, problems);
+    let durations = min.and_then(|min| {
+        let max = max?;
+        if min > max {
+            let at = longest.or(shortest).unwrap_or(place);
+            let wrong = "max_duration is shorter than min_duration";
+            let shown = crate::duration::show(min);
+            return Err(problems.add(&at, wrong, format!("write a max_duration of {shown} or more")));
+        }
+        Ok((min, max))
+    });
+    let pass = margin(raw.pass, terms, problems);
+    let (weight, min_requests, (min_duration, max_duration)) = (weight?, requests?, durations?);
+    Ok(Step { weight, min_requests, min_duration, max_duration, pass: pass? })
+}
+
+fn rising(
+    given: &Spanned<Weight>,
+    before: &mut Option<Weight>,
+    problems: &mut Problems,
+) -> Result<Weight, Reported> {
+    let (weight, place) = (given.value, &given.place);
+    if weight == Weight::ZERO {
+        let right = "write a share above 0%: a canary without requests gives no evidence";
+        return Err(problems.add(place, "a step at 0% shows nothing", right));
+    }
+    if let Some(last) = *before
+        && weight <= last
+    {
+        let wrong = format!("the steps must rise, and {weight} comes after {last}");
+        return Err(problems.add(
+            place,
+            wrong,
+            format!("write a share above {last}, or put the steps in order"),
+        ));
+    }
+    *before = Some(weight);
+    Ok(weight)
+}
+
+/// A margin of a step's own.
+fn margin(
+    field: Field<raw::Margin>,
+    terms: &Terms,
+    problems: &mut Problems,
+) -> Result<Option<Margin>, Reported> {
+    let Some(Spanned { place, value: raw }) = field.optional()? else { return Ok(None) };
+    let Some(full) = terms.full else {
+        let right = "leave \"pass\" out, or switch guards.errors on";
+        return Err(problems.add(&place, "errors are not compared, so nothing can be proven of them", right));
+    };
+    let ratio = within_or(raw.ratio, RATIO, full.ratio, problems);
+    let margin = raw.margin.or(full.margin);
+    let margin = Margin { ratio: ratio?, margin: margin? };
+    reachable(&margin, ("ratio", "margin"), &place, problems).map(|()| Some(margin))
+}
+
+/// What a canary that is merely as good as the stable version can prove.
+pub(super) fn reachable(
+    margin: &Margin,
+    (ratio_name, margin_name): (&str, &str),
+    place: &Place,
+    problems: &mut Problems,
+) -> Result<(), Reported> {
+    if margin.ratio > 1.0 || margin.margin > Weight::ZERO {
+        return Ok(());
+    }
+    let wrong = "a canary that is merely as good as the stable version could never pass";
+    let right = format!("write a {ratio_name} above 1 or a {margin_name} above 0%");
+    Err(problems.add(place, wrong, right))
+}

@@ -1,0 +1,324 @@
+//! Rollouts: presets and what a file may say otherwise, margins by step, events, and what is said of a file that
+//! says it wrong.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{path::Path, time::Duration};
+
+use serin_config::{
+    Config, Outcome, Problems, Secrets, load,
+    policy::{Actions, BothWorse, Direction, Mode, Mounting, Preset, Probe, RolloutPolicy},
+    summary::summary,
+};
+
+struct Nothing;
+
+impl Secrets for Nothing {
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn file(&self, _: &Path) -> Result<String, String> {
+        Err("there are no files".into())
+    }
+}
+
+/// A file whose service has these lines.
+fn read(lines: &str) -> Result<Config, Problems> {
+    let text = format!(
+        r#"listeners: [{{ address: 127.0.0.1:8080 }}]
+routes: [{{ service: shop }}]
+services:
+  shop:
+    versions: {{ stable: {{ endpoints: [127.0.0.1:9001] }}, canary: {{ endpoints: [127.0.0.1:9002] }} }}
+    {lines}
+"#
+    );
+    load(&text, "f", Path::new("/etc/serin"), &Nothing)
+}
+
+fn shop(lines: &str) -> serin_config::Service {
+    read(lines)
+        .unwrap_or_else(|problems| panic!("{lines}: {problems}"))
+        .catalogue
+        .service("shop")
+        .unwrap()
+        .clone()
+}
+
+fn rollout(fields: &str) -> RolloutPolicy {
+    shop(&format!("rollout: {{ {fields} }}")).rollout
+}
+
+/// The margin that each step asks for.
+fn margins(policy: &RolloutPolicy) -> Vec<String> {
+    let full = policy.guards.errors.unwrap().pass();
+    let asked = policy.steps.iter().map(|step| step.pass.unwrap_or(full));
+    asked.map(|margin| format!("{} × + {}", margin.ratio, margin.margin)).collect()
+}
+
+#[test]
+fn a_file_that_says_nothing_has_the_balanced_defaults() {
+    assert_eq!(rollout(""), RolloutPolicy::default());
+    assert_eq!(rollout("preset: balanced"), RolloutPolicy::default());
+    assert_eq!(
+        rollout("guards: { errors: {}, latency: {} }, probe: {}, actions: {}"),
+        RolloutPolicy::default()
+    );
+    assert_eq!(shop("").events, None);
+}
+
+#[test]
+fn a_preset_is_a_set_of_defaults() {
+    for preset in Preset::ALL {
+        assert_eq!(rollout(&format!("preset: {}", preset.label())), preset.policy());
+    }
+    let steps = rollout("preset: fast, steps: [{ weight: 3% }, { weight: 20%, min_requests: 7 }]").steps;
+    let conditions: Vec<_> =
+        steps.iter().map(|step| (step.min_requests, step.min_duration.as_secs())).collect();
+    assert_eq!(conditions, [(200, 5), (7, 5), (200, 5)]);
+}
+
+#[test]
+fn every_field_goes_before_the_preset() {
+    let policy = rollout(
+        "preset: fast, soak: 2m, warm_up: 90s, strata: 3, false_alarm: 0.002, false_pass: 0.2, on_timeout: promote, \
+         probe: { rate: 5 }, actions: { mounting: lower, both_worse: rollback }, \
+         blast_radius: { failed_requests: 50, added_latency: 30s }, mode: any, \
+         guards: { latency: { tolerance: 10%, min_difference: 5ms, proof: false }, max_p99: 1s }",
+    );
+    assert_eq!((policy.soak.as_secs(), policy.warm_up.as_secs(), policy.strata), (120, 90, 3));
+    assert_eq!((policy.false_alarm, policy.false_pass, policy.mode), (0.002, 0.2, Mode::Any));
+    assert_eq!(policy.probe, Some(Probe { rate: 5, duration: Duration::from_secs(5) }));
+    assert_eq!(policy.actions, Actions { mounting: Mounting::Lower, both_worse: BothWorse::Rollback });
+    assert_eq!(policy.blast_radius.failed_requests, Some(50));
+    assert_eq!(policy.blast_radius.added_latency, Some(Duration::from_secs(30)));
+    let latency = policy.guards.latency.unwrap();
+    assert_eq!((latency.tolerance, latency.min_difference.as_millis(), latency.proof), (0.1, 5, false));
+    // What is not said stays the preset's.
+    assert_eq!(policy.guards.errors, Some(Preset::Fast.errors()));
+}
+
+#[test]
+fn what_is_on_can_be_switched_off() {
+    let policy = rollout("probe: off, guards: { errors: off, latency: off }");
+    assert_eq!((policy.probe, policy.guards.errors, policy.guards.latency), (None, None, None));
+    assert!(policy.steps.iter().all(|step| step.pass.is_none()));
+}
+
+#[test]
+fn early_steps_ask_for_less_unless_the_file_says_what_is_asked_for() {
+    assert_eq!(
+        margins(&rollout("")),
+        ["2 × + 1%", "2 × + 0.2%", "1.5 × + 0.05%", "1.5 × + 0.05%", "1.5 × + 0.05%", "1.5 × + 0.05%"]
+    );
+    // What is risked next counts, not what is risked now.
+    let steps = "steps: [{ weight: 1% }, { weight: 50% }]";
+    assert_eq!(margins(&rollout(steps)), ["1.5 × + 0.05%"; 3]);
+    // The file's own margins hold for all steps, but for those that have one themselves.
+    let steps = "steps: [{ weight: 1% }, { weight: 2%, pass: { margin: 3% } }, { weight: 3% }]";
+    assert_eq!(
+        margins(&rollout(&format!("{steps}, guards: {{ errors: {{ pass_ratio: 1.3 }} }}"))),
+        ["1.3 × + 0.05%", "1.3 × + 3%", "1.3 × + 0.05%", "1.3 × + 0.05%"]
+    );
+    assert_eq!(margins(&rollout(steps)), ["2 × + 1%", "1.5 × + 3%", "1.5 × + 0.05%", "1.5 × + 0.05%"]);
+}
+
+#[test]
+fn points_can_be_chosen() {
+    assert_eq!(rollout("mode: score").mode, Mode::Score { fail_below: 50, pass_from: 75 });
+    let policy = rollout("mode: score, score: { fail_below: 40, pass_from: 40 }");
+    assert_eq!(policy.mode, Mode::Score { fail_below: 40, pass_from: 40 });
+    assert_eq!((rollout("mode: all").mode, rollout("mode: evidence").mode), (Mode::All, Mode::Evidence));
+}
+
+#[test]
+fn kinds_of_failure_have_weights() {
+    let weights = rollout("error_weights: { http_4xx: 0.1, idle_timeout: 0, http_5xx: 1 }").error_weights;
+    let of = [Outcome::Http4xx, Outcome::IdleTimeout, Outcome::Http5xx, Outcome::ConnectFail, Outcome::Ok];
+    assert_eq!(of.map(|outcome| weights.of(outcome)), [100, 0, 1000, 1000, 0]);
+}
+
+#[test]
+fn events_are_counted_and_guarded() {
+    let service = shop(
+        "events: { header: X-Event, names: [order, cancel] }
+    rollout: { guards: { events: { order: { bad: fewer }, cancel: { bad: more, ratio: 2 } } } }",
+    );
+    let events = service.events.unwrap();
+    assert_eq!(events.header, "x-event");
+    assert_eq!(
+        events.names.iter().map(serin_config::EventName::as_str).collect::<Vec<_>>(),
+        ["order", "cancel"]
+    );
+    let guards: Vec<_> =
+        service.rollout.guards.events.iter().map(|g| (g.event.as_str(), g.bad, g.ratio)).collect();
+    assert_eq!(guards, [("order", Direction::Fewer, 1.2), ("cancel", Direction::More, 2.0)]);
+    assert_eq!(shop("events: { names: [order] }").events.unwrap().header, "x-serin-event");
+}
+
+#[test]
+fn what_is_wrong_is_placed_and_says_what_would_be_right() {
+    for (lines, place, parts) in [
+        ("rollout: { preset: cautios }", "rollout.preset", &["did you mean cautious?"][..]),
+        ("rollout: { soak: 31h, strata: 0 }", "rollout.strata", &["from 1 to 1000"]),
+        ("rollout: { soak: 10000h }", "rollout.soak", &["out of range"]),
+        ("rollout: { warm_up: 2h }", "rollout.warm_up", &["from 0ms to 1h"]),
+        ("rollout: { probe: on }", "rollout.probe", &["neither \"off\" nor settings"]),
+        ("rollout: { probe: { rate: 0 } }", "rollout.probe.rate", &["from 1 to 10000"]),
+        ("rollout: { probe: { duration: 0s } }", "rollout.probe.duration", &["from 1s to 10m"]),
+        ("rollout: { actions: { mounting: lover } }", "rollout.actions.mounting", &["did you mean lower?"]),
+        (
+            "rollout: { actions: { both_worse: 1 } }",
+            "rollout.actions.both_worse",
+            &["write hold or rollback"],
+        ),
+        (
+            "rollout: { blast_radius: { failed_requests: 0 } }",
+            "rollout.blast_radius.failed_requests",
+            &["from 1 to"],
+        ),
+        (
+            "rollout: { blast_radius: { added_latency: 0s } }",
+            "rollout.blast_radius.added_latency",
+            &["from 1ms to"],
+        ),
+        ("rollout: { mode: or }", "rollout.mode", &["write evidence, any, all or score"]),
+        ("rollout: { score: {} }", "rollout.score", &["in mode score only", "mode: score"]),
+        ("rollout: { mode: any, score: {} }", "rollout.score", &["in mode score only"]),
+        (
+            "rollout: { mode: score, score: { pass_from: 49 } }",
+            "rollout.score",
+            &["49 points would pass and fail at once", "50 or more"],
+        ),
+        (
+            "rollout: { mode: score, score: { fail_below: 0 } }",
+            "rollout.score.fail_below",
+            &["from 1 to 100"],
+        ),
+        ("rollout: { error_weights: { ok: 1 } }", "rollout.error_weights.ok", &["can cause", "http_4xx"]),
+        (
+            "rollout: { error_weights: { http_500: 1 } }",
+            "rollout.error_weights.http_500",
+            &["did you mean http_5xx?"],
+        ),
+        (
+            "rollout: { error_weights: { http_4xx: 2 } }",
+            "rollout.error_weights.http_4xx",
+            &["more than a whole"],
+        ),
+        (
+            "rollout: { error_weights: { http_4xx: 0.0001 } }",
+            "rollout.error_weights.http_4xx",
+            &["three decimals"],
+        ),
+        (
+            "rollout: { error_weights: { http_5xx: 0, grpc_error: 0, connect_fail: 0, connect_timeout: 0, tls_fail: 0, \
+             reset_before_headers: 0, reset_mid_body: 0, header_timeout: 0, idle_timeout: 0, total_timeout: 0, \
+             no_endpoint: 0, protocol_error: 0 } }",
+            "rollout.error_weights",
+            &["no failure counts at all"],
+        ),
+        (
+            "rollout: { steps: [{ weight: 1%, pass: { ratio: 1, margin: 0% } }] }",
+            "rollout.steps[0].pass",
+            &["could never pass", "a ratio above 1 or a margin above 0%"],
+        ),
+        (
+            "rollout: { guards: { errors: off }, steps: [{ weight: 1%, pass: { ratio: 2 } }] }",
+            "rollout.steps[0].pass",
+            &["errors are not compared"],
+        ),
+        (
+            "rollout: { steps: [{ weight: 100%, pass: { ratio: 2 } }] }",
+            "rollout.steps[0].pass",
+            &["waits for nothing"],
+        ),
+        ("rollout: { guards: { latency: on } }", "rollout.guards.latency", &["neither \"off\" nor"]),
+        (
+            "rollout: { guards: { latency: { tolerance: 0.044 } } }",
+            "rollout.guards.latency.tolerance",
+            &["no unit"],
+        ),
+        (
+            "rollout: { guards: { latency: { min_difference: 2m } } }",
+            "rollout.guards.latency.min_difference",
+            &["from 0ms to"],
+        ),
+        (
+            "rollout: { guards: { events: { order: { bad: fewer } } } }",
+            "rollout.guards.events.order",
+            &["counts no event \"order\"", "events: { names: [order] }"],
+        ),
+        (
+            "events: { names: [orders] }\n    rollout: { guards: { events: { order: { bad: fewer } } } }",
+            "rollout.guards.events.order",
+            &["did you mean \"orders\"?"],
+        ),
+        (
+            "events: { names: [order] }\n    rollout: { guards: { events: { order: {} } } }",
+            "rollout.guards.events.order",
+            &["\"bad\" is missing", "bad: fewer"],
+        ),
+        ("events: {}", "events", &["\"names\" is missing"]),
+        ("events: { names: [] }", "events.names", &["there is no event"]),
+        ("events: { names: [a, b, a] }", "events.names[2]", &["stands here twice"]),
+        ("events: { header: \"a b\", names: [a] }", "events.header", &["can't be the name of a header"]),
+    ] {
+        let problems = match read(lines) {
+            Ok(_) => panic!("nothing was found wrong with {lines}"),
+            Err(problems) => problems.lines(),
+        };
+        assert_eq!(problems.len(), 1, "one problem in {lines} but {problems:#?}");
+        assert!(
+            problems[0].contains(&format!(": services.shop.{place}: ")),
+            "at {place}, but {}",
+            problems[0]
+        );
+        for part in parts {
+            assert!(problems[0].contains(part), "{part:?} in {}", problems[0]);
+        }
+    }
+}
+
+#[test]
+fn events_beyond_the_bound_are_refused() {
+    let names: Vec<_> = (0..33).map(|n| format!("e{n}")).collect();
+    let problems = read(&format!("events: {{ names: [{}] }}", names.join(", "))).unwrap_err().to_string();
+    assert!(problems.contains("there are 33 events") && problems.contains("at most 32"), "{problems}");
+}
+
+#[test]
+fn a_mistake_in_the_events_is_not_told_again_by_their_guard() {
+    let lines = "events: { names: order }\n    rollout: { guards: { events: { order: { bad: fewer } } } }";
+    let problems = read(lines).unwrap_err();
+    assert_eq!(problems.iter().count(), 1, "{problems}");
+}
+
+#[test]
+fn the_summary_tells_what_is_not_as_always() {
+    let text = summary(&read("").unwrap());
+    assert!(
+        text.contains(
+            "  guards    errors ≤ 1.2 × stable + 0.005%; latency ≤ stable + 4.4%, at least 1ms; false"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("  judged") && !text.contains("  at most"), "{text}");
+    let text = summary(
+        &read(
+            "events: { names: [order] }
+    rollout: { preset: cautious, probe: off, warm_up: 2m, mode: score, error_weights: { http_4xx: 0.1 }, blast_radius: { failed_requests: 9 }, guards: { events: { order: { bad: fewer } } } }",
+        )
+        .unwrap(),
+    );
+    for line in [
+        "  events    order by x-serin-event",
+        "  preset    cautious, no probe, soak 10m, warm-up 2m",
+        "  at most   9 failed requests",
+        "  judged    by points: fails below 50, may pass from 75; http_4xx counts 0.1",
+        "  actions   lower while evidence mounts, hold where both versions are worse",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} is not in\n{text}");
+    }
+    assert!(text.contains("order not fewer than 1.2 ×"), "{text}");
+}
