@@ -98,14 +98,17 @@ impl Evidence {
     /// Where each guard stands.
     pub(crate) fn standings(&self, step: &Step) -> Standings {
         let present = Present {
-            errors: self.errors.is_some(),
-            latency: false,
+            errors: self.comparison.compares_errors(),
+            latency: self.comparison.compares_latency(),
             lane: self.lane.as_ref().is_some_and(Lane::has_begun),
             others: self.limits.len() + self.events.len(),
         };
         let standing =
             |guard, ln_e, own_fault| Standing { guard, weight: present.weight(guard), ln_e, own_fault };
-        let errors = self.errors.iter().map(|errors| standing(Guard::Errors, errors.worse.ln_e(), true));
+        let compared = [
+            present.errors.then(|| standing(Guard::Errors, self.comparison.ln_e_errors(), true)),
+            present.latency.then(|| standing(Guard::Latency, self.comparison.ln_e_latency(), true)),
+        ];
         let lane = self.lane.iter().filter(|lane| lane.has_begun());
         let lane = lane.map(|lane| standing(Guard::FastLane, lane.ln_e(), true));
         let limits = self.limits.iter().map(|limit| {
@@ -114,7 +117,7 @@ impl Evidence {
         });
         let events =
             (0_u8..).zip(&self.events).map(|(n, event)| standing(Guard::Event(n), event.ln_e(), true));
-        errors.chain(lane).chain(limits).chain(events).collect()
+        compared.into_iter().flatten().chain(lane).chain(limits).chain(events).collect()
     }
 
     /// The evidence of all guards without the fast lane, before that has begun.
@@ -127,7 +130,7 @@ impl Evidence {
     /// there is nothing to compare it with.
     pub(crate) fn is_worse(&self, limit: &LimitGuard, step: &Step) -> bool {
         let nothing_to_compare = step.weight == Weight::WHOLE || limit.recent().stable.requests == 0;
-        let more_errors = limit.guard() == Guard::MaxErrorRate && self.ratio.interval().0 > 1.0;
+        let more_errors = limit.guard() == Guard::MaxErrorRate && self.comparison.ratio().interval().0 > 1.0;
         nothing_to_compare || more_errors || is_suspect(limit.ln_worse())
     }
 
@@ -163,8 +166,8 @@ impl Evidence {
         if self.recent.sum().canary.requests == 0 || have == 0 {
             lack(Lacking::NoCanaryTraffic { seconds: self.recent.len() });
         }
-        let compares = self.errors.is_some() && step.weight < Weight::WHOLE;
-        if compares && self.recent.sum().stable.requests == 0 {
+        let compares = self.comparison.compares_errors() || self.comparison.compares_latency();
+        if compares && step.weight < Weight::WHOLE && self.recent.sum().stable.requests == 0 {
             lack(Lacking::NoStableTraffic { seconds: self.recent.len() });
         }
         if have < need {
@@ -185,18 +188,26 @@ impl Evidence {
             // There is no stable version left to compare with, and nothing more to expose.
             return;
         }
-        if let (Some(errors), Some(proof)) = (&self.errors, self.non_inferiority())
-            && !proof.reached()
-        {
-            let requests = errors.proof.requests_needed(&self.rollout.failures(), proof.ln_threshold);
+        if let Some(proof) = self.non_inferiority(step).filter(|proof| !proof.reached()) {
+            let (margin, clump) = (self.comparison.margin_of(step), self.clump());
+            let requests = self.comparison.requests_for_errors(margin, clump, proof.ln_threshold);
             let seconds = requests.and_then(|requests| self.seconds_for(requests));
             lack(Lacking::NonInferiority { proof, requests, seconds });
         }
+        if let Some(proof) = self.no_slower().filter(|proof| !proof.reached()) {
+            let requests = self.comparison.requests_for_latency(proof.ln_threshold);
+            let seconds = requests.and_then(|requests| self.seconds_for(requests));
+            lack(Lacking::NoSlower { proof, requests, seconds });
+        }
     }
 
-    pub(crate) fn non_inferiority(&self) -> Option<Proof> {
-        let errors = self.errors.as_ref()?;
-        Some(proof(errors.proof.ln_e(), ln_threshold(self.rules.false_pass)))
+    pub(crate) fn non_inferiority(&self, step: &Step) -> Option<Proof> {
+        let proven = self.comparison.proof(self.comparison.margin_of(step));
+        Some(proof(proven.ln_errors?, ln_threshold(self.rules.false_pass)))
+    }
+
+    pub(crate) fn no_slower(&self) -> Option<Proof> {
+        Some(proof(self.comparison.proof(0).ln_latency?, ln_threshold(self.rules.false_pass)))
     }
 
     #[expect(

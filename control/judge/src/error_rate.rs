@@ -21,6 +21,7 @@ use crate::{
     block::Pair,
     exact,
     mixture::{Cap, Mixture, Restarts},
+    numerics::ln_1p_all,
 };
 
 /// Alternative ratios as multiples of the tolerated one, from a quarter worse to everything failing.
@@ -42,20 +43,68 @@ impl Default for Tolerance {
     }
 }
 
+/// What both arms did in a block, as numbers: bad requests may count in parts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Counts {
+    /// Requests of the canary.
+    pub(crate) canary: f64,
+    /// The bad ones of them, at most all.
+    pub(crate) canary_bad: f64,
+    /// Requests of the stable version.
+    pub(crate) stable: f64,
+    /// The bad ones of them, at most all.
+    pub(crate) stable_bad: f64,
+}
+
+impl From<&Pair> for Counts {
+    fn from(pair: &Pair) -> Self {
+        Self {
+            canary: pair.canary.requests as f64,
+            canary_bad: pair.canary.bad as f64,
+            stable: pair.stable.requests as f64,
+            stable_bad: pair.stable.bad as f64,
+        }
+    }
+}
+
 impl Tolerance {
     /// ln S of a block, for the alternative ratio `multiple` × the tolerated one. A multiple below one turns the
     /// question round: then the factor grows where the canary is better than the tolerance.
     pub(crate) fn ln_factor(&self, block: &Pair, multiple: f64, clump: f64) -> f64 {
-        let (ln_a, ln_b) =
-            self.ln_gains(block.canary.requests as f64, block.stable.requests as f64, multiple);
-        let drift = block.canary.requests as f64 * self.margin * ln_a.exp_m1();
-        (block.canary.bad as f64 * ln_a + block.stable.bad as f64 * ln_b - drift) / clump
+        self.ln_factors(&block.into(), &[multiple], clump)[0]
     }
 
     /// What one error is worth, in nats: the canary's (ln A) and the stable version's (ln B).
     pub(crate) fn ln_gains(&self, canary: f64, stable: f64, multiple: f64) -> (f64, f64) {
         let ln_b = ((self.ratio * canary + stable) / (self.ratio * multiple * canary + stable)).ln();
         (multiple.ln() + ln_b, ln_b)
+    }
+
+    /// [`Self::ln_factor`] for several alternatives.
+    pub(crate) fn ln_factors<const N: usize>(
+        &self,
+        block: &Counts,
+        multiples: &[f64; N],
+        clump: f64,
+    ) -> [f64; N] {
+        // A − 1 and (1 − B)/B as fractions of the counts: exact where both are next to nothing.
+        let Counts { canary, canary_bad, stable, stable_bad } = *block;
+        let tolerated = (self.ratio * canary + stable).max(f64::MIN_POSITIVE);
+        let drift = |multiple: f64| {
+            let rise =
+                (multiple - 1.0) * stable / (self.ratio * multiple * canary + stable).max(f64::MIN_POSITIVE);
+            -canary * self.margin * rise / clump
+        };
+        let mut factors = multiples.map(drift);
+        if canary_bad > 0.0 || stable_bad > 0.0 {
+            let mut ln = multiples.map(|multiple| (multiple - 1.0) * self.ratio * canary / tolerated);
+            ln_1p_all(&mut ln);
+            let (mine, all) = (canary_bad / clump, (canary_bad + stable_bad) / clump);
+            for ((factor, ln), multiple) in factors.iter_mut().zip(ln).zip(multiples) {
+                *factor += mine * multiple.ln() - all * ln;
+            }
+        }
+        factors
     }
 }
 
@@ -81,9 +130,8 @@ impl ErrorRate {
     /// Takes a block that closed in window number `window`.
     pub(crate) fn observe(&mut self, window: u64, block: &Pair) {
         let cap = self.cap.of(block.canary.requests, block.canary.bad);
-        let (tolerance, clump) = (self.tolerance, self.clump);
-        self.mixture
-            .multiply(window, |template| tolerance.ln_factor(block, TEMPLATES[template], clump).min(cap));
+        let factors = self.tolerance.ln_factors(&block.into(), &TEMPLATES, self.clump);
+        self.mixture.multiply(window, |template| factors[template].min(cap));
     }
 
     pub(crate) fn ln_e(&self) -> f64 {

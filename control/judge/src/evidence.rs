@@ -8,50 +8,24 @@ use serde::{Deserialize, Serialize};
 use serin_config::{
     Weight,
     limits::EVENT_GUARDS_MAX,
-    policy::{BothWorse, ErrorComparison, Mounting, RolloutPolicy},
-    wire::bucket_edge,
+    policy::{BothWorse, Mounting, RolloutPolicy},
 };
 
 use crate::{
-    block::{Block, Pair},
-    error_rate::{ErrorRate, Tolerance},
+    block::Pair,
+    comparison::Comparison,
     event::EventRate,
     exact,
     harm::Harm,
     lane::Lane,
-    limit_guard::{ERROR_CAP, LimitGuard},
-    mixture::Restarts,
+    limit_guard::LimitGuard,
     mode::Rule,
     negative_control::{NegativeControl, SelfTest},
-    non_inferiority::NonInferiority,
-    ratio::Ratio,
     recent::Recent,
+    scheme::Scheme,
     share::Share,
     window::{Pairing, Window},
 };
-
-/// The comparison of errors: evidence against the canary, and for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ErrorGuard {
-    harmless: Tolerance,
-    boundary: Tolerance,
-    pub(crate) worse: ErrorRate,
-    pub(crate) proof: NonInferiority,
-}
-
-impl ErrorGuard {
-    fn new(policy: &ErrorComparison) -> Self {
-        let harmless = Tolerance { ratio: policy.ratio, margin: policy.margin.fraction() };
-        let boundary = Tolerance { ratio: policy.pass_ratio, margin: policy.pass_margin.fraction() };
-        let (worse, proof) = (ErrorRate::new(harmless, ERROR_CAP), NonInferiority::new(boundary));
-        Self { harmless, boundary, worse, proof }
-    }
-
-    fn restart(&mut self, clump: f64) {
-        self.worse = ErrorRate::with(self.harmless, ERROR_CAP, clump, Restarts::default());
-        self.proof = NonInferiority::with(self.boundary, clump);
-    }
-}
 
 /// What the policy says of answers, as opposed to questions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,9 +71,8 @@ pub struct Evidence {
     pub(crate) rollout: Pairing,
     pub(crate) step: Pairing,
     pub(crate) recent: Recent,
-    block: Block,
-    pub(crate) ratio: Ratio,
-    pub(crate) errors: Option<ErrorGuard>,
+    scheme: Scheme,
+    pub(crate) comparison: Comparison,
     pub(crate) lane: Option<Lane>,
     pub(crate) limits: Vec<LimitGuard>,
     pub(crate) events: Vec<EventRate>,
@@ -111,6 +84,11 @@ pub struct Evidence {
 impl Evidence {
     /// Before the first window of a rollout with these guards.
     pub fn new(policy: &RolloutPolicy) -> Self {
+        Self::with_scheme(policy, Scheme::PRODUCTION)
+    }
+
+    /// The same for windows whose latencies were counted on another scale than the proxies' own.
+    pub fn with_scheme(policy: &RolloutPolicy, scheme: Scheme) -> Self {
         let guards = &policy.guards;
         let max_error_rate = guards.max_error_rate.map(|share| LimitGuard::error_rate(share.fraction()));
         let max_p99 = guards.max_p99.map(LimitGuard::p99);
@@ -121,9 +99,8 @@ impl Evidence {
             rollout: Pairing::default(),
             step: Pairing::default(),
             recent: Recent::new(),
-            block: Block::default(),
-            ratio: Ratio::new(),
-            errors: errors.map(ErrorGuard::new),
+            scheme,
+            comparison: Comparison::new(policy, scheme),
             lane: errors.map(|errors| Lane::new(errors, &policy.error_weights)),
             limits: max_error_rate.into_iter().chain(max_p99).collect(),
             events: guards.events.iter().take(EVENT_GUARDS_MAX).map(EventRate::new).collect(),
@@ -131,6 +108,12 @@ impl Evidence {
             share: Share::new(),
             harm: Harm::new(&policy.blast_radius),
         }
+    }
+
+    /// Takes a second from before the rollout, oldest first: how long the stable version takes and which routes are
+    /// busy is then known from the first window on. Later it changes nothing.
+    pub fn pre(&mut self, window: &Window) {
+        self.comparison.pre(window);
     }
 
     /// Takes the next second. Ask for the verdict after each: the promise covers every look.
@@ -142,13 +125,7 @@ impl Evidence {
         self.step.merge(&total);
         let failures: Pair = total.failures();
         self.recent.push(failures);
-        if let Some(block) = self.block.add(failures) {
-            self.ratio.observe(&block);
-            if let Some(errors) = &mut self.errors {
-                errors.worse.observe(number, &block);
-                errors.proof.observe(&block);
-            }
-        }
+        self.comparison.observe(number, window, self.clump());
         for limit in &mut self.limits {
             limit.observe(number, &total);
         }
@@ -157,8 +134,9 @@ impl Evidence {
         }
         let (canary, stable) = (failures.canary.requests, failures.stable.requests);
         self.share.observe(number, canary, canary.saturating_add(stable), window.share);
-        self.harm
-            .observe(window, |bucket| (bucket_edge(bucket) * bucket_edge(bucket.saturating_add(1))).sqrt());
+        let scheme = self.scheme;
+        let middle = |bucket: u16| (scheme.edge(bucket) * scheme.edge(bucket.saturating_add(1))).sqrt();
+        self.harm.observe(window, middle);
         if self.control.as_mut().is_some_and(|control| control.observe(number, &window.control)) {
             self.begin_anew();
         }
@@ -179,8 +157,7 @@ impl Evidence {
 
     /// What was gathered with a smaller m is worth nothing.
     fn begin_anew(&mut self) {
-        let clump = self.clump();
-        self.errors.iter_mut().for_each(|errors| errors.restart(clump));
+        self.comparison.restart();
         self.lane.iter_mut().for_each(Lane::restart);
     }
 
@@ -188,7 +165,7 @@ impl Evidence {
         self.control.as_ref().map_or(1, NegativeControl::clumped_requests)
     }
 
-    fn clump(&self) -> f64 {
+    pub(crate) fn clump(&self) -> f64 {
         self.control.as_ref().map_or(1.0, NegativeControl::clump)
     }
 

@@ -36,6 +36,28 @@ pub(crate) mod many {
     }
 }
 
+/// The same for a fixed number of them.
+pub(crate) mod array {
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer, const N: usize>(
+        values: &[f64; N],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        super::many::serialize(values, to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        from: D,
+    ) -> Result<[f64; N], D::Error> {
+        let values = super::many::deserialize(from)?;
+        let count = values.len();
+        values.try_into().map_err(|_| {
+            D::Error::custom(format_args!("stored evidence has {count} numbers where {N} must stand"))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

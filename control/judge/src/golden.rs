@@ -1,16 +1,24 @@
 //! Golden vectors: 50-digit values of every primitive that is built here, and fifteen sequences of windows with the
 //! evidence after each. They were computed by an independent program; `tests/golden.json` is shared as it is.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serin_config::{RouteName, policy::RolloutPolicy, wire::LatencyCounts};
 
 use crate::{
-    block::{Block, Pair, Trials},
-    error_rate::{self, ErrorRate, Tolerance},
+    block::{Pair, Trials},
+    comparison::Comparison,
+    error_rate::{self, Tolerance},
     limit,
     mixture::{Cap, Restarts},
-    non_inferiority::{self, NonInferiority},
+    non_inferiority,
     numerics::{ln_mean_exp, ln_sum_exp},
-    ratio::Ratio,
+    scheme::{Ladder, Scheme},
+    setup::Setup,
+    templates,
+    thresholds::{BINS, CUTS, Cuts, PERMILLE, PROOF_CUTS, Past, Shifts, Thresholds},
+    window::{Arm, Pairing, Window},
 };
 
 #[derive(Deserialize)]
@@ -22,14 +30,22 @@ struct Golden {
 
 #[derive(Deserialize)]
 struct Constants {
+    permille: Vec<u64>,
+    odds: Vec<f64>,
+    tail_k: Vec<usize>,
+    tail_r: Vec<f64>,
     err_r: Vec<f64>,
     ni_er: Vec<f64>,
+    ni_k: Vec<usize>,
+    ni_r: Vec<f64>,
 }
 
 #[derive(Deserialize)]
 struct Primitives {
     err_ln: Vec<ErrLn>,
     ni_err_ln: Vec<NiErrLn>,
+    thresholds_templates: Vec<ThresholdsTemplates>,
+    bins_ln: Vec<BinsLn>,
     one_sample_ln_e: Vec<OneSample>,
     logsumexp: Vec<LogSumExp>,
 }
@@ -60,6 +76,29 @@ struct NiErrLn {
     ln: f64,
 }
 
+type Hist = BTreeMap<u16, u32>;
+
+#[derive(Deserialize)]
+struct ThresholdsTemplates {
+    hist: Hist,
+    idx: [u16; CUTS],
+    tail_counts: [u64; CUTS],
+    total: u64,
+    tails: [f64; CUTS],
+    templates: Vec<Option<[f64; BINS]>>,
+    canary_idx: [u16; CUTS],
+    loose_idx: [u16; CUTS],
+    ni_idx: [u16; CUTS],
+}
+
+#[derive(Deserialize)]
+struct BinsLn {
+    xc: [u64; BINS],
+    xb: [u64; BINS],
+    rho: [f64; BINS],
+    ln: f64,
+}
+
 #[derive(Deserialize)]
 struct OneSample {
     x: u64,
@@ -79,21 +118,67 @@ struct LogSumExp {
 struct Sequence {
     name: String,
     config: Config,
-    windows: Vec<(u64, u64, serde_json::Value, u64, u64, serde_json::Value)>,
+    pre: Vec<Hist>,
+    windows: Vec<(u64, u64, Hist, u64, u64, Hist)>,
     expected: Vec<[Option<f64>; 5]>,
+    decision: String,
+    decision_index: Option<usize>,
     ratio_cs_95: [serde_json::Value; 2],
 }
 
 #[derive(Deserialize)]
 struct Config {
+    alpha: f64,
+    beta: f64,
+    min_soak: usize,
     rho0: f64,
     a0: f64,
     clump: f64,
     rho1: f64,
     a1: f64,
     cap_err: f64,
+    cap_lat: f64,
+    exempt: f64,
     restart: u64,
     horizon: u64,
+    gen_len: u64,
+    refresh: u64,
+    abs_ms: f64,
+    tol_buckets: [u16; CUTS],
+    ni_buckets: [u16; PROOF_CUTS.len()],
+    warm: u64,
+    loose_buckets: u16,
+    v0_ms: f64,
+    per_octave: u16,
+    n_buckets: u16,
+}
+
+impl Config {
+    fn scheme(&self) -> Scheme {
+        Scheme::new(self.v0_ms * 1e3, self.per_octave, self.n_buckets).unwrap()
+    }
+
+    fn comparison(&self) -> Comparison {
+        assert_eq!(self.exempt, 0.5);
+        let setup = Setup {
+            harmless: Some(Tolerance { ratio: self.rho0, margin: self.a0 }),
+            error_cap: Cap { nats: self.cap_err, lifted_by_majority: true },
+            latency_cap: self.cap_lat,
+            shifts: Shifts {
+                tight: self.tol_buckets,
+                loose: self.loose_buckets,
+                proof: self.ni_buckets,
+                min_us: self.abs_ms * 1e3,
+            },
+            warm_up: self.warm,
+            restarts: Restarts { windows: self.restart, horizon: self.horizon, late_share: 0.0 },
+            refresh: self.refresh,
+            generation: self.gen_len,
+            clump: self.clump,
+            ..Setup::new(&RolloutPolicy::default(), self.scheme())
+        };
+        Comparison::with(setup, self.scheme(), &[Tolerance { ratio: self.rho1, margin: self.a1 }])
+    }
 }
 
 fn golden() -> Golden {
@@ -102,6 +187,18 @@ fn golden() -> Golden {
 
 fn counts(nc: u64, xc: u64, nb: u64, xb: u64) -> Pair {
     Pair { canary: Trials { requests: nc, bad: xc }, stable: Trials { requests: nb, bad: xb } }
+}
+
+fn latencies(hist: &Hist) -> LatencyCounts {
+    LatencyCounts(hist.iter().map(|(bucket, n)| (*bucket, *n)).collect())
+}
+
+fn arm(n: u64, err: u64, hist: &Hist) -> Arm {
+    Arm::counted(n, err).with_headers(latencies(hist))
+}
+
+fn window(stable: Arm, canary: Arm) -> Window {
+    Window::of(&RouteName::try_new("r0").unwrap(), Pairing { canary, stable })
 }
 
 /// 1e-9 on logarithms, relative 1e-12 above 1e3; an absent value is −∞.
@@ -117,6 +214,12 @@ fn templates_are_those_of_the_golden_vectors() {
     let constants = golden().constants;
     assert_eq!(constants.err_r, error_rate::TEMPLATES);
     assert_eq!(constants.ni_er, non_inferiority::TEMPLATES);
+    assert_eq!(constants.permille, PERMILLE);
+    assert_eq!(constants.odds, templates::ODDS);
+    assert_eq!(constants.tail_k, templates::STEP_CUTS);
+    assert_eq!(constants.tail_r, templates::STEPS);
+    assert_eq!(constants.ni_k, PROOF_CUTS);
+    assert_eq!(constants.ni_r, templates::PROOF_STEPS);
 }
 
 #[test]
@@ -134,6 +237,39 @@ fn the_non_inferiority_factor_is_golden() {
         let boundary = Tolerance { ratio: v.rho1, margin: v.a1 };
         let ln = boundary.ln_factor(&counts(v.nc, v.xc, v.nb, v.xb), v.rho / v.rho1, v.clump);
         assert_close(ln, v.ln, "ni_err_ln");
+    }
+}
+
+#[test]
+fn cuts_and_templates_are_golden() {
+    let config = &golden().sequences[0].config;
+    let (scheme, shifts) = (config.scheme(), config.comparison().shifts());
+    for v in golden().primitives.thresholds_templates {
+        let mut past = Past::new(scheme.count());
+        v.hist.iter().for_each(|(bucket, n)| past.push(*bucket, *n));
+        let stable = past.cuts().unwrap();
+        assert_eq!((stable.at, stable.above, stable.total), (v.idx, v.tail_counts, v.total));
+        for (ours, golden) in stable.tails().into_iter().zip(v.tails) {
+            assert_close(ours, golden, "tails");
+        }
+        let thresholds = Thresholds::from(Cuts::new(stable, &shifts, &Ladder::from(scheme)));
+        assert_eq!((thresholds.cuts.tight, thresholds.cuts.loose), (v.canary_idx, v.loose_idx));
+        assert_eq!(thresholds.cuts.proof, PROOF_CUTS.map(|cut| v.ni_idx[cut]));
+        let ours = thresholds.templates.ratios();
+        assert_eq!(ours.len(), v.templates.len());
+        for (ours, golden) in ours.into_iter().zip(v.templates) {
+            assert_eq!(ours.is_some(), golden.is_some());
+            for (ours, golden) in ours.into_iter().flatten().zip(golden.into_iter().flatten()) {
+                assert_close(ours, golden, "templates");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_latency_factor_is_golden() {
+    for v in golden().primitives.bins_ln {
+        assert_close(templates::ln_factor(&v.xc, &v.xb, &v.rho), v.ln, "bins_ln");
     }
 }
 
@@ -157,27 +293,39 @@ fn sums_of_exponentials_are_golden() {
 fn every_second_of_every_sequence_is_golden() {
     for sequence in golden().sequences {
         let (name, config) = (sequence.name, sequence.config);
-        let restarts = Restarts { windows: config.restart, horizon: config.horizon, late_share: 0.0 };
-        let cap = Cap { nats: config.cap_err, lifted_by_majority: true };
-        let harmless = Tolerance { ratio: config.rho0, margin: config.a0 };
-        let boundary = Tolerance { ratio: config.rho1, margin: config.a1 };
-        let mut worse = ErrorRate::with(harmless, cap, config.clump, restarts);
-        let mut proof = NonInferiority::with(boundary, config.clump);
-        let (mut ratio, mut block) = (Ratio::new(), Block::default());
-        assert_eq!(sequence.windows.len(), sequence.expected.len());
-        for (number, ((nb, xb, _, nc, xc, _), row)) in
-            (0_u64..).zip(sequence.windows.iter().zip(&sequence.expected))
-        {
-            if let Some(block) = block.add(counts(*nc, *xc, *nb, *xb)) {
-                worse.observe(number, &block);
-                proof.observe(&block);
-                ratio.observe(&block);
-            }
-            assert_close(worse.ln_e(), row[0], &format!("{name} {number} ln_e_err"));
-            assert_close(proof.ln_e(), row[3], &format!("{name} {number} ln_ni_err"));
+        let mut comparison = config.comparison();
+        for past in &sequence.pre {
+            comparison.pre(&window(Arm::counted(0, 0).with_headers(latencies(past)), Arm::default()));
         }
+        assert_eq!(sequence.windows.len(), sequence.expected.len());
+        let (against, proven) = (-config.alpha.ln(), -config.beta.ln());
+        let mut decision = ("continue", None);
+        for (number, ((nb, xb, hb, nc, xc, hc), row)) in
+            sequence.windows.iter().zip(&sequence.expected).enumerate()
+        {
+            comparison.observe(number as u64, &window(arm(*nb, *xb, hb), arm(*nc, *xc, hc)), 1.0);
+            let proof = comparison.proof(0);
+            let ours = [
+                comparison.ln_e_errors(),
+                comparison.ln_e_latency(),
+                comparison.ln_e(),
+                proof.ln_errors.unwrap(),
+                proof.ln_latency.unwrap(),
+            ];
+            for (column, (ours, golden)) in ours.iter().zip(row).enumerate() {
+                assert_close(*ours, *golden, &format!("{name}, window {number}, column {column}"));
+            }
+            if decision.1.is_none() {
+                if ours[2] >= against {
+                    decision = ("rollback", Some(number));
+                } else if number + 1 >= config.min_soak && ours[3] >= proven && ours[4] >= proven {
+                    decision = ("promote", Some(number));
+                }
+            }
+        }
+        assert_eq!(decision, (sequence.decision.as_str(), sequence.decision_index), "{name}");
         // An end of the interval is an eighth-of-a-doubling's part of a grid point, so 1e-9 holds relative to it.
-        let (lower, upper) = ratio.interval();
+        let (lower, upper) = comparison.ratio().interval();
         let relative = |ours: f64, golden: f64| ours == golden || (ours / golden - 1.0).abs() < 1e-9;
         assert!(relative(lower, sequence.ratio_cs_95[0].as_f64().unwrap()), "{name} {lower}");
         match (upper, sequence.ratio_cs_95[1].as_f64()) {

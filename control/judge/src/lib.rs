@@ -20,7 +20,9 @@
 
 mod block;
 mod budget;
+mod capital;
 pub mod classic;
+mod comparison;
 mod decide;
 mod error_rate;
 mod event;
@@ -36,16 +38,24 @@ mod judgement;
 mod lane;
 mod limit;
 mod limit_guard;
+mod minute;
 mod mixture;
 mod mode;
 mod negative_control;
 mod non_inferiority;
+mod not_slower;
 mod numerics;
 mod phrase;
 mod ratio;
 mod recent;
 mod report;
+mod scheme;
+mod setup;
 mod share;
+mod stratum;
+mod stratum_block;
+mod templates;
+mod thresholds;
 mod verdict;
 mod window;
 
@@ -56,6 +66,7 @@ pub use guard::Guard;
 pub use harm::Spent;
 pub use judgement::{Advice, Judgement};
 pub use negative_control::SelfTest;
+pub use scheme::Scheme;
 pub use share::ShareReport;
 pub use verdict::{
     ArmReport, EventReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, ScoreReport, State,

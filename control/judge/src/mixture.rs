@@ -39,6 +39,16 @@ impl Default for Restarts {
 }
 
 impl Restarts {
+    /// The boundary that window number `window` (from 0) lies behind.
+    pub(crate) fn boundary(&self, window: u64) -> u64 {
+        window / self.windows
+    }
+
+    /// ln of the capital that is set out between two boundaries; −∞ for none.
+    pub(crate) fn ln_due(&self, before: u64, boundary: u64) -> f64 {
+        if boundary > before { self.mass(before, boundary).ln() } else { f64::NEG_INFINITY }
+    }
+
     /// The capital of the boundaries after `from` up to and including `to`. Over all boundaries it is 1/2.
     fn mass(&self, from: u64, to: u64) -> f64 {
         let horizon = self.horizon as f64;
@@ -88,13 +98,12 @@ impl Mixture {
     /// Takes a block that closed in window number `window` (from 0): sets out the capital that is due, then
     /// multiplies each template's by its factor, given as a logarithm.
     pub(crate) fn multiply(&mut self, window: u64, ln_factor: impl Fn(usize) -> f64) {
-        let boundary = window / self.restarts.windows;
+        let boundary = self.restarts.boundary(window);
         let before = self.boundary.unwrap_or_else(|| {
             self.ln.fill(0.5_f64.ln());
             0
         });
-        let due =
-            if boundary > before { self.restarts.mass(before, boundary).ln() } else { f64::NEG_INFINITY };
+        let due = self.restarts.ln_due(before, boundary);
         self.boundary = Some(boundary.max(before));
         for (template, ln) in self.ln.iter_mut().enumerate() {
             *ln = ln_add_exp(*ln, due) + ln_factor(template);

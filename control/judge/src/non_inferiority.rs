@@ -7,7 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{block::Pair, error_rate::Tolerance, exact, numerics::ln_mean_exp};
+use crate::{
+    error_rate::{Counts, Tolerance},
+    exact,
+    numerics::ln_mean_exp,
+};
 
 /// Alternative ratios as multiples of the boundary's, from next to nothing to just below it.
 pub(crate) const TEMPLATES: [f64; 6] = [0.02, 0.1, 0.3, 0.5, 0.7, 0.85];
@@ -16,25 +20,28 @@ pub(crate) const TEMPLATES: [f64; 6] = [0.02, 0.1, 0.3, 0.5, 0.7, 0.85];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NonInferiority {
     boundary: Tolerance,
-    #[serde(with = "exact")]
-    clump: f64,
-    #[serde(with = "exact::many")]
-    ln: Vec<f64>,
+    #[serde(with = "exact::array")]
+    ln: [f64; TEMPLATES.len()],
 }
 
 impl NonInferiority {
     pub(crate) fn new(boundary: Tolerance) -> Self {
-        Self::with(boundary, 1.0)
+        Self { boundary, ln: [0.0; TEMPLATES.len()] }
     }
 
-    pub(crate) fn with(boundary: Tolerance, clump: f64) -> Self {
-        Self { boundary, clump, ln: vec![0.0; TEMPLATES.len()] }
+    pub(crate) fn boundary(&self) -> Tolerance {
+        self.boundary
     }
 
-    pub(crate) fn observe(&mut self, block: &Pair) {
-        for (ln, multiple) in self.ln.iter_mut().zip(TEMPLATES) {
-            *ln += self.boundary.ln_factor(block, multiple, self.clump);
-        }
+    /// Takes a block with at least one request of each arm. `clump` is as in the comparison of errors.
+    pub(crate) fn observe(&mut self, block: &Counts, clump: f64) {
+        let factors = self.boundary.ln_factors(block, &TEMPLATES, clump);
+        self.ln.iter_mut().zip(factors).for_each(|(ln, factor)| *ln += factor);
+    }
+
+    /// Forgets all.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::new(self.boundary);
     }
 
     pub(crate) fn ln_e(&self) -> f64 {
@@ -49,19 +56,17 @@ impl NonInferiority {
         clippy::cast_sign_loss,
         reason = "`as` saturates, and it is positive"
     )]
-    pub(crate) fn requests_needed(&self, so_far: &Pair, ln_threshold: f64) -> Option<u64> {
-        let (canary, stable) = (so_far.canary.requests as f64, so_far.stable.requests as f64);
-        if canary == 0.0 || stable == 0.0 {
+    pub(crate) fn requests_needed(&self, so_far: &Counts, clump: f64, ln_threshold: f64) -> Option<u64> {
+        if so_far.canary == 0.0 || so_far.stable == 0.0 {
             return None;
         }
         let target = ln_threshold + (TEMPLATES.len() as f64).ln();
+        let growths = self.boundary.ln_factors(so_far, &TEMPLATES, clump);
         self.ln
             .iter()
-            .zip(TEMPLATES)
-            .filter_map(|(ln, multiple)| {
-                let growth = self.boundary.ln_factor(so_far, multiple, self.clump) / canary;
-                (growth > 0.0).then(|| ((target - ln) / growth).max(0.0).ceil())
-            })
+            .zip(growths)
+            .filter(|(_, growth)| *growth > 0.0)
+            .map(|(ln, growth)| ((target - ln) / (growth / so_far.canary)).max(0.0).ceil())
             .min_by(f64::total_cmp)
             .map(|requests| requests as u64)
     }
@@ -70,10 +75,10 @@ impl NonInferiority {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{block::Trials, numerics::ln_threshold};
+    use crate::numerics::ln_threshold;
 
-    fn second(bad: u64) -> Pair {
-        Pair { canary: Trials { requests: 100, bad }, stable: Trials { requests: 900, bad: 0 } }
+    fn second(canary_bad: f64) -> Counts {
+        Counts { canary: 100.0, canary_bad, stable: 900.0, stable_bad: 0.0 }
     }
 
     fn ours() -> NonInferiority {
@@ -83,10 +88,10 @@ mod tests {
     #[test]
     fn a_flawless_canary_needs_about_eight_thousand_requests() {
         let mut proof = ours();
-        let needed = proof.requests_needed(&second(0), ln_threshold(0.05)).unwrap();
+        let needed = proof.requests_needed(&second(0.0), 1.0, ln_threshold(0.05)).unwrap();
         let mut requests = 0;
         while proof.ln_e() < ln_threshold(0.05) {
-            proof.observe(&second(0));
+            proof.observe(&second(0.0), 1.0);
             requests += 100;
         }
         assert!((7_900..=8_400).contains(&requests), "{requests}");
@@ -96,8 +101,8 @@ mod tests {
     #[test]
     fn a_failing_canary_never_gets_its_proof() {
         let mut proof = ours();
-        (0..200).for_each(|_| proof.observe(&second(1)));
+        (0..200).for_each(|_| proof.observe(&second(1.0), 1.0));
         assert!(proof.ln_e() < 0.0);
-        assert_eq!(proof.requests_needed(&second(1), ln_threshold(0.05)), None);
+        assert_eq!(proof.requests_needed(&second(1.0), 1.0, ln_threshold(0.05)), None);
     }
 }

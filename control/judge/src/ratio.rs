@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{block::Pair, exact, numerics::ln_mean_exp};
+use crate::{error_rate::Counts, exact, numerics::ln_mean_exp};
 
 /// Points of the grid: 2^−8 to 2^8 in eighths of a doubling.
 const POINTS: usize = 129;
@@ -31,13 +31,13 @@ impl Ratio {
         Self { ln_likelihood: vec![0.0; POINTS] }
     }
 
-    pub(crate) fn observe(&mut self, block: &Pair) {
-        let errors = block.canary.bad as f64;
-        let all = errors + block.stable.bad as f64;
+    pub(crate) fn observe(&mut self, block: &Counts) {
+        let errors = block.canary_bad;
+        let all = errors + block.stable_bad;
         if all == 0.0 {
             return;
         }
-        let (canary, stable) = (block.canary.requests as f64, block.stable.requests as f64);
+        let (canary, stable) = (block.canary, block.stable);
         for (point, ln) in self.ln_likelihood.iter_mut().enumerate() {
             let log2 = log2_ratio(point as f64);
             // Relative to ratio one: a constant that the interval does not see, and that keeps the sums small.
@@ -67,7 +67,6 @@ impl Ratio {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::Trials;
 
     #[test]
     fn without_errors_every_ratio_is_possible() {
@@ -77,8 +76,7 @@ mod tests {
     #[test]
     fn the_interval_closes_around_the_ratio() {
         let mut ratio = Ratio::new();
-        let block =
-            Pair { canary: Trials { requests: 1000, bad: 30 }, stable: Trials { requests: 9000, bad: 90 } };
+        let block = Counts { canary: 1000.0, canary_bad: 30.0, stable: 9000.0, stable_bad: 90.0 };
         (0..20).for_each(|_| ratio.observe(&block));
         let (lower, upper) = ratio.interval();
         assert!(

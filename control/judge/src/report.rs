@@ -31,8 +31,8 @@ impl Evidence {
             lacking,
             against: proof(judgement.ln_e, judgement.ln_threshold),
             score: self.score(&standings),
-            non_inferiority: self.non_inferiority(),
-            no_slower: None,
+            non_inferiority: self.non_inferiority(step),
+            no_slower: self.no_slower(),
             guards: standings.iter().map(|standing| self.guard_report(standing, step)).collect(),
             strata: Vec::new(),
             spent: self.harm.spent().collect(),
@@ -93,7 +93,7 @@ impl Evidence {
             (Some(canary), Some(stable)) if stable > 0.0 => Some(canary / stable),
             _ => None,
         };
-        let (lower, upper) = self.ratio.interval();
+        let (lower, upper) = self.comparison.ratio().interval();
         RatioReport { estimate, lower, upper }
     }
 }
