@@ -229,8 +229,6 @@ pub const RECENT_WINDOWS: usize = 60;
 pub const EVENT_GUARDS_MAX: usize = 8;
 /// Routes that a verdict tells of, those with the most evidence against the canary.
 pub const STRATA_REPORTED_MAX: usize = 10;
-/// The most routes that the judge compares each for itself; the others are pooled.
-pub const STRATA_MAX: usize = 1_000;
 /// The most buckets of a scale of latencies that the judge is handed.
 pub const SCHEME_BUCKETS_MAX: u16 = 4_096;
 /// The longest reason that a command may carry, in characters.

@@ -246,7 +246,7 @@ impl Comparison {
     }
 
     fn places(&self) -> usize {
-        self.setup.strata.clamp(1, STRATA_MAX)
+        self.setup.strata.clamp(1, usize::try_from(STRATA_MAX).unwrap_or(usize::MAX))
     }
 
     /// Where the stratum of a route is, or would be.
