@@ -27,7 +27,7 @@ pub const STEP_REQUESTS_MAX: u64 = 1_000_000_000;
 /// The longest that a canary may be granted to warm up.
 pub const WARM_UP_MAX: Duration = Duration::from_secs(3600);
 /// The most routes that a rollout compares each for itself.
-pub const STRATA_MAX: u64 = 1_000;
+pub const STRATA_MAX: usize = 1_000;
 /// The most requests a second of a probe.
 pub const PROBE_RATE_MAX: u64 = 10_000;
 /// The shortest and the longest probe.
@@ -225,8 +225,6 @@ pub const ROLLOUTS_KEPT_MAX: usize = 20;
 pub const EVIDENCE_CHECKPOINT: Duration = Duration::from_secs(5);
 /// Windows of each guard that the judge remembers one by one: for people, and to notice silence.
 pub const RECENT_WINDOWS: usize = 60;
-/// Business events that a policy may guard.
-pub const EVENT_GUARDS_MAX: usize = 8;
 /// Routes that a verdict tells of, those with the most evidence against the canary.
 pub const STRATA_REPORTED_MAX: usize = 10;
 /// The most buckets of a scale of latencies that the judge is handed.

@@ -54,7 +54,7 @@ pub(super) fn check(
     let false_pass = within_or(raw.false_pass, FALSE_PASS, default.false_pass, problems);
     let soak = within_or(raw.soak, Duration::ZERO..=STEP_DURATION_MAX, default.soak, problems);
     let warm_up = within_or(raw.warm_up, Duration::ZERO..=WARM_UP_MAX, default.warm_up, problems);
-    let strata = within_or(raw.strata, 1..=STRATA_MAX, default.strata as u64, problems);
+    let strata = within_or(raw.strata, 1..=STRATA_MAX as u64, default.strata as u64, problems);
     let probe = probe(raw.probe, default.preset.probe(), problems);
     let actions = section(raw.actions).and_then(|raw| actions(raw, default.actions));
     let blast_radius = section(raw.blast_radius).and_then(|raw| blast_radius(raw, problems));

@@ -161,6 +161,18 @@ impl Comparison {
         self.sum_up();
     }
 
+    /// The same where there is but one stratum, which needs no name.
+    pub(crate) fn observe_alone(&mut self, number: u64, pairing: &Pairing, clump: f64) {
+        self.started = true;
+        self.next = number.saturating_add(1);
+        let only = self.rest();
+        self.strata[only].begin(number, &self.setup, &self.ladder);
+        self.strata[only].add(pairing);
+        self.close(number, clump);
+        self.turn();
+        self.sum_up();
+    }
+
     /// Forgets all evidence. What is known of the stable version and which routes are strata stays.
     pub(crate) fn restart(&mut self) {
         self.began = self.next;
@@ -437,9 +449,9 @@ pub(crate) struct StratumView<'a> {
     setup: &'a Setup,
 }
 
-impl StratumView<'_> {
+impl<'a> StratumView<'a> {
     /// The route; none for the rest.
-    pub(crate) fn name(&self) -> Option<&RouteName> {
+    pub(crate) fn name(&self) -> Option<&'a RouteName> {
         self.stratum.name()
     }
 

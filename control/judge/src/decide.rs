@@ -19,6 +19,7 @@ use crate::{
     budget::Present,
     evidence::Evidence,
     guard::Guard,
+    harm::Spent,
     judgement::{Advice, Judgement},
     lane::Lane,
     limit_guard::LimitGuard,
@@ -57,7 +58,7 @@ impl Evidence {
         let own = |standing: &Standing| standing.own_fault;
         let ln_own = mode.ln_e(standings, own);
         let ln_e = mode.ln_e(standings, |_| true);
-        let spent = self.harm.spent().find(|spent| spent.is_all());
+        let spent = self.harm.spent().find(Spent::is_all);
         if spent.is_some() || mode.fails(standings, threshold, own) {
             let heaviest = || {
                 let own = standings.iter().filter(|standing| standing.own_fault);
@@ -105,10 +106,9 @@ impl Evidence {
         };
         let standing =
             |guard, ln_e, own_fault| Standing { guard, weight: present.weight(guard), ln_e, own_fault };
-        let compared = [
-            present.errors.then(|| standing(Guard::Errors, self.comparison.ln_e_errors(), true)),
-            present.latency.then(|| standing(Guard::Latency, self.comparison.ln_e_latency(), true)),
-        ];
+        let (errors, latency) = (self.comparison.ln_e_errors(), self.comparison.ln_e_latency());
+        let errors = present.errors.then(|| standing(Guard::Errors, errors, true));
+        let latency = present.latency.then(|| standing(Guard::Latency, latency, true));
         let lane = self.lane.iter().filter(|lane| lane.has_begun());
         let lane = lane.map(|lane| standing(Guard::FastLane, lane.ln_e(), true));
         let limits = self.limits.iter().map(|limit| {
@@ -117,7 +117,7 @@ impl Evidence {
         });
         let events =
             (0_u8..).zip(&self.events).map(|(n, event)| standing(Guard::Event(n), event.ln_e(), true));
-        compared.into_iter().flatten().chain(lane).chain(limits).chain(events).collect()
+        errors.into_iter().chain(latency).chain(lane).chain(limits).chain(events).collect()
     }
 
     /// The evidence of all guards without the fast lane, before that has begun.
@@ -151,7 +151,7 @@ impl Evidence {
             } else if is_suspect(ln_e) && self.score(standings).is_none() {
                 lack(Lacking::Suspect { guard, ln_e });
             } else if let Some(limit) = self.limits.iter().find(|limit| limit.guard() == guard)
-                && limit.count(&self.step).canary.rate().is_some_and(|rate| rate > limit.share())
+                && limit.step().canary.rate().is_some_and(|rate| rate > limit.share())
             {
                 lack(Lacking::OverLimit { guard });
             }
@@ -162,7 +162,7 @@ impl Evidence {
     }
 
     fn lacks_of_step(&self, step: &Step, elapsed: Duration, lack: &mut impl FnMut(Lacking)) {
-        let (have, need) = (self.step.canary.judged, step.min_requests);
+        let (have, need) = (self.step.canary.requests, step.min_requests);
         if self.recent.sum().canary.requests == 0 || have == 0 {
             lack(Lacking::NoCanaryTraffic { seconds: self.recent.len() });
         }
@@ -188,26 +188,30 @@ impl Evidence {
             // There is no stable version left to compare with, and nothing more to expose.
             return;
         }
-        if let Some(proof) = self.non_inferiority(step).filter(|proof| !proof.reached()) {
-            let (margin, clump) = (self.comparison.margin_of(step), self.clump());
+        let lacks = |proof: &Proof| !proof.reached();
+        if let Some(proof) = self.non_inferiority(step).filter(lacks) {
+            let (margin, clump) = (self.comparison.margin_of(step), self.control.clump());
             let requests = self.comparison.requests_for_errors(margin, clump, proof.ln_threshold);
             let seconds = requests.and_then(|requests| self.seconds_for(requests));
             lack(Lacking::NonInferiority { proof, requests, seconds });
         }
-        if let Some(proof) = self.no_slower().filter(|proof| !proof.reached()) {
+        if let Some(proof) = self.no_slower(step).filter(lacks) {
             let requests = self.comparison.requests_for_latency(proof.ln_threshold);
             let seconds = requests.and_then(|requests| self.seconds_for(requests));
             lack(Lacking::NoSlower { proof, requests, seconds });
         }
     }
 
+    /// That the canary fails no more than this step accepts.
     pub(crate) fn non_inferiority(&self, step: &Step) -> Option<Proof> {
         let proven = self.comparison.proof(self.comparison.margin_of(step));
         Some(proof(proven.ln_errors?, ln_threshold(self.rules.false_pass)))
     }
 
-    pub(crate) fn no_slower(&self) -> Option<Proof> {
-        Some(proof(self.comparison.proof(0).ln_latency?, ln_threshold(self.rules.false_pass)))
+    /// That it is no slower than is accepted.
+    pub(crate) fn no_slower(&self, step: &Step) -> Option<Proof> {
+        let proven = self.comparison.proof(self.comparison.margin_of(step));
+        Some(proof(proven.ln_latency?, ln_threshold(self.rules.false_pass)))
     }
 
     #[expect(

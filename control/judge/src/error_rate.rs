@@ -68,19 +68,14 @@ impl From<&Pair> for Counts {
 }
 
 impl Tolerance {
-    /// ln S of a block, for the alternative ratio `multiple` × the tolerated one. A multiple below one turns the
-    /// question round: then the factor grows where the canary is better than the tolerance.
+    /// [`Self::ln_factors`] for one alternative.
+    #[cfg(test)]
     pub(crate) fn ln_factor(&self, block: &Pair, multiple: f64, clump: f64) -> f64 {
         self.ln_factors(&block.into(), &[multiple], clump)[0]
     }
 
-    /// What one error is worth, in nats: the canary's (ln A) and the stable version's (ln B).
-    pub(crate) fn ln_gains(&self, canary: f64, stable: f64, multiple: f64) -> (f64, f64) {
-        let ln_b = ((self.ratio * canary + stable) / (self.ratio * multiple * canary + stable)).ln();
-        (multiple.ln() + ln_b, ln_b)
-    }
-
-    /// [`Self::ln_factor`] for several alternatives.
+    /// ln S of a block for several alternative ratios, each a multiple of the tolerated one. A multiple below one turns
+    /// the question round: then the factor grows where the canary is better than the tolerance.
     pub(crate) fn ln_factors<const N: usize>(
         &self,
         block: &Counts,
@@ -125,6 +120,12 @@ impl ErrorRate {
 
     pub(crate) fn with(tolerance: Tolerance, cap: Cap, clump: f64, restarts: Restarts) -> Self {
         Self { tolerance, cap, clump, mixture: Mixture::new(TEMPLATES.len(), restarts) }
+    }
+
+    /// Forgets all evidence; from now on the logarithm of each factor is divided by `clump`.
+    pub(crate) fn restart(&mut self, clump: f64) {
+        self.clump = clump;
+        self.mixture.restart();
     }
 
     /// Takes a block that closed in window number `window`.

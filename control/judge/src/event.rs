@@ -56,6 +56,11 @@ impl EventRate {
         }
     }
 
+    /// Forgets all evidence; from now on the logarithm of each factor is divided by `clump`.
+    pub(crate) fn restart(&mut self, clump: f64) {
+        self.worse.restart(clump);
+    }
+
     /// A response that names an event twice has it once.
     fn count(&self, arm: &Arm) -> Trials {
         let named = arm.events.iter().find(|(event, _)| *event == self.event);

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serin_config::{
     Weight,
-    limits::EVENT_GUARDS_MAX,
+    limits::EVENTS_MAX,
     policy::{BothWorse, Mounting, RolloutPolicy},
 };
 
@@ -24,7 +24,8 @@ use crate::{
     recent::Recent,
     scheme::Scheme,
     share::Share,
-    window::{Pairing, Window},
+    totals::Totals,
+    window::Window,
 };
 
 /// What the policy says of answers, as opposed to questions.
@@ -67,16 +68,16 @@ impl Rules {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     pub(crate) rules: Rules,
-    pub(crate) windows: u64,
-    pub(crate) rollout: Pairing,
-    pub(crate) step: Pairing,
-    pub(crate) recent: Recent,
     scheme: Scheme,
+    pub(crate) windows: u64,
+    pub(crate) rollout: Totals,
+    pub(crate) step: Pair,
+    pub(crate) recent: Recent,
     pub(crate) comparison: Comparison,
     pub(crate) lane: Option<Lane>,
     pub(crate) limits: Vec<LimitGuard>,
     pub(crate) events: Vec<EventRate>,
-    pub(crate) control: Option<NegativeControl>,
+    pub(crate) control: NegativeControl,
     pub(crate) share: Share,
     pub(crate) harm: Harm,
 }
@@ -91,20 +92,19 @@ impl Evidence {
     pub fn with_scheme(policy: &RolloutPolicy, scheme: Scheme) -> Self {
         let guards = &policy.guards;
         let max_error_rate = guards.max_error_rate.map(|share| LimitGuard::error_rate(share.fraction()));
-        let max_p99 = guards.max_p99.map(LimitGuard::p99);
-        let errors = guards.errors.as_ref();
+        let max_p99 = guards.max_p99.map(|limit| LimitGuard::p99(limit, scheme));
         Self {
             rules: Rules::new(policy),
-            windows: 0,
-            rollout: Pairing::default(),
-            step: Pairing::default(),
-            recent: Recent::new(),
             scheme,
+            windows: 0,
+            rollout: Totals::new(scheme),
+            step: Pair::default(),
+            recent: Recent::new(),
             comparison: Comparison::new(policy, scheme),
-            lane: errors.map(|errors| Lane::new(errors, &policy.error_weights)),
+            lane: guards.errors.as_ref().map(|errors| Lane::new(errors, &policy.error_weights)),
             limits: max_error_rate.into_iter().chain(max_p99).collect(),
-            events: guards.events.iter().take(EVENT_GUARDS_MAX).map(EventRate::new).collect(),
-            control: errors.map(|errors| NegativeControl::new(errors, policy.false_alarm)),
+            events: guards.events.iter().take(EVENTS_MAX).map(EventRate::new).collect(),
+            control: NegativeControl::new(policy, scheme),
             share: Share::new(),
             harm: Harm::new(&policy.blast_radius),
         }
@@ -116,28 +116,25 @@ impl Evidence {
         self.comparison.pre(window);
     }
 
-    /// Takes the next second. Ask for the verdict after each: the promise covers every look.
+    /// Takes the next second. Ask for the judgement after each: the promise covers every look.
     pub fn observe(&mut self, window: &Window) {
         let number = self.windows;
         self.windows = self.windows.saturating_add(1);
-        let total = window.total();
-        self.rollout.merge(&total);
-        self.step.merge(&total);
-        let failures: Pair = total.failures();
+        let mut failures = Pair::default();
+        for route in window.routes.values() {
+            failures.add(route.failures());
+            self.rollout.add(route);
+        }
+        self.step.add(failures);
         self.recent.push(failures);
-        self.comparison.observe(number, window, self.clump());
-        for limit in &mut self.limits {
-            limit.observe(number, &total);
-        }
-        for event in &mut self.events {
-            event.observe(number, window);
-        }
+        self.comparison.observe(number, window, self.control.clump());
+        self.limits.iter_mut().for_each(|limit| limit.observe(number, window));
+        self.events.iter_mut().for_each(|event| event.observe(number, window));
         let (canary, stable) = (failures.canary.requests, failures.stable.requests);
         self.share.observe(number, canary, canary.saturating_add(stable), window.share);
         let scheme = self.scheme;
-        let middle = |bucket: u16| (scheme.edge(bucket) * scheme.edge(bucket.saturating_add(1))).sqrt();
-        self.harm.observe(window, middle);
-        if self.control.as_mut().is_some_and(|control| control.observe(number, &window.control)) {
+        self.harm.observe(window, |bucket| middle(scheme, bucket));
+        if self.control.observe(number, &window.control) {
             self.begin_anew();
         }
     }
@@ -149,7 +146,7 @@ impl Evidence {
             let others = self.ln_e_of_all();
             self.lane.iter_mut().for_each(|lane| lane.begin(others));
         }
-        let (second, clump) = (self.windows, self.clump());
+        let (second, clump) = (self.windows, self.control.clump());
         if let Some(lane) = &mut self.lane {
             lane.observe(second, counts, probing, clump);
         }
@@ -157,21 +154,17 @@ impl Evidence {
 
     /// What was gathered with a smaller m is worth nothing.
     fn begin_anew(&mut self) {
+        let clump = self.control.clump();
         self.comparison.restart();
         self.lane.iter_mut().for_each(Lane::restart);
-    }
-
-    pub(crate) fn clumped_requests(&self) -> u32 {
-        self.control.as_ref().map_or(1, NegativeControl::clumped_requests)
-    }
-
-    pub(crate) fn clump(&self) -> f64 {
-        self.control.as_ref().map_or(1.0, NegativeControl::clump)
+        self.limits.iter_mut().for_each(|limit| limit.restart(clump));
+        self.events.iter_mut().for_each(|event| event.restart(clump));
     }
 
     /// Begins a step: its totals are counted anew, all evidence stays.
     pub fn begin_step(&mut self) {
-        self.step = Pairing::default();
+        self.step = Pair::default();
+        self.limits.iter_mut().for_each(LimitGuard::begin_step);
     }
 
     /// Windows taken so far, which is seconds.
@@ -181,6 +174,14 @@ impl Evidence {
 
     /// How the comparison did on a slice of the stable version, where there is nothing to find.
     pub fn self_test(&self) -> SelfTest {
-        self.control.as_ref().map(NegativeControl::self_test).unwrap_or_default()
+        self.control.self_test()
     }
+}
+
+/// The latency in microseconds that a bucket stands for: its middle, in ratios; of the last one, which has no
+/// end, its beginning.
+fn middle(scheme: Scheme, bucket: u16) -> f64 {
+    let last = scheme.count().saturating_sub(1);
+    let begin = scheme.edge(bucket.min(last));
+    if bucket < last { (begin * scheme.edge(bucket + 1)).sqrt() } else { begin }
 }

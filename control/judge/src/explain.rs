@@ -81,8 +81,7 @@ impl Words<'_> {
         let Some(route) = &self.verdict.route else { return String::new() };
         let stratum = self.verdict.strata.iter().find(|stratum| stratum.route.as_ref() == Some(route));
         let counts = stratum.filter(|_| self.verdict.culprit != Some(Guard::Latency));
-        let counts =
-            counts.map_or(String::new(), |stratum| format!(", where {}", self.pair(stratum.failures)));
+        let counts = counts.map_or(String::new(), |stratum| format!(", where {}", self.pair(stratum.recent)));
         format!("; it shows on route {route}{counts}")
     }
 

@@ -19,7 +19,7 @@ use serin_config::{
 
 use crate::{
     block::Pair,
-    error_rate::{TEMPLATES, Tolerance},
+    error_rate::{Counts, TEMPLATES, Tolerance},
     exact,
     mixture::{Mixture, Restarts},
 };
@@ -87,14 +87,10 @@ impl Lane {
         } else {
             self.outage = Pair::default();
         }
-        let tolerance = self.tolerance;
         let most = if outage { f64::INFINITY } else { 0.0 };
-        let (canary, stable) = (block.canary.requests as f64, block.stable.requests as f64);
-        self.mixture.multiply(second, |template| {
-            let (ln_a, ln_b) = tolerance.ln_gains(canary, stable, TEMPLATES[template]);
-            let drift = canary * tolerance.margin * ln_a.exp_m1();
-            ((failed * ln_a + block.stable.bad as f64 * ln_b - drift) / clump).min(most)
-        });
+        let counts = Counts { canary_bad: failed, ..Counts::from(&block) };
+        let factors = self.tolerance.ln_factors(&counts, &TEMPLATES, clump);
+        self.mixture.multiply(second, |template| factors[template].min(most));
     }
 
     /// Forgets all evidence, and keeps the capital.

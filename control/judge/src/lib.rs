@@ -56,6 +56,7 @@ mod stratum;
 mod stratum_block;
 mod templates;
 mod thresholds;
+mod totals;
 mod verdict;
 mod window;
 

@@ -41,6 +41,9 @@ pub(crate) struct Limit {
     #[serde(with = "exact::many")]
     alternatives: Vec<f64>,
     cap: Cap,
+    /// What the logarithm of each factor is divided by.
+    #[serde(with = "exact")]
+    clump: f64,
     mixture: Mixture,
 }
 
@@ -52,7 +55,13 @@ impl Limit {
         let below = MULTIPLES.into_iter().map(|multiple| multiple * share).filter(|p| *p < largest);
         let alternatives: Vec<f64> = below.chain([largest]).collect();
         let mixture = Mixture::new(alternatives.len(), Restarts::default());
-        Self { share, alternatives, cap, mixture }
+        Self { share, alternatives, cap, clump: 1.0, mixture }
+    }
+
+    /// Forgets all evidence; from now on the logarithm of each factor is divided by `clump`.
+    pub(crate) fn restart(&mut self, clump: f64) {
+        self.clump = clump;
+        self.mixture.restart();
     }
 
     /// Takes window number `window`; one without requests says nothing.
@@ -61,8 +70,9 @@ impl Limit {
             return;
         }
         let cap = self.cap.of(trials.requests, trials.bad);
-        let (share, alternatives) = (self.share, &self.alternatives);
-        self.mixture.multiply(window, |template| ln_factor(trials, share, alternatives[template]).min(cap));
+        let (share, alternatives, clump) = (self.share, &self.alternatives, self.clump);
+        self.mixture
+            .multiply(window, |template| (ln_factor(trials, share, alternatives[template]) / clump).min(cap));
     }
 
     pub(crate) fn ln_e(&self) -> f64 {

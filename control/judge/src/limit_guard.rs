@@ -17,7 +17,8 @@ use crate::{
     limit::Limit,
     mixture::Cap,
     recent::Recent,
-    window::Pairing,
+    scheme::Scheme,
+    window::{Pairing, Window},
 };
 
 /// The most that one window may add, in nats: six or seven separate seconds must agree.
@@ -36,7 +37,11 @@ const SLOW_CAP: Cap = Cap { nats: CAP_NATS, lifted_by_majority: false };
 #[serde(rename_all = "snake_case")]
 enum Bad {
     Failed,
-    SlowerThanUs(#[serde(with = "exact")] f64),
+    /// What lies wholly above the limit: in this bucket or beyond.
+    From {
+        bucket: u16,
+        limit_us: u64,
+    },
 }
 
 /// One limit and its evidence.
@@ -49,6 +54,8 @@ pub(crate) struct LimitGuard {
     block: Block,
     comparison: ErrorRate,
     recent: Recent,
+    /// Bad requests in this step.
+    step: Pair,
 }
 
 impl LimitGuard {
@@ -58,8 +65,11 @@ impl LimitGuard {
     }
 
     /// 99 of 100 requests of the canary must have response headers within this time.
-    pub(crate) fn p99(limit: Duration) -> Self {
-        Self::new(Bad::SlowerThanUs(limit.as_secs_f64() * 1e6), SLOW_SHARE, SLOW_CAP)
+    pub(crate) fn p99(limit: Duration, scheme: Scheme) -> Self {
+        let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        let above = |bucket: &u16| scheme.edge(*bucket) >= limit_us as f64;
+        let bucket = (0..scheme.count()).find(above).unwrap_or(scheme.count());
+        Self::new(Bad::From { bucket, limit_us }, SLOW_SHARE, SLOW_CAP)
     }
 
     fn new(bad: Bad, share: f64, cap: Cap) -> Self {
@@ -70,12 +80,15 @@ impl LimitGuard {
             block: Block::default(),
             comparison: ErrorRate::new(Tolerance::default(), cap),
             recent: Recent::new(),
+            step: Pair::default(),
         }
     }
 
     /// Takes window number `number`.
-    pub(crate) fn observe(&mut self, number: u64, window: &Pairing) {
-        let pair = self.count(window);
+    pub(crate) fn observe(&mut self, number: u64, window: &Window) {
+        let mut pair = Pair::default();
+        window.routes.values().for_each(|route| pair.add(self.count(route)));
+        self.step.add(pair);
         self.recent.push(pair);
         self.limit.observe(number, pair.canary);
         if let Some(block) = self.block.add(pair) {
@@ -86,16 +99,31 @@ impl LimitGuard {
     pub(crate) fn guard(&self) -> Guard {
         match self.bad {
             Bad::Failed => Guard::MaxErrorRate,
-            Bad::SlowerThanUs(_) => Guard::MaxP99,
+            Bad::From { .. } => Guard::MaxP99,
         }
     }
 
-    /// Bad requests in a window or a total.
-    pub(crate) fn count(&self, window: &Pairing) -> Pair {
+    fn count(&self, route: &Pairing) -> Pair {
         match self.bad {
-            Bad::Failed => window.failures(),
-            Bad::SlowerThanUs(limit) => window.slower_than(limit),
+            Bad::Failed => route.failures(),
+            Bad::From { bucket, .. } => route.slow_from(bucket),
         }
+    }
+
+    /// Begins a step: its totals are counted anew, all evidence stays.
+    pub(crate) fn begin_step(&mut self) {
+        self.step = Pair::default();
+    }
+
+    /// Forgets all evidence; from now on the logarithm of each factor is divided by `clump`.
+    pub(crate) fn restart(&mut self, clump: f64) {
+        self.limit.restart(clump);
+        self.comparison.restart(clump);
+    }
+
+    /// Bad requests in this step.
+    pub(crate) fn step(&self) -> Pair {
+        self.step
     }
 
     /// The share that may be bad, 0 to 1.
@@ -107,7 +135,7 @@ impl LimitGuard {
     pub(crate) fn limit_ms(&self) -> Option<f64> {
         match self.bad {
             Bad::Failed => None,
-            Bad::SlowerThanUs(limit) => Some(limit / 1e3),
+            Bad::From { limit_us, .. } => Some(limit_us as f64 / 1e3),
         }
     }
 
@@ -123,5 +151,32 @@ impl LimitGuard {
     /// The evidence that it does worse than the stable version.
     pub(crate) fn ln_worse(&self) -> f64 {
         self.comparison.ln_e()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_config::wire::{LatencyCounts, bucket_edge, bucket_of};
+
+    use super::*;
+    use crate::{block::Trials, window::Arm};
+
+    #[test]
+    fn the_bucket_that_holds_the_limit_is_not_slow() {
+        let guard = LimitGuard::p99(Duration::from_millis(500), Scheme::PRODUCTION);
+        let bucket = bucket_of(500_000);
+        assert!(bucket_edge(bucket) < 500_000.0);
+        let arm =
+            Arm { headers: LatencyCounts(vec![(1, 5), (bucket, 3), (bucket + 1, 2)]), ..Arm::default() };
+        let pair = guard.count(&Pairing { canary: arm, stable: Arm::default() });
+        assert_eq!(pair.canary, Trials { requests: 10, bad: 2 });
+        assert_eq!(guard.limit_ms(), Some(500.0));
+    }
+
+    #[test]
+    fn a_limit_beyond_the_scale_is_never_broken() {
+        let guard = LimitGuard::p99(Duration::from_secs(86_400), Scheme::PRODUCTION);
+        let arm = Arm { headers: LatencyCounts(vec![(831, 9)]), ..Arm::default() };
+        assert_eq!(guard.count(&Pairing { canary: arm, stable: Arm::default() }).canary.bad, 0);
     }
 }

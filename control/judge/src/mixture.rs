@@ -95,6 +95,12 @@ impl Mixture {
         Self { restarts, boundary: None, ln: vec![f64::NEG_INFINITY; templates] }
     }
 
+    /// Forgets all evidence.
+    pub(crate) fn restart(&mut self) {
+        self.boundary = None;
+        self.ln.fill(f64::NEG_INFINITY);
+    }
+
     /// Takes a block that closed in window number `window` (from 0): sets out the capital that is due, then
     /// multiplies each template's by its factor, given as a logarithm.
     pub(crate) fn multiply(&mut self, window: u64, ln_factor: impl Fn(usize) -> f64) {

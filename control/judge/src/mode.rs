@@ -14,12 +14,12 @@
 //! question of how opinions are weighed.
 
 use serde::{Deserialize, Serialize};
-use serin_config::{limits::EVENT_GUARDS_MAX, policy::Mode};
+use serin_config::{limits::EVENTS_MAX, policy::Mode};
 
 use crate::{guard::Guard, numerics::ln_add_exp};
 
 /// The most guards that there can be: two comparisons, the fast lane, two limits, and events.
-const GUARDS_MAX: usize = 5 + EVENT_GUARDS_MAX;
+const GUARDS_MAX: usize = 5 + EVENTS_MAX;
 
 /// Where one guard stands at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]

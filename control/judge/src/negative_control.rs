@@ -15,17 +15,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use serin_config::policy::ErrorComparison;
+use serin_config::policy::RolloutPolicy;
 
-use crate::{
-    block::Block,
-    error_rate::{ErrorRate, Tolerance},
-    exact,
-    limit_guard::ERROR_CAP,
-    mixture::Restarts,
-    numerics::ln_threshold,
-    window::Pairing,
-};
+use crate::{comparison::Comparison, exact, numerics::ln_threshold, scheme::Scheme, window::Pairing};
 
 /// Evidence against the slice that raises m.
 const LOUD: f64 = 20.0;
@@ -46,26 +38,22 @@ pub struct SelfTest {
 /// Both comparisons of the slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NegativeControl {
-    tolerance: Tolerance,
     #[serde(with = "exact")]
     ln_alarm: f64,
     clump: u32,
-    block: Block,
-    steering: ErrorRate,
-    test: ErrorRate,
+    steering: Comparison,
+    /// The self-test, once it differs from the other.
+    test: Option<Comparison>,
     counted: SelfTest,
 }
 
 impl NegativeControl {
-    pub(crate) fn new(policy: &ErrorComparison, false_alarm: f64) -> Self {
-        let tolerance = Tolerance { ratio: policy.ratio, margin: policy.margin.fraction() };
+    pub(crate) fn new(policy: &RolloutPolicy, scheme: Scheme) -> Self {
         Self {
-            tolerance,
-            ln_alarm: ln_threshold(false_alarm),
+            ln_alarm: ln_threshold(policy.false_alarm),
             clump: 1,
-            block: Block::default(),
-            steering: ErrorRate::new(tolerance, ERROR_CAP),
-            test: ErrorRate::new(tolerance, ERROR_CAP),
+            steering: Comparison::new(policy, scheme),
+            test: None,
             counted: SelfTest::default(),
         }
     }
@@ -73,22 +61,27 @@ impl NegativeControl {
     /// Takes window number `number` of the slice against the rest; says whether m was raised, after which all
     /// evidence of the rollout begins anew.
     pub(crate) fn observe(&mut self, number: u64, slice: &Pairing) -> bool {
-        let pair = slice.failures();
-        if pair.canary.requests > 0 {
-            self.counted.seconds = self.counted.seconds.saturating_add(1);
+        if slice.canary.judged == 0 && slice.stable.judged == 0 {
+            return false;
         }
-        let Some(block) = self.block.add(pair) else { return false };
-        self.test.observe(number, &block);
-        if self.test.ln_e() >= self.ln_alarm {
-            self.counted.alarms = self.counted.alarms.saturating_add(1);
-            self.test = ErrorRate::new(self.tolerance, ERROR_CAP);
+        self.counted.seconds = self.counted.seconds.saturating_add(1);
+        self.steering.observe_alone(number, slice, self.clump());
+        if let Some(test) = &mut self.test {
+            test.observe_alone(number, slice, 1.0);
         }
-        self.steering.observe(number, &block);
         let loud = self.steering.ln_e() >= LOUD.ln() && self.clump < CLUMP_MAX;
+        let alarm = self.test.as_ref().unwrap_or(&self.steering).ln_e() >= self.ln_alarm;
+        if loud || alarm {
+            let test = self.test.get_or_insert_with(|| self.steering.clone());
+            if alarm {
+                self.counted.alarms = self.counted.alarms.saturating_add(1);
+                test.restart();
+            }
+        }
         if loud {
             self.counted.suspicions = self.counted.suspicions.saturating_add(1);
             self.clump *= 2;
-            self.steering = ErrorRate::with(self.tolerance, ERROR_CAP, self.clump(), Restarts::default());
+            self.steering.restart();
         }
         loud
     }
@@ -110,11 +103,13 @@ impl NegativeControl {
 
 #[cfg(test)]
 mod tests {
+    use serin_config::wire::LatencyCounts;
+
     use super::*;
     use crate::window::Arm;
 
     fn control() -> NegativeControl {
-        NegativeControl::new(&ErrorComparison::default(), 1e-4)
+        NegativeControl::new(&RolloutPolicy::default(), Scheme::PRODUCTION)
     }
 
     fn slice(failed: u64, rest_failed: u64) -> Pairing {
@@ -154,6 +149,29 @@ mod tests {
         });
         let counted = control.self_test();
         assert!(counted.alarms > 50 && counted.seconds == 600, "{counted:?}");
+    }
+
+    #[test]
+    fn a_slice_that_is_slower_raises_the_clump_as_well() {
+        let mut control = control();
+        let arm = |n, bucket| Arm::counted(u64::from(n), 0).with_headers(LatencyCounts(vec![(bucket, n)]));
+        let raised = (0..600)
+            .any(|second| control.observe(second, &Pairing { canary: arm(100, 700), stable: arm(900, 650) }));
+        assert!(raised && control.self_test().suspicions > 0);
+    }
+
+    #[test]
+    fn what_is_stored_goes_on_the_same() {
+        let mut straight = control();
+        (0..100).for_each(|second| {
+            straight.observe(second, &slice(10, 3));
+        });
+        let mut resumed: NegativeControl =
+            serde_json::from_str(&serde_json::to_string(&straight).unwrap()).unwrap();
+        for second in 100..200 {
+            assert_eq!(straight.observe(second, &slice(10, 3)), resumed.observe(second, &slice(10, 3)));
+        }
+        assert_eq!(straight, resumed);
     }
 
     #[test]

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use serin_config::policy::Step;
+use serin_config::{RouteName, limits::STRATA_REPORTED_MAX, policy::Step};
 
 use crate::{
-    decide::millis,
+    decide::{is_suspect, millis},
     evidence::Evidence,
     guard::Guard,
+    lane::Lane,
     mode::{Rule, Standing, Standings},
     numerics::ln_threshold,
     verdict::{
-        ArmReport, EventReport, GuardReport, LimitReport, RatioReport, ScoreReport, StepReport, Verdict,
+        EventReport, GuardReport, LimitReport, RatioReport, ScoreReport, StepReport, StratumReport, Verdict,
         finite, proof,
     },
-    window::Arm,
 };
 
 impl Evidence {
@@ -27,26 +27,22 @@ impl Evidence {
             state: judgement.state,
             advice: judgement.advice,
             culprit: judgement.culprit,
-            route: None,
+            route: self.route(&standings, judgement.culprit),
             lacking,
             against: proof(judgement.ln_e, judgement.ln_threshold),
             score: self.score(&standings),
             non_inferiority: self.non_inferiority(step),
-            no_slower: self.no_slower(),
+            no_slower: self.no_slower(step),
             guards: standings.iter().map(|standing| self.guard_report(standing, step)).collect(),
-            strata: Vec::new(),
+            strata: self.stratum_reports(),
             spent: self.harm.spent().collect(),
-            clump: self.clumped_requests(),
-            canary: arm_report(&self.rollout.canary),
-            stable: arm_report(&self.rollout.stable),
+            clump: self.control.clumped_requests(),
+            canary: self.rollout.canary(),
+            stable: self.rollout.stable(),
             recent: self.recent.sum(),
             recent_seconds: self.recent.len(),
             seconds: self.windows,
-            step: StepReport {
-                weight: step.weight,
-                elapsed_ms: millis(elapsed),
-                failures: self.step.failures(),
-            },
+            step: StepReport { weight: step.weight, elapsed_ms: millis(elapsed), failures: self.step },
             ratio: self.ratio_report(),
         }
     }
@@ -59,6 +55,56 @@ impl Evidence {
         Some(ScoreReport { points, fail_below, pass_from })
     }
 
+    /// The routes with the most evidence, where there are several.
+    fn stratum_reports(&self) -> Vec<StratumReport> {
+        let mut reports: Vec<_> = self
+            .comparison
+            .strata()
+            .map(|stratum| {
+                let (errors, latency) = (stratum.ln_e_errors(), stratum.ln_e_latency());
+                let report = StratumReport {
+                    route: stratum.name().cloned(),
+                    ln_e_errors: finite(errors),
+                    ln_e_latency: finite(latency),
+                    failures: stratum.totals(),
+                    recent: stratum.recent(),
+                };
+                (errors.max(latency), report)
+            })
+            .collect();
+        if reports.len() < 2 {
+            return Vec::new();
+        }
+        reports.sort_by(|a, b| b.0.total_cmp(&a.0));
+        reports.into_iter().map(|(_, report)| report).take(STRATA_REPORTED_MAX).collect()
+    }
+
+    /// The one route that shows what is held against the canary: its own evidence is suspect, and that of any other
+    /// stratum is less than half as much, in nats.
+    fn route(&self, standings: &Standings, culprit: Option<Guard>) -> Option<RouteName> {
+        let suspect = || {
+            let suspect = standings.iter().filter(|standing| is_suspect(standing.ln_e));
+            suspect.max_by(|a, b| a.ln_weighted().total_cmp(&b.ln_weighted())).map(|standing| standing.guard)
+        };
+        let by_latency = match culprit.or_else(suspect)? {
+            Guard::Latency | Guard::MaxP99 | Guard::AddedLatency => true,
+            Guard::Errors | Guard::FastLane | Guard::MaxErrorRate | Guard::FailedRequests => false,
+            Guard::Event(_) => return None,
+        };
+        let (mut highest, mut second, mut route) = (f64::NEG_INFINITY, f64::NEG_INFINITY, None);
+        for stratum in self.comparison.strata() {
+            let ln_e = if by_latency { stratum.ln_e_latency() } else { stratum.ln_e_errors() };
+            if ln_e > highest {
+                (second, highest, route) = (highest, ln_e, stratum.name());
+            } else {
+                second = second.max(ln_e);
+            }
+        }
+        let several = self.comparison.strata().nth(1).is_some();
+        let alone = several && is_suspect(highest) && nats(second) < 0.5 * highest;
+        route.filter(|_| alone).cloned()
+    }
+
     fn guard_report(&self, standing: &Standing, step: &Step) -> GuardReport {
         let Standing { guard, weight, ln_e, .. } = *standing;
         let limit = self.limits.iter().find(|limit| limit.guard() == guard);
@@ -66,7 +112,7 @@ impl Evidence {
             Guard::Event(number) => self.events.get(usize::from(number)),
             _ => None,
         };
-        let outage = self.lane.as_ref().filter(|_| guard == Guard::FastLane).map(crate::lane::Lane::outage);
+        let outage = self.lane.as_ref().filter(|_| guard == Guard::FastLane).map(Lane::outage);
         GuardReport {
             guard,
             weight,
@@ -74,7 +120,7 @@ impl Evidence {
             limit: limit.map(|limit| LimitReport {
                 allowed: limit.share(),
                 limit_ms: limit.limit_ms(),
-                step: limit.count(&self.step),
+                step: limit.step(),
                 recent: limit.recent(),
                 own_fault: self.is_worse(limit, step),
             }),
@@ -98,13 +144,7 @@ impl Evidence {
     }
 }
 
-fn arm_report(arm: &Arm) -> ArmReport {
-    let quantile_ms = |q| arm.headers.quantile(q).map(|micros| micros / 1e3);
-    ArmReport {
-        requests: arm.judged,
-        failed: arm.failed,
-        error_rate: (arm.judged > 0).then(|| arm.failed as f64 / arm.judged as f64),
-        p50_ms: quantile_ms(0.5),
-        p99_ms: quantile_ms(0.99),
-    }
+/// Nats of a stratum's evidence, with no evidence at all as none.
+fn nats(ln_e: f64) -> f64 {
+    ln_e.max(0.0)
 }

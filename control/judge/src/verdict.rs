@@ -100,6 +100,8 @@ pub struct StratumReport {
     pub ln_e_latency: Option<f64>,
     /// Failed requests since the rollout began.
     pub failures: Pair,
+    /// Failed requests in about the last minute.
+    pub recent: Pair,
 }
 
 /// Evidence and the height that it is compared with.

@@ -74,10 +74,14 @@ impl Arm {
         Trials { requests: self.judged, bad: self.failed }.plausible()
     }
 
-    /// Only what lies wholly above the limit is slow: the bucket that holds it gets the benefit of the doubt.
-    /// Failed attempts are not counted here; they have a guard of their own.
-    fn slower_than(&self, limit_us: f64) -> Trials {
-        Trials { requests: self.headers.total(), bad: self.headers.above(limit_us) }
+    /// What lies in `bucket` or beyond. Failed attempts are not counted here; they have a guard of their own.
+    fn slow_from(&self, bucket: u16) -> Trials {
+        let mut trials = Trials::default();
+        for (at, count) in &self.headers.0 {
+            let count = u64::from(*count);
+            trials.add(Trials { requests: count, bad: if *at >= bucket { count } else { 0 } });
+        }
+        trials
     }
 }
 
@@ -101,8 +105,8 @@ impl Pairing {
         Pair { canary: self.canary.failures(), stable: self.stable.failures() }
     }
 
-    pub(crate) fn slower_than(&self, limit_us: f64) -> Pair {
-        Pair { canary: self.canary.slower_than(limit_us), stable: self.stable.slower_than(limit_us) }
+    pub(crate) fn slow_from(&self, bucket: u16) -> Pair {
+        Pair { canary: self.canary.slow_from(bucket), stable: self.stable.slow_from(bucket) }
     }
 }
 
@@ -176,10 +180,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use serin_config::{
-        Outcome, RouteName,
-        wire::{bucket_edge, bucket_of},
-    };
+    use serin_config::{Outcome, RouteName};
 
     use super::*;
 
@@ -220,15 +221,5 @@ mod tests {
         assert_eq!((window.canary.judged, window.canary.failed), (3, 2));
         assert_eq!(window.canary.headers.0, [(100, 2)]);
         assert_eq!((window.stable.judged, window.stable.failed), (1, 0));
-    }
-
-    #[test]
-    fn the_bucket_that_holds_the_limit_is_not_slow() {
-        let limit_us = 500_000;
-        let bucket = bucket_of(limit_us);
-        assert!(bucket_edge(bucket) < limit_us as f64);
-        let arm =
-            Arm { headers: LatencyCounts(vec![(1, 5), (bucket, 3), (bucket + 1, 2)]), ..Arm::default() };
-        assert_eq!(arm.slower_than(limit_us as f64), Trials { requests: 10, bad: 2 });
     }
 }
