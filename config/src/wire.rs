@@ -162,11 +162,12 @@ pub struct WindowCell {
     pub route: RouteName,
     /// How the attempts ended.
     pub outcomes: OutcomeCounts,
-    /// Time to response headers of the attempts that did not fail. A request that hangs is counted in the
-    /// last bucket before it ends, and then not again.
+    /// Time to response headers of the attempts that did not fail. A request that hangs is counted here in the last
+    /// bucket, and among the outcomes as one without fault, before it ends; when it ends it is counted again only
+    /// if it failed.
     pub headers: LatencyCounts,
-    /// Failed attempts of clients, each client counted once for each split that it saw; none where the split
-    /// is not sticky, or no failure had a key.
+    /// Failed attempts with each client counted once for each split that it saw; a failed attempt without a key is a
+    /// client of its own. None where the split is not sticky, or is none.
     #[serde(default)]
     pub clients: Option<u64>,
     /// The part of the stable version's counts that serves as the negative control: as many of its endpoints as the

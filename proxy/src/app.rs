@@ -29,7 +29,7 @@ use crate::{
     clock,
     endpoints::keeper::Keeper,
     inherit::Inherited,
-    observe::{Beats, Collector, Counters, Handover, Windows, metrics, telling::Telling},
+    observe::{Beats, Collector, Compared, Counters, Handover, Windows, metrics, telling::Telling},
     plan::PlanCell,
     serve::{
         accept,
@@ -208,6 +208,7 @@ impl Proxy {
             windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms(), shared.first),
             up: reports,
             beats: Beats::default(),
+            compared: Compared::default(),
         };
         tokio::spawn(collector.run(handovers));
         tokio::spawn(patrol::run(shared.clone(), plans.clone(), config.limits.clone()));

@@ -10,6 +10,7 @@ pub(crate) mod probation;
 pub(crate) mod pulse;
 pub(crate) mod shed;
 pub(crate) mod switch;
+pub(crate) mod terms;
 pub(crate) mod trip;
 
 use std::{
@@ -24,7 +25,7 @@ use serin_config::{Generation, ServiceName, VersionName, limits::Limits};
 
 use self::{
     faults::Faults, gate::Gate, probation::OnProbation, pulse::Pulse, shed::Shedding, switch::Switch,
-    trip::Trip,
+    terms::Terms, trip::Trip,
 };
 
 /// What identifies a version.
@@ -70,8 +71,10 @@ pub(crate) struct VersionShared {
     pub(crate) trip: Trip,
     /// Whether it gets few requests yet because it is new.
     pub(crate) probation: OnProbation,
-    /// Who waits for an answer, and how long answers take.
+    /// Who waits for an answer, how long answers take, and how many attempts fail.
     pub(crate) pulse: Pulse,
+    /// How its attempts are counted for the comparison.
+    pub(crate) terms: Terms,
 }
 
 impl Shared {
@@ -101,6 +104,12 @@ impl Shared {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let named = |(s, v): &VersionKey| s.as_str() == service && v.as_str() == version;
         versions.iter().find(|(key, _)| named(key)).map(|(_, version)| version.clone())
+    }
+
+    /// The same by its key.
+    pub(crate) fn known(&self, service: &ServiceName, version: &VersionName) -> Option<Arc<VersionShared>> {
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.get(&(service.clone(), version.clone())).cloned()
     }
 
     /// All versions that there are, by name.
@@ -133,6 +142,7 @@ impl VersionShared {
             trip: Trip::default(),
             probation: OnProbation::default(),
             pulse: Pulse::new(workers),
+            terms: Terms::default(),
         }
     }
 

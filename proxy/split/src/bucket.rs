@@ -20,12 +20,17 @@ impl Salt {
     pub fn of_service(name: &str) -> Self {
         Self(xxh3_64(name.as_bytes()))
     }
+
+    /// What a user's key is known by in the service.
+    pub fn hash(self, key: &[u8]) -> u64 {
+        xxh3_64_with_seed(key, self.0)
+    }
 }
 
 impl Bucket {
     /// The position of a user's key.
     pub fn of_key(key: &[u8], salt: Salt) -> Self {
-        Self::of_random(xxh3_64_with_seed(key, salt.0))
+        Self::of_random(salt.hash(key))
     }
 
     /// The position of a number that is uniform over all 64 bits.

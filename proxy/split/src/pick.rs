@@ -18,6 +18,8 @@ pub struct Pick {
     pub version: usize,
     /// What chose it.
     pub reason: Reason,
+    /// The hash of the user's key, where that chose.
+    pub key: Option<u64>,
 }
 
 /// What chose a version.
@@ -44,25 +46,19 @@ pub fn pick(
     random: u64,
 ) -> Pick {
     if let Some(version) = pinned(service, headers) {
-        return Pick { version, reason: Reason::Pinned };
+        return Pick { version, reason: Reason::Pinned, key: None };
     }
     if let Some(version) = table.single() {
-        return Pick { version, reason: Reason::Whole };
+        return Pick { version, reason: Reason::Whole, key: None };
     }
-    let (bucket, reason) = match &service.sticky {
-        Sticky::Random => (None, Reason::Random),
-        Sticky::Cookie(name) => {
-            (cookie::value(headers, name).map(|value| Bucket::of_key(value, salt)), Reason::Key)
-        }
-        Sticky::Header(name) => {
-            (headers.get(name).map(|value| Bucket::of_key(value.as_bytes(), salt)), Reason::Key)
-        }
-        Sticky::ClientAddress => (Some(client_bucket(client, salt)), Reason::Key),
+    let key = match &service.sticky {
+        Sticky::Random => None,
+        Sticky::Cookie(name) => cookie::value(headers, name).map(|value| salt.hash(value)),
+        Sticky::Header(name) => headers.get(name).map(|value| salt.hash(value.as_bytes())),
+        Sticky::ClientAddress => Some(client_hash(client, salt)),
     };
-    match bucket {
-        Some(bucket) => Pick { version: table.version(bucket), reason },
-        None => Pick { version: table.version(Bucket::of_random(random)), reason: Reason::Random },
-    }
+    let reason = if key.is_some() { Reason::Key } else { Reason::Random };
+    Pick { version: table.version(Bucket::of_random(key.unwrap_or(random))), reason, key }
 }
 
 /// The version that the first override that fits pins to. One whose value names no version does not fit.
@@ -80,8 +76,8 @@ fn pinned(service: &Service, headers: &HeaderMap) -> Option<usize> {
     })
 }
 
-fn client_bucket(client: IpAddr, salt: Salt) -> Bucket {
-    of_client(client, |bytes| Bucket::of_key(bytes, salt))
+fn client_hash(client: IpAddr, salt: Salt) -> u64 {
+    of_client(client, |bytes| salt.hash(bytes))
 }
 
 /// What is made of the part of a client's address that stays with it.
@@ -162,12 +158,26 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_known_by_one_hash_wherever_the_split_stands() {
+        let service = service(Sticky::Cookie("uid".into()));
+        let salt = Salt::of_service("shop");
+        let of = |user: &str, ppm| {
+            let headers = HeaderMap::from_iter([(http::header::COOKIE, user.parse().unwrap())]);
+            pick(&service, &table(&service, ppm), salt, &headers, CLIENT, 7)
+        };
+        let ann = of("uid=ann", 10_000);
+        assert_eq!((ann.reason, ann.key), (Reason::Key, of("uid=ann", 500_000).key));
+        assert_ne!(ann.key, of("uid=bob", 10_000).key);
+        assert_eq!(ann.version, table(&service, 10_000).version(Bucket::of_key(b"ann", salt)));
+    }
+
+    #[test]
     fn a_request_without_its_key_is_split_at_random() {
         let service = service(Sticky::Cookie("uid".into()));
         let table = table(&service, 500_000);
         let at = |random| pick(&service, &table, Salt::of_service("shop"), &HeaderMap::new(), CLIENT, random);
-        assert_eq!(at(0), Pick { version: 1, reason: Reason::Random });
-        assert_eq!(at(u64::MAX), Pick { version: 0, reason: Reason::Random });
+        assert_eq!(at(0), Pick { version: 1, reason: Reason::Random, key: None });
+        assert_eq!(at(u64::MAX), Pick { version: 0, reason: Reason::Random, key: None });
     }
 
     #[test]
@@ -185,9 +195,9 @@ mod tests {
     fn an_ipv6_client_keeps_its_version_within_its_network() {
         let salt = Salt::of_service("shop");
         let host = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 0, 0, 0, last));
-        assert_eq!(client_bucket(host(1), salt), client_bucket(host(2), salt));
+        assert_eq!(client_hash(host(1), salt), client_hash(host(2), salt));
         let mapped = IpAddr::V6(Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped());
-        assert_eq!(client_bucket(mapped, salt), client_bucket(CLIENT, salt));
+        assert_eq!(client_hash(mapped, salt), client_hash(CLIENT, salt));
     }
 
     #[test]
@@ -206,13 +216,13 @@ mod tests {
                 .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
             pick(&service, &table, Salt::of_service("shop"), &headers.collect(), CLIENT, 0)
         };
-        let pinned = |version| Pick { version, reason: Reason::Pinned };
+        let pinned = |version| Pick { version, reason: Reason::Pinned, key: None };
         assert_eq!(pick(&[("x-version", "canary")]), pinned(1));
         assert_eq!(pick(&[("x-version", "stable")]), pinned(0));
         assert_eq!(pick(&[("cookie", "a=1; beta=1")]), pinned(1));
         assert_eq!(pick(&[("x-version", "v9"), ("cookie", "beta=1")]), pinned(1));
         for headers in [&[][..], &[("x-version", "v9")], &[("cookie", "beta=0")]] {
-            assert_eq!(pick(headers), Pick { version: 0, reason: Reason::Whole });
+            assert_eq!(pick(headers), Pick { version: 0, reason: Reason::Whole, key: None });
         }
     }
 }

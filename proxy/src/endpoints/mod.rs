@@ -185,6 +185,11 @@ impl Endpoints {
         self.state().standings.next_expiry()
     }
 
+    /// How many there are, ready or not.
+    pub(crate) fn count(&self) -> usize {
+        self.roster.load().members.len()
+    }
+
     /// All endpoints as they stand.
     pub(crate) fn standings(&self) -> Vec<Standing> {
         self.state().standings.members().to_vec()

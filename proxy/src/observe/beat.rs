@@ -25,7 +25,7 @@ impl Beats {
             let versions = [canary, &service.stable];
             let told = versions.iter().all(|version| split.of(version) > Weight::ZERO);
             for version in versions {
-                let Some(state) = shared.existing(service.name.as_str(), version.as_str()) else { continue };
+                let Some(state) = shared.known(&service.name, version) else { continue };
                 let (key, now) = ((service.name.clone(), version.clone()), state.pulse.counted());
                 let last = before.get(&key).copied().unwrap_or_default();
                 self.0.insert(key, now);

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    Beats, Handover,
+    Beats, Compared, Handover,
     metrics::Counters,
     totals::{Key, Totals},
 };
@@ -64,6 +64,7 @@ pub(crate) struct Collector {
     pub(crate) windows: Windows,
     pub(crate) up: mpsc::Sender<Report>,
     pub(crate) beats: Beats,
+    pub(crate) compared: Compared,
 }
 
 /// The window that is being gathered.
@@ -110,12 +111,14 @@ impl Collector {
         pending.tick.get_or_insert(handover.tick);
         pending.due.get_or_insert_with(|| Instant::now() + GRACE);
         pending.heard.insert(handover.worker);
+        let plan = self.plans.load();
         for cell in handover.cells {
             // What was set aside is for metrics only.
-            let judged = cell.drained.judged;
-            if judged.outcomes.total() == 0 {
+            let (outcomes, headers) = cell.drained.for_window();
+            if outcomes.total() == 0 && cell.drained.extra.is_none() {
                 continue;
             }
+            let besides = self.compared.look(&plan, &self.shared, &cell);
             let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
             let window = pending.cells.entry(key).or_insert_with(|| WindowCell {
                 service: cell.service,
@@ -127,8 +130,9 @@ impl Collector {
                 control: None,
                 events: Vec::new(),
             });
-            window.outcomes.merge(&judged.outcomes);
-            window.headers.merge(&judged.headers.to_wire());
+            window.outcomes.merge(&outcomes);
+            window.headers.merge(&headers);
+            besides.add_to(window);
         }
         if pending.heard.len() == self.workers {
             self.report(pending);
@@ -172,8 +176,7 @@ impl Collector {
         let services = plan.catalogue().services().iter();
         let probed = services.filter(|service| {
             let canary = service.canary.as_ref();
-            let state =
-                canary.and_then(|canary| self.shared.existing(service.name.as_str(), canary.as_str()));
+            let state = canary.and_then(|canary| self.shared.known(&service.name, canary));
             state.is_some_and(|state| state.probation.is_on(then))
         });
         probed.map(|service| service.name.clone()).collect()
@@ -183,6 +186,7 @@ impl Collector {
         let Pending { tick: Some(_), cells, .. } = std::mem::take(pending) else { return };
         self.windows.sequence += 1;
         let plan = self.plans.load();
+        self.compared.set_terms(&plan, &self.shared);
         let now = (clock::now(), plan.generation());
         let (began, began_under) = std::mem::replace(&mut self.windows.began, now);
         let report = WindowReport {
@@ -251,6 +255,7 @@ mod tests {
             windows: Windows::new("p".into(), 1, Generation(6)),
             up,
             beats: Beats::default(),
+            compared: Compared::default(),
         };
         (collector, windows)
     }

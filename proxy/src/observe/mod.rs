@@ -5,8 +5,11 @@
 
 pub(crate) mod access_log;
 mod beat;
+mod clients;
 mod collect;
+mod compared;
 pub(crate) mod export;
+mod hangs;
 pub(crate) mod metrics;
 pub(crate) mod openmetrics;
 mod process;
@@ -19,6 +22,7 @@ mod totals;
 pub(crate) use self::{
     beat::Beats,
     collect::{Collector, Windows},
+    compared::Compared,
     metrics::Counters,
     process::resident_bytes,
     totals::Totals,

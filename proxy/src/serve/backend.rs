@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use http::HeaderValue;
 
-use super::{choice::Choice, rules::Rules};
+use super::{choice::Choice, rules::Rules, waiting::Waiting};
 use crate::shared::VersionShared;
 
 /// A version as one worker reaches it. It is made anew for each catalogue from state that outlives plans.
@@ -26,4 +26,6 @@ pub(crate) struct Backend {
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     pub(crate) in_flight: Cell<usize>,
+    /// Those whose answer has not begun and that would count in the comparison of versions.
+    pub(crate) waiting: Waiting,
 }

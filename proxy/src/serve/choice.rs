@@ -17,6 +17,7 @@ use serin_config::{
 };
 use serin_split::{
     balance::{Account, Asked, Balancer, Ended, Tried},
+    control,
     standing::Interval,
 };
 
@@ -24,7 +25,7 @@ use super::upstream::{Pool, Pools, Target};
 use crate::{
     clock,
     endpoints::{Counts, Roster, RosterReader},
-    shared::VersionShared,
+    shared::{VersionShared, terms::Terms},
 };
 
 /// The endpoints of one version, as one worker chooses among them.
@@ -70,6 +71,8 @@ pub(crate) struct Member {
     alarm_at: Cell<u32>,
     interval: Cell<Interval>,
     ready_since: Cell<Option<Instant>>,
+    /// Its place in an order that stays, for the negative control.
+    rank: Cell<u32>,
 }
 
 #[derive(Debug)]
@@ -122,7 +125,14 @@ impl Choice {
         let at = inner.balancer.pick(&inner.members, &inner.roster.ready, &asked)?;
         let member = inner.members.get(at)?.0.clone();
         member.account.begin();
-        Some(Chosen { member, shared: self.shared.clone(), began: now, ended: false })
+        // Not the bits that the balancer goes by.
+        let in_control = self.shared.terms.control().takes(member.rank.get(), random.swap_bytes() >> 8);
+        Some(Chosen { member, shared: self.shared.clone(), began: now, in_control, ended: false })
+    }
+
+    /// How attempts are counted for the comparison of versions.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.shared.terms
     }
 
     /// Hands in what was counted since the last time.
@@ -143,7 +153,8 @@ impl Inner {
         let roster = self.reader.load().clone();
         let before = std::mem::take(&mut self.members);
         let expected = typical_latency(&before);
-        for listed in &roster.members {
+        let ranks = control::ranks(roster.members.iter().map(|listed| listed.address.to_string()));
+        for (listed, rank) in roster.members.iter().zip(ranks) {
             let pool = pools.of(&self.reach.target(&listed.address), version);
             let kept = before.iter().map(|Listed(member)| member).find(|member| {
                 Rc::ptr_eq(&member.pool, &pool) && Arc::ptr_eq(&member.counts, &listed.counts)
@@ -157,9 +168,11 @@ impl Inner {
                     alarm_at: Cell::new(0),
                     interval: Cell::default(),
                     ready_since: Cell::new(None),
+                    rank: Cell::new(rank),
                 })
             });
             member.alarm_at.set(roster.alarm_at);
+            member.rank.set(rank);
             if let Some(latency) = expected {
                 member.account.expect_latency(latency, now);
             }
@@ -198,6 +211,7 @@ pub(crate) struct Chosen {
     member: Rc<Member>,
     shared: Arc<VersionShared>,
     began: Instant,
+    in_control: bool,
     ended: bool,
 }
 
@@ -210,6 +224,11 @@ impl Chosen {
     /// What [`Tried`] knows it by.
     pub(crate) fn id(&self) -> u32 {
         self.member.account.id()
+    }
+
+    /// Whether the attempt is in the negative control.
+    pub(crate) fn is_in_control(&self) -> bool {
+        self.in_control
     }
 
     /// The attempt went out at `now`, not when the endpoint was chosen.

@@ -25,6 +25,8 @@ pub(crate) struct Destination {
     pub(crate) aside: Option<Aside>,
     /// The request's place on a ring of endpoints.
     pub(crate) key: Option<u64>,
+    /// The hash of the key by which the split keeps its user on a version.
+    pub(crate) user: Option<u64>,
 }
 
 /// Chooses for a request with these headers, of this client, that came at `now`; `random` is uniform over all 64
@@ -45,6 +47,7 @@ pub(crate) fn choose(
             rescue: splitter.rescue(version).map(|stable| lanes[stable].clone()),
             aside,
             key: balance::key(&policy.balance, &service.sticky, headers, client),
+            user: picked.key,
         }
     };
     if picked.reason == pick::Reason::Pinned {

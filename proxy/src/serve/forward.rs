@@ -58,6 +58,8 @@ pub(crate) struct Task<'a> {
     pub(crate) rescue: Option<Rc<Lane>>,
     /// Its place on a ring of endpoints.
     pub(crate) key: Option<u64>,
+    /// The hash of the key by which the split keeps its user on a version.
+    pub(crate) user: Option<u64>,
     /// What is told of the request.
     pub(crate) trail: Trail,
     /// Why the request has no part in the comparison of versions, if it has none.
@@ -184,6 +186,7 @@ async fn attempted(
         });
     };
     exchange.set_key(task.key);
+    exchange.set_user(task.user);
     if let Some(aside) = task.aside {
         exchange.set_aside(aside);
     }
@@ -203,6 +206,7 @@ async fn attempted(
         total,
         client: task.client.as_deref(),
     };
+    exchange.goes_out();
     match attempt::attempt(&mut exchange, request, &patience, task.wish.as_ref(), tried).await {
         Ok(answer) => {
             exchange.headers_came(&answer.response, clock::now());

@@ -37,6 +37,7 @@ pub(crate) mod streams;
 pub(crate) mod timer;
 pub(crate) mod tunnel;
 pub(crate) mod upstream;
+pub(crate) mod waiting;
 pub(crate) mod watch;
 pub(crate) mod watched;
 pub(crate) mod worker;

@@ -11,7 +11,7 @@ use std::{
 
 use http::{HeaderMap, Response};
 use serin_config::{Address, Outcome};
-use serin_split::{Aside, balance::Tried, tally::Timing, trace::TraceId};
+use serin_split::{Aside, Tally, balance::Tried, events::Named, tally::Timing, trace::TraceId};
 
 use super::{
     backend::Backend,
@@ -35,6 +35,14 @@ pub(crate) struct Exchange {
     due: Option<Instant>,
     own: Duration,
     aside: Option<Aside>,
+    /// The hash of the key by which the split keeps its user on a version.
+    user: Option<u64>,
+    /// Its place among those that wait for their answer.
+    place: Option<usize>,
+    /// It waited for so long that it was counted before its end.
+    booked: bool,
+    /// The business events that its answer named.
+    events: Named,
     /// The trace, if it is sampled.
     trace: Option<TraceId>,
     /// What the request's story has of the attempt.
@@ -60,6 +68,10 @@ impl Exchange {
             due: None,
             own: Duration::ZERO,
             aside: None,
+            user: None,
+            place: None,
+            booked: false,
+            events: Named::default(),
             trace: None,
             step: None,
             key: None,
@@ -123,6 +135,19 @@ impl Exchange {
         Some(pool)
     }
 
+    /// Whose request it is, where the split keeps users on versions and this one has a key.
+    pub(crate) fn set_user(&mut self, user: Option<u64>) {
+        self.user = user;
+    }
+
+    /// The attempt is about to go out: if it hangs from now on, it is counted before it ends.
+    pub(crate) fn goes_out(&mut self) {
+        let backend = &self.lane.backend;
+        if backend.rules.compared && self.aside.is_none() {
+            self.place = Some(backend.load.waiting.enter(self.started, self.lane.tally.clone()));
+        }
+    }
+
     /// Leaves the attempt out of the comparison of versions; the first reason stays.
     pub(crate) fn set_aside(&mut self, why: Aside) {
         self.aside.get_or_insert(why);
@@ -143,11 +168,17 @@ impl Exchange {
         if let Some(chosen) = &self.chosen {
             chosen.answered(at);
         }
+        if let Some(events) = &self.lane.backend.rules.events {
+            self.events = events.named(response.headers());
+        }
         self.stop_waiting(at, true);
     }
 
     fn stop_waiting(&mut self, at: Instant, answered: bool) {
         let backend = &self.lane.backend;
+        if let Some(place) = self.place.take() {
+            self.booked = backend.load.waiting.leave(place);
+        }
         if let (true, Some(worker)) = (std::mem::take(&mut self.waits), backend.rules.pulse) {
             let took = at.saturating_duration_since(self.started);
             backend.shared.pulse.end(worker, answered.then_some(took));
@@ -197,6 +228,24 @@ impl Exchange {
         }
     }
 
+    /// Counts what the comparison of versions looks at besides.
+    fn compare(&self, tally: &mut Tally, outcome: Outcome, timing: Timing, in_control: bool) {
+        let Backend { rules, shared, .. } = &*self.lane.backend;
+        let failed = outcome.is_failure();
+        if let Some(worker) = rules.pulse {
+            shared.pulse.count(worker, failed);
+        }
+        if failed && rules.sticky {
+            tally.note_erring(self.user);
+        }
+        if in_control && (failed || !self.booked) {
+            tally.note_control(outcome, timing);
+        }
+        if let Some(events) = rules.events.as_ref().filter(|_| !self.events.is_none()) {
+            tally.note_events(events.names(self.events));
+        }
+    }
+
     /// Counts the attempt.
     pub(crate) fn finish(mut self, outcome: Outcome, at: Instant) {
         self.count(outcome, at);
@@ -206,24 +255,22 @@ impl Exchange {
         self.finished = true;
         let load = &self.lane.backend.load;
         load.in_flight.set(load.in_flight.get().saturating_sub(1));
+        let in_control = self.chosen.as_ref().is_some_and(Chosen::is_in_control);
         if let Some(chosen) = self.chosen.take() {
             chosen.end(outcome, at);
         }
         self.leave(outcome, at);
-        let Backend { rules, shared, .. } = &*self.lane.backend;
-        if let Some(worker) = rules.pulse
-            && self.aside.is_none()
-            && outcome.counts()
-        {
-            shared.pulse.count(worker, outcome.is_failure());
-        }
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };
         let mut tally = self.lane.tally.borrow_mut();
         match self.aside {
+            None if self.booked => tally.record_late(outcome, timing),
             None => tally.record(outcome, timing),
             Some(why) => tally.record_aside(why, outcome, timing),
+        }
+        if self.lane.backend.rules.compared && self.aside.is_none() && outcome.counts() {
+            self.compare(&mut tally, outcome, timing, in_control);
         }
         let Some(step) = self.step.take() else {
             return self.trace.into_iter().for_each(|trace| tally.note_trace(trace, outcome, timing));

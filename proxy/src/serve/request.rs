@@ -135,6 +135,7 @@ async fn walk(
         aside: to.aside,
         trail: trail.clone(),
         key: to.key,
+        user: to.user,
         effect,
         started,
         client: client_side,

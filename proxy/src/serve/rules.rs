@@ -7,11 +7,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use metrics::Counter;
 use serin_config::{
-    Service, Version,
+    Service, Sticky, Version,
     limits::Limits,
     policy::BlastRadius,
     resilience::{Fallback, Tripwire},
 };
+
+use serin_split::events::Events;
 
 use super::body::ResponseBody;
 use crate::{
@@ -34,6 +36,12 @@ pub(crate) struct Rules {
     pub(crate) wire: Option<Tripwire>,
     /// The slot of this worker in the version's pulse, where somebody looks at it.
     pub(crate) pulse: Option<usize>,
+    /// Whether it is one of the two versions that are compared.
+    pub(crate) compared: bool,
+    /// Whether the split keeps users on their version, so that it is users who are compared.
+    pub(crate) sticky: bool,
+    /// The business events that are counted.
+    pub(crate) events: Option<Events>,
     /// Where requests in flight are counted, if they are bounded in all.
     pub(crate) load: Option<Arc<Shared>>,
     /// Second tries at this version.
@@ -74,6 +82,9 @@ impl Rules {
             fallback: breaker.fallback.as_ref().map(|fallback| Rc::new(Prepared::new(fallback))),
             wire: wire(service).filter(|_| is_canary),
             pulse: watched.then_some(worker),
+            compared: has_part,
+            sticky: service.sticky != Sticky::Random,
+            events: service.events.as_ref().filter(|_| has_part).and_then(Events::new),
             load: limits.max_requests.map(|_| shared.clone()),
             retried: counted::retried(&key),
             spared: counted::retries_spared(&key),

@@ -115,6 +115,16 @@ impl State {
         }
     }
 
+    /// Counts requests that have waited for their answer for too long.
+    fn book_hangs(&self, now: Instant) {
+        for (key, load) in &self.loads {
+            let hang = self.choices.get(key).and_then(|choice| choice.terms().hang_after());
+            if let Some(began_by) = hang.and_then(|hang| now.checked_sub(hang)) {
+                load.waiting.book(began_by);
+            }
+        }
+    }
+
     /// What all workers know of a version.
     pub(crate) fn shared(&self, service: &ServiceName, version: &VersionName) -> Arc<VersionShared> {
         self.shared.version(service, version)
@@ -267,6 +277,7 @@ impl Worker {
         // The latest plan, so that what no plan names any more can be let go.
         drop(self.plan());
         let state = &mut *self.state.borrow_mut();
+        state.book_hangs(clock::now());
         let mut cells = Vec::new();
         for ((service, version, route), tally) in &state.tallies {
             if let Some(drained) = tally.borrow_mut().drain() {

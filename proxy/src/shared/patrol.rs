@@ -113,12 +113,8 @@ impl Patrol {
     fn add_up(&mut self, shared: &Shared, service: &Service, seen: &mut HashSet<VersionKey>) {
         let bound = service.rollout.blast_radius.added_latency;
         let (Some(bound), Some(canary)) = (bound, &service.canary) else { return };
-        let (Some(theirs), Some(ours)) = (
-            shared.existing(service.name.as_str(), canary.as_str()),
-            shared.existing(service.name.as_str(), service.stable.as_str()),
-        ) else {
-            return;
-        };
+        let known = |version| shared.known(&service.name, version);
+        let (Some(theirs), Some(ours)) = (known(canary), known(&service.stable)) else { return };
         let (life, spent) = (theirs.trip.life(), (theirs.pulse.spent(), ours.pulse.spent()));
         let fresh = || (life, Added::from(spent.0, spent.1));
         let key = (service.name.clone(), canary.clone());
