@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    elementary::{ln_add_exp_all, sum_of_exp},
     exact,
     mixture::Restarts,
-    numerics::{ln_add_exp, ln_mix_exp},
 };
 
 /// The running capital of each of `N` templates, relative to its weight.
@@ -44,13 +44,14 @@ impl<const N: usize> Capital<N> {
         });
         if boundary > before {
             let due = restarts.ln_due(before, boundary);
-            self.ln.iter_mut().for_each(|ln| *ln = ln_add_exp(*ln, due));
+            ln_add_exp_all(&mut self.ln, due);
         }
         self.boundary = Some(boundary.max(before));
         for (ln, factor) in self.ln.iter_mut().zip(ln_factors) {
             *ln += factor.min(cap);
         }
-        self.ln_e = ln_mix_exp(&self.ln, weights);
+        let high = self.ln.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.ln_e = high + sum_of_exp(&self.ln, weights, high).ln();
     }
 
     /// The logarithm of the evidence; −∞ before the first block.

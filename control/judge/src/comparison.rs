@@ -17,6 +17,8 @@
 //! then, as long as there is room, whatever routes appear. The others are the rest. A stratum that appears later is given
 //! its part of the capital that the strata have at that moment: capital is moved, never made.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 use serin_config::{
     RouteName,
@@ -25,6 +27,7 @@ use serin_config::{
 };
 
 use crate::{
+    elementary::exp,
     error_rate::{self, Counts, Tolerance},
     exact,
     non_inferiority::NonInferiority,
@@ -37,6 +40,10 @@ use crate::{
     templates,
     window::{Pairing, Window},
 };
+
+/// Strata with an error in a window that the ratio's interval takes each for itself; further ones it takes together. The
+/// interval is for people, and its grid is longer than all the rest of a stratum's work.
+const RATIO_STRATA: usize = 32;
 
 /// How far a promotion is proven: natural logarithms; none of what is not asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -265,7 +272,7 @@ impl Comparison {
     fn find(&self, name: &RouteName) -> Result<usize, usize> {
         self.strata.binary_search_by(|stratum| match stratum.name() {
             Some(mine) => mine.cmp(name),
-            None => std::cmp::Ordering::Greater,
+            None => Ordering::Greater,
         })
     }
 
@@ -307,13 +314,21 @@ impl Comparison {
     fn feed(&mut self, window: &Window) -> bool {
         let named =
             self.strata.len() - usize::from(self.strata.last().is_some_and(|last| last.name().is_none()));
-        let mut strata = self.strata[..named].iter_mut().peekable();
-        let mut known = 0;
+        let mut strata = self.strata[..named].iter_mut();
+        let (mut candidate, mut known) = (strata.next(), 0);
+        // Both are in the order of names.
         for (name, pairing) in &window.routes {
-            while strata.next_if(|stratum| stratum.name().is_some_and(|mine| mine < name)).is_some() {}
-            if let Some(stratum) = strata.next_if(|stratum| stratum.name() == Some(name)) {
-                stratum.add(pairing);
-                known += 1;
+            while let Some(stratum) = &mut candidate {
+                match stratum.name().cmp(&Some(name)) {
+                    Ordering::Less => candidate = strata.next(),
+                    Ordering::Equal => {
+                        stratum.add(pairing);
+                        known += 1;
+                        candidate = strata.next();
+                        break;
+                    }
+                    Ordering::Greater => break,
+                }
             }
         }
         known == window.routes.len()
@@ -384,6 +399,7 @@ impl Comparison {
     fn close(&mut self, number: u64, clump: f64) {
         let (setup, many) = (&self.setup, self.strata.len() > 1);
         let mut sum = Sum::default();
+        let (mut with_errors, mut pooled) = (0, SoFar::default());
         for stratum in &mut self.strata {
             let Some(closed) = stratum.close(number, setup, clump) else { continue };
             for proof in &mut self.proofs {
@@ -392,7 +408,14 @@ impl Comparison {
             if let Some((factors, requests)) = &closed.not_slower {
                 self.not_slower.observe(factors, *requests);
             }
-            self.ratio.observe(&closed.counts);
+            if closed.counts.canary_bad + closed.counts.stable_bad > 0.0 {
+                if with_errors < RATIO_STRATA {
+                    self.ratio.observe(&closed.counts);
+                } else {
+                    pooled.add(&closed.counts);
+                }
+                with_errors += 1;
+            }
             self.so_far.add(&closed.counts);
             if many {
                 let age = stratum.age(number, &setup.restarts);
@@ -400,6 +423,7 @@ impl Comparison {
             }
             sum.add(&closed);
         }
+        self.ratio.observe(&pooled.into());
         if let Some(worth) = sum.worth() {
             self.all.observe(setup, &setup.restarts, number.saturating_sub(self.began), &worth);
         }
@@ -413,16 +437,22 @@ impl Comparison {
         }
     }
 
+    /// ln of the sum of the strata's evidence, each times its part of the capital.
+    fn sum_over_strata(&self, ln_e: impl Fn(&Processes) -> f64) -> f64 {
+        let each = || self.strata.iter().map(|stratum| stratum.ln_share + ln_e(&stratum.processes));
+        let high = each().fold(f64::NEG_INFINITY, f64::max);
+        if high == f64::NEG_INFINITY {
+            return high;
+        }
+        high + each().map(|ln| exp(ln - high)).sum::<f64>().ln()
+    }
+
     fn sum_up(&mut self) {
         let mut errors = self.all.ln_e_errors();
         let mut latency = self.all.ln_e_latency(&self.setup);
         if self.strata.len() > 1 {
-            let (mut each_errors, mut each_latency) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-            for stratum in &self.strata {
-                let share = stratum.ln_share;
-                each_errors = ln_add_exp(each_errors, share + stratum.processes.ln_e_errors());
-                each_latency = ln_add_exp(each_latency, share + stratum.processes.ln_e_latency(&self.setup));
-            }
+            let each_errors = self.sum_over_strata(Processes::ln_e_errors);
+            let each_latency = self.sum_over_strata(|processes| processes.ln_e_latency(&self.setup));
             errors = ln_add_exp(errors, each_errors) - 2_f64.ln();
             latency = ln_add_exp(latency, each_latency) - 2_f64.ln();
         }

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::Pair,
+    elementary::ln_1p_all,
     exact,
     mixture::{Cap, Mixture, Restarts},
-    numerics::ln_1p_all,
 };
 
 /// Alternative ratios as multiples of the tolerated one, from a quarter worse to everything failing.
@@ -94,9 +94,11 @@ impl Tolerance {
         if canary_bad > 0.0 || stable_bad > 0.0 {
             let mut ln = multiples.map(|multiple| (multiple - 1.0) * self.ratio * canary / tolerated);
             ln_1p_all(&mut ln);
+            let mut ln_multiples = multiples.map(|multiple| multiple - 1.0);
+            ln_1p_all(&mut ln_multiples);
             let (mine, all) = (canary_bad / clump, (canary_bad + stable_bad) / clump);
-            for ((factor, ln), multiple) in factors.iter_mut().zip(ln).zip(multiples) {
-                *factor += mine * multiple.ln() - all * ln;
+            for ((factor, ln), ln_multiple) in factors.iter_mut().zip(ln).zip(ln_multiples) {
+                *factor += mine * ln_multiple - all * ln;
             }
         }
         factors

@@ -246,7 +246,7 @@ fn cuts_and_templates_are_golden() {
     let (scheme, shifts) = (config.scheme(), config.comparison().shifts());
     for v in golden().primitives.thresholds_templates {
         let mut past = Past::new(scheme.count());
-        v.hist.iter().for_each(|(bucket, n)| past.push(*bucket, *n));
+        past.push(&latencies(&v.hist));
         let stable = past.cuts().unwrap();
         assert_eq!((stable.at, stable.above, stable.total), (v.idx, v.tail_counts, v.total));
         for (ours, golden) in stable.tails().into_iter().zip(v.tails) {

@@ -24,6 +24,7 @@ mod capital;
 pub mod classic;
 mod comparison;
 mod decide;
+mod elementary;
 mod error_rate;
 mod event;
 mod evidence;

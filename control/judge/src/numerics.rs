@@ -28,21 +28,6 @@ pub(crate) fn ln_threshold(p: f64) -> f64 {
     -p.ln()
 }
 
-/// ln(1 + v) of each, in place. All above −1 and finite.
-pub(crate) fn ln_1p_all(values: &mut [f64]) {
-    values.iter_mut().for_each(|value| *value = value.ln_1p());
-}
-
-/// ln Σ wᵢ·e^vᵢ: a mixture; −∞ for nothing. Weights are positive.
-pub(crate) fn ln_mix_exp<const N: usize>(values: &[f64; N], weights: &[f64; N]) -> f64 {
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if high == f64::NEG_INFINITY {
-        return high;
-    }
-    let parts = values.iter().zip(weights).map(|(value, weight)| weight * (value - high).exp());
-    high + parts.sum::<f64>().ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

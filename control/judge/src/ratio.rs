@@ -7,16 +7,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error_rate::Counts, exact, numerics::ln_mean_exp};
+use crate::{elementary::ln_1p_all, error_rate::Counts, exact, numerics::ln_mean_exp};
 
 /// Points of the grid: 2^−8 to 2^8 in eighths of a doubling.
 const POINTS: usize = 129;
 const POINTS_PER_OCTAVE: f64 = 8.0;
+/// 2 to the power of each eighth of one.
+const EIGHTHS: [f64; 8] = [
+    1.0,
+    1.0905077326652577,
+    1.189207115002721,
+    1.2968395546510096,
+    1.4142135623730951,
+    1.5422108254079407,
+    1.681792830507429,
+    1.8340080864093424,
+];
 /// The chance that the interval ever misses.
 const MISS: f64 = 0.05;
 
 fn log2_ratio(point: f64) -> f64 {
     (point - (POINTS / 2) as f64) / POINTS_PER_OCTAVE
+}
+
+/// 2 to the power of that.
+fn ratio(point: usize) -> f64 {
+    let octaves = (point / EIGHTHS.len()) as u64 + 1023 - (POINTS / 2 / EIGHTHS.len()) as u64;
+    EIGHTHS[point % EIGHTHS.len()] * f64::from_bits(octaves << 52)
 }
 
 /// The likelihood of every ratio on the grid.
@@ -37,12 +54,12 @@ impl Ratio {
         if all == 0.0 {
             return;
         }
-        let (canary, stable) = (block.canary, block.stable);
-        for (point, ln) in self.ln_likelihood.iter_mut().enumerate() {
-            let log2 = log2_ratio(point as f64);
-            // Relative to ratio one: a constant that the interval does not see, and that keeps the sums small.
-            let weight = (log2.exp2() * canary + stable) / (canary + stable);
-            *ln += errors * log2 * std::f64::consts::LN_2 - all * weight.ln();
+        // Relative to ratio one: a constant that the interval does not see, and that keeps the sums small.
+        let share = block.canary / (block.canary + block.stable);
+        let mut ln_weights: [f64; POINTS] = std::array::from_fn(|point| share * (ratio(point) - 1.0));
+        ln_1p_all(&mut ln_weights);
+        for ((point, ln), ln_weight) in self.ln_likelihood.iter_mut().enumerate().zip(ln_weights) {
+            *ln += errors * log2_ratio(point as f64) * std::f64::consts::LN_2 - all * ln_weight;
         }
     }
 

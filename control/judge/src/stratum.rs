@@ -158,7 +158,7 @@ impl Stratum {
     /// Takes a second of the stable version's past.
     pub(crate) fn remember(&mut self, pairing: &Pairing) {
         self.requests = self.requests.saturating_add(pairing.stable.judged);
-        pairing.stable.headers.0.iter().for_each(|(bucket, n)| self.past.push(*bucket, *n));
+        self.past.push(&pairing.stable.headers);
     }
 
     /// Takes over what another stratum remembers.
@@ -200,7 +200,7 @@ impl Stratum {
         if let Some(thresholds) = &self.thresholds {
             self.block.sort(pairing, &thresholds.cuts);
         }
-        pairing.stable.headers.0.iter().for_each(|(bucket, n)| self.past.push(*bucket, *n));
+        self.past.push(&pairing.stable.headers);
     }
 
     /// After window `number`: what the block is worth, if that completes it.
@@ -218,7 +218,8 @@ impl Stratum {
             return Some(closed);
         };
         let warm = number >= setup.warm_up;
-        let divide = |ln: f64| ln / clump;
+        let part = 1.0 / clump;
+        let divide = |ln: f64| ln * part;
         let bets = thresholds.templates.bets(canary, stable);
         let loose = setup.warm_up > 0;
         closed.worth.latency = Some(LatencyWorth {

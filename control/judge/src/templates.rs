@@ -13,7 +13,7 @@
 //! Fifteen further steps with R below one look for a canary that is proven not to be slower.
 
 use crate::{
-    numerics::ln_1p_all,
+    elementary::ln_1p_all,
     thresholds::{BINS, CUTS, PROOF_CUTS, StableCuts},
 };
 

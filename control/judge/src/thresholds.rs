@@ -57,25 +57,28 @@ impl Past {
         Self { current: Generation::new(buckets), previous: Generation::new(buckets) }
     }
 
-    /// Counts `n` requests in a bucket; what lies beyond the scale belongs to its last bucket.
-    pub(crate) fn push(&mut self, bucket: u16, n: u32) {
+    /// Counts requests; what lies beyond the scale belongs to its last bucket.
+    pub(crate) fn push(&mut self, latencies: &LatencyCounts) {
         let generation = &mut self.current;
-        let bucket = usize::from(bucket).min(generation.counts.len().saturating_sub(1));
-        if let Some(count) = generation.counts.get_mut(bucket) {
-            let before = *count;
-            *count = before.saturating_add(n);
-            generation.total += u64::from(*count - before);
-            generation.top = generation.top.max(bucket + 1);
+        let last = generation.counts.len().saturating_sub(1);
+        let (mut total, mut top) = (generation.total, generation.top);
+        for (bucket, n) in &latencies.0 {
+            let bucket = usize::from(*bucket).min(last);
+            if let Some(count) = generation.counts.get_mut(bucket) {
+                let before = *count;
+                *count = before.saturating_add(*n);
+                total += u64::from(*count - before);
+                top = top.max(bucket + 1);
+            }
         }
+        (generation.total, generation.top) = (total, top);
     }
 
     /// Adds all that `other` knows, generation by generation.
     pub(crate) fn merge(&mut self, other: &Self) {
-        let LatencyCounts(current) = other.current.sparse();
-        let LatencyCounts(previous) = other.previous.sparse();
-        current.into_iter().for_each(|(bucket, n)| self.push(bucket, n));
+        self.push(&other.current.sparse());
         std::mem::swap(&mut self.current, &mut self.previous);
-        previous.into_iter().for_each(|(bucket, n)| self.push(bucket, n));
+        self.push(&other.previous.sparse());
         std::mem::swap(&mut self.current, &mut self.previous);
     }
 
@@ -131,9 +134,9 @@ impl From<Past> for Stored {
 impl From<Stored> for Past {
     fn from(stored: Stored) -> Self {
         let mut past = Self::new(stored.buckets.min(SCHEME_BUCKETS_MAX));
-        stored.previous.0.into_iter().for_each(|(bucket, n)| past.push(bucket, n));
+        past.push(&stored.previous);
         past.rotate();
-        stored.current.0.into_iter().for_each(|(bucket, n)| past.push(bucket, n));
+        past.push(&stored.current);
         past
     }
 }
