@@ -265,7 +265,7 @@ impl Comparison {
     }
 
     fn places(&self) -> usize {
-        self.setup.strata.clamp(1, usize::try_from(STRATA_MAX).unwrap_or(usize::MAX))
+        self.setup.strata.clamp(1, STRATA_MAX)
     }
 
     /// Where the stratum of a route is, or would be.
