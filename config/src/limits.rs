@@ -221,6 +221,14 @@ pub const API_TIMEOUT: Duration = Duration::from_secs(30);
 pub const JOURNAL_ENTRIES_MAX: u64 = 10_000;
 /// Ended rollouts that are kept for each service.
 pub const ROLLOUTS_KEPT_MAX: usize = 20;
+/// Seconds of a step that a plan looks ahead at most.
+pub const FORESEEN_STEP_SECONDS: u64 = 4 * 3600;
+/// Seconds that a plan lets a bad canary live at most.
+pub const FORESEEN_BAD_SECONDS: u64 = 3600;
+/// The most requests a second that a plan is made for.
+pub const FORESEEN_RPS_MAX: f64 = 1e7;
+/// The most rollouts that a plan simulates.
+pub const FORESEEN_ROLLOUTS_MAX: u64 = 101;
 /// How often running evidence is written to the store.
 pub const EVIDENCE_CHECKPOINT: Duration = Duration::from_secs(5);
 /// Windows of each guard that the judge remembers one by one: for people, and to notice silence.

@@ -8,6 +8,7 @@ mod check;
 mod config_file;
 mod demo;
 mod logging;
+mod plan;
 mod reload;
 mod rollout;
 mod run;

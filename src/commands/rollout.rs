@@ -10,7 +10,7 @@ use serin_config::{Address, ServiceName, secret::Secret, settings::CONTROL_ADDRE
 use super::{
     NO,
     api_client::{Api, CallError},
-    can_not, print,
+    can_not, plan, print,
 };
 
 /// What to do with which rollout.
@@ -39,6 +39,8 @@ enum Verb {
     Abort(Change),
     /// Says in words and numbers what was decided, and why
     Explain(Service),
+    /// Says how long a rollout will take and what a bad canary will cost, from the file alone
+    Plan(plan::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +98,7 @@ async fn act(verb: &Verb) -> ExitCode {
         Verb::Promote(promote) => steer(&promote.change, "promote", Some(promote.full)).await,
         Verb::Status(service) => read(service, "").await,
         Verb::Explain(service) => read(service, "/explain").await,
+        Verb::Plan(arguments) => Ok(plan::run(arguments)),
     };
     match outcome {
         Ok(code) => code,

@@ -16,7 +16,8 @@
 //!   into a [`Verdict`], which is data, and [`explain`] turns that into sentences.
 //!
 //! One promise, `false_alarm`, covers all guards of the whole rollout: they share it by fixed weights, and steps
-//! never reset it. The crate is pure: no I/O, no clock, no random numbers; time is the count of windows.
+//! never reset it. The crate is pure: no I/O, no clock, no random numbers; time is the count of windows. ([`foresee`],
+//! which tries policies out before anybody starts, throws dice of its own, from a seed.)
 
 mod block;
 mod budget;
@@ -31,6 +32,7 @@ mod evidence;
 mod exact;
 mod explain;
 mod explain_lack;
+pub mod foresee;
 #[cfg(test)]
 mod golden;
 mod guard;
