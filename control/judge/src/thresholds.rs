@@ -68,7 +68,9 @@ impl Past {
                 let before = *count;
                 *count = before.saturating_add(*n);
                 total += u64::from(*count - before);
-                top = top.max(bucket + 1);
+                if *count > 0 {
+                    top = top.max(bucket + 1);
+                }
             }
         }
         (generation.total, generation.top) = (total, top);

@@ -51,7 +51,7 @@ fn counts() -> impl Strategy<Value = u64> {
 /// Nothing holds between the fields: failures beyond requests, buckets out of order, twice, or beyond the last.
 fn arms() -> impl Strategy<Value = Arm> {
     let buckets =
-        vec((prop_oneof![0_u16..900, Just(u16::MAX)], prop_oneof![0_u32..50, Just(u32::MAX)]), 0..8);
+        vec((prop_oneof![0_u16..900, Just(u16::MAX)], prop_oneof![Just(0), 0_u32..50, Just(u32::MAX)]), 0..8);
     let events = prop_oneof![Just(None), counts().prop_map(Some)];
     (counts(), counts(), counts(), proptest::option::of(counts()), buckets, events).prop_map(
         |(judged, failed, charged, clients, headers, orders)| Arm {
