@@ -237,6 +237,8 @@ pub const RECENT_WINDOWS: usize = 60;
 pub const STRATA_REPORTED_MAX: usize = 10;
 /// The most buckets of a scale of latencies that the judge is handed.
 pub const SCHEME_BUCKETS_MAX: u16 = 4_096;
+/// The longest line of windows that `serin judge` reads: a thousand routes with full histograms of both versions.
+pub const JUDGE_LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest reason that a command may carry, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 /// Seconds of counts that the control plane keeps for each service, to be shown.
@@ -245,6 +247,29 @@ pub const RECENT_SECONDS_MAX: usize = 120;
 pub const RECENT_LATENCY_SECONDS_MAX: usize = 10;
 /// Proxies whose windows are told apart; the one that was silent longest is forgotten first.
 pub const PROXIES_MAX: usize = 1024;
+/// Answers that are read from the store at once, such as exported windows.
+pub const STORE_READS_MAX: usize = 2;
+/// Seconds of every stable version that are kept for rollouts that begin.
+pub const PAST_SECONDS_MAX: usize = 60;
+/// Occupied latency buckets in those seconds, all services together: some 32 MB.
+pub const PAST_BUCKETS_MAX: usize = 4_000_000;
+/// How often the share of a canary is halved while evidence mounts against it: to an eighth. With less, the
+/// evidence would take too long to become a verdict.
+pub const HALVINGS_MAX: u8 = 3;
+/// Windows in one stored chunk of a rollout's history: a minute.
+pub const HISTORY_CHUNK_WINDOWS: usize = 60;
+/// From this size on a chunk of a rollout's history is full.
+pub const HISTORY_CHUNK_BYTES: usize = 64 * 1024;
+/// Full chunks of one rollout that wait for a store that can't be written; the oldest go first.
+pub const HISTORY_UNSTORED_MAX: usize = 32;
+/// What is kept of the windows of one rollout, about two hours of a service with one route; the oldest go first.
+pub const HISTORY_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What is kept of the windows of all rollouts; those of the oldest rollout go first.
+pub const HISTORY_TOTAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long a second stays open for windows of other proxies after its first one came.
+pub const SECOND_GRACE: Duration = Duration::from_secs(1);
+/// Seconds that are open at once.
+pub const SECONDS_OPEN_MAX: usize = 8;
 /// Journal entries in one answer of the control API.
 pub const API_ENTRIES_MAX: usize = 1_000;
 /// How often a decision that could not be stored is tried again.

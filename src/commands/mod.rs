@@ -7,6 +7,7 @@ mod api_client;
 mod check;
 mod config_file;
 mod demo;
+mod judge;
 mod logging;
 mod plan;
 mod reload;
@@ -46,6 +47,8 @@ enum Command {
     Schema,
     /// Shows a canary being rolled back (or promoted), on this machine, with nothing to install
     Demo(demo::Arguments),
+    /// Judges windows of counts, as JSON lines: evidence and decision after each
+    Judge(judge::Arguments),
     /// Starts, steers and explains rollouts of a running Serin
     Rollout(rollout::Arguments),
 }
@@ -57,6 +60,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Judge(arguments) => judge::run(&arguments),
         Command::Rollout(arguments) => rollout::run(&arguments),
     }
 }

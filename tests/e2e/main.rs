@@ -32,6 +32,7 @@ mod heads;
 mod http2_endpoints;
 mod idle_connections;
 mod judge;
+mod judge_command;
 mod kill_and_recover;
 mod large_bodies;
 mod limits;

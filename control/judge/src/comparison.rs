@@ -127,6 +127,11 @@ impl Comparison {
         }
     }
 
+    /// See [`crate::Evidence::without_late_starts`]; to be called before the first window.
+    pub(crate) fn drop_late_starts(&mut self) {
+        self.setup.restarts.late_share = 0.0;
+    }
+
     /// Takes a second from before the rollout: which routes are busy, and how long the stable version takes.
     /// Once the rollout has begun it changes nothing any more.
     pub(crate) fn pre(&mut self, window: &Window) {

@@ -13,7 +13,8 @@
 //! - limits set the canary against a fixed share of bad requests;
 //! - the proof of non-inferiority is an e-process the other way round: passing needs evidence, not its absence;
 //! - [`Evidence`] runs all of them and can be stored and resumed to the last bit; [`Evidence::verdict`] turns it
-//!   into a [`Verdict`], which is data, and [`explain`] turns that into sentences.
+//!   into a [`Verdict`], which is data, and [`explain`] turns that into sentences;
+//! - [`lines`] is the form in which windows are kept and exchanged.
 //!
 //! One promise, `false_alarm`, covers all guards of the whole rollout: they share it by fixed weights, and steps
 //! never reset it. The crate is pure: no I/O, no clock, no random numbers; time is the count of windows. ([`foresee`],
@@ -41,6 +42,7 @@ mod judgement;
 mod lane;
 mod limit;
 mod limit_guard;
+pub mod lines;
 mod minute;
 mod mixture;
 mod mode;
