@@ -5,7 +5,13 @@ use std::sync::Arc;
 use serin_config::{Plan, limits::COMMAND_WAIT};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{command::Request, journal::Journal, refusal::Refusal, status::Status, store::StoreError};
+use crate::{
+    command::Request,
+    journal::Journal,
+    refusal::Refusal,
+    status::Status,
+    store::{Archive, StoreError},
+};
 
 /// What became of a request that was carried out.
 #[derive(Debug, Clone)]
@@ -52,6 +58,7 @@ pub(crate) struct Access {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) journal: Journal,
+    pub(crate) archive: Archive,
 }
 
 impl Access {

@@ -58,6 +58,7 @@ pub(crate) fn policy() -> RolloutPolicy {
         },
         false_alarm: 1e-4,
         false_pass: 0.05,
+        soak: Duration::ZERO,
         ..RolloutPolicy::default()
     }
 }

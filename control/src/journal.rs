@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serin_config::{Generation, ServiceName, Split, limits::JOURNAL_ENTRIES_MAX};
 use serin_judge::Verdict;
 
@@ -41,7 +41,15 @@ pub struct Entry {
     /// What became of that rollout.
     pub state: Option<State>,
     /// The verdict at that moment, where a rollout was judged.
+    #[serde(default, deserialize_with = "verdict_or_none")]
     pub verdict: Option<Verdict>,
+}
+
+/// Reads a stored verdict. One that an older release wrote in another form is left out: what was decided still
+/// stands, and a store must not be unreadable for what it says in passing.
+pub(crate) fn verdict_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Verdict>, D::Error> {
+    let stored = Option::<serde_json::Value>::deserialize(from)?;
+    Ok(stored.and_then(|stored| serde_json::from_value(stored).ok()))
 }
 
 /// What was done.
@@ -62,12 +70,16 @@ pub enum Action {
     Promote,
     /// It went to its next step, or to its end, on evidence.
     Pass,
-    /// It ran out of time and stays at its weight.
+    /// It ran out of time, or is in doubt, and stays at its weight.
     Hold,
     /// It ended without promotion, by hand or by a changed file.
     Abort,
     /// The judge took the canary out.
     RollBack,
+    /// The canary's share was halved, since evidence mounts against it.
+    Lower,
+    /// It was doubled again.
+    Raise,
 }
 
 impl Action {
@@ -84,6 +96,8 @@ impl Action {
             Self::Hold => "hold",
             Self::Abort => "abort",
             Self::RollBack => "roll_back",
+            Self::Lower => "lower",
+            Self::Raise => "raise",
         }
     }
 }
@@ -162,7 +176,9 @@ mod tests {
 
     #[test]
     fn an_action_serialises_as_its_label() {
-        for action in [Action::Load, Action::SetWeights, Action::RollBack, Action::Pass] {
+        for action in
+            [Action::Load, Action::SetWeights, Action::RollBack, Action::Pass, Action::Lower, Action::Raise]
+        {
             assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.label()));
         }
     }

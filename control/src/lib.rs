@@ -10,6 +10,7 @@
 //! push. Verdicts join the same line at the planner: window → collect → judge → verdict → planner.
 
 mod access;
+pub mod align;
 mod api;
 mod clock;
 pub mod collect;
@@ -17,13 +18,17 @@ pub mod command;
 #[cfg(test)]
 #[allow(dead_code, reason = "the tests over real sockets use the rest")]
 mod fixtures;
+pub mod history;
 pub mod journal;
 mod keeper;
 mod metrics;
+pub mod past;
 mod plane;
 pub mod planner;
 pub mod refusal;
 pub mod rollout;
+#[cfg(test)]
+mod samples;
 pub mod state;
 pub mod status;
 pub mod store;

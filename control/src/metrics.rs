@@ -2,6 +2,9 @@
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
+use serin_config::ServiceName;
+use serin_judge::{SelfTest, Verdict};
+
 use crate::{journal::Entry, state::State};
 
 const UP: &str = "serin_control_up";
@@ -9,9 +12,18 @@ const DECISIONS: &str = "serin_control_decisions_total";
 const WINDOWS_RECEIVED: &str = "serin_control_windows_received_total";
 const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
 const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
+const WINDOWS_LATE: &str = "serin_control_windows_late_total";
 const STORE_ERRORS: &str = "serin_control_store_errors_total";
 const SPLIT: &str = "serin_split_weight_ratio";
 const STEP: &str = "serin_rollout_step";
+
+const EVIDENCE: &str = "serin_rollout_evidence_nats";
+const THRESHOLD: &str = "serin_rollout_evidence_threshold_nats";
+const STRATA: &str = "serin_rollout_strata";
+const ATTENTION: &str = "serin_rollout_attention";
+const SELF_TEST_SECONDS: &str = "serin_judge_self_test_seconds";
+const SELF_TEST_ALARMS: &str = "serin_judge_self_test_alarms";
+const SELF_TEST_SUSPICIONS: &str = "serin_judge_self_test_suspicions";
 
 /// Shows everything anew. Each second, since whoever collects metrics may be installed after the first
 /// decision, and would otherwise wait for the next one.
@@ -32,10 +44,36 @@ fn describe() {
     describe_counter!(WINDOWS_RECEIVED, "Windows of counts that were taken from proxies.");
     describe_counter!(WINDOWS_DUPLICATE, "Windows that had been taken before, and were dropped.");
     describe_counter!(WINDOWS_LOST, "Windows that never arrived: gaps in a proxy's sequence.");
+    describe_counter!(
+        WINDOWS_LATE,
+        "Windows that came too late for their second, and were left out of the evidence."
+    );
     describe_counter!(STORE_ERRORS, "Writes to the store that failed.");
     describe_gauge!(SPLIT, "The share of a version in its service's traffic, 0 to 1.");
     describe_gauge!(STEP, "The step of the rollout in progress, from 1; 0 while none is.");
-    for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, STORE_ERRORS] {
+    describe_gauge!(
+        EVIDENCE,
+        "Natural logarithm of the evidence in the rollout in progress: against the canary, or that it may be promoted."
+    );
+    describe_gauge!(THRESHOLD, "Where that evidence decides.");
+    describe_gauge!(STRATA, "Routes that are judged each for itself in the rollout in progress.");
+    describe_gauge!(
+        ATTENTION,
+        "1 while a rollout is held because something is wrong that is not shown to be the canary's own."
+    );
+    describe_gauge!(
+        SELF_TEST_SECONDS,
+        "Seconds of the rollout in progress in which a slice of the stable version was judged against the rest of it."
+    );
+    describe_gauge!(
+        SELF_TEST_ALARMS,
+        "How often that slice was found guilty: false alarms, since it is the same version."
+    );
+    describe_gauge!(
+        SELF_TEST_SUSPICIONS,
+        "How often it looked worse at 20 to 1, so that more proof is asked for since."
+    );
+    for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, WINDOWS_LATE, STORE_ERRORS] {
         counter!(name).increment(0);
     }
 }
@@ -49,6 +87,10 @@ pub(crate) fn windows(received: u64, duplicate: u64, lost: u64) {
     counter!(WINDOWS_RECEIVED).increment(received);
     counter!(WINDOWS_DUPLICATE).increment(duplicate);
     counter!(WINDOWS_LOST).increment(lost);
+}
+
+pub(crate) fn late(windows: u64) {
+    counter!(WINDOWS_LATE).increment(windows);
 }
 
 pub(crate) fn store_failed() {
@@ -72,6 +114,28 @@ pub(crate) fn state(old: Option<&State>, new: &State) {
         let step = new.live(service.name.as_str()).and_then(|rollout| rollout.state.step());
         gauge!(STEP, "service" => service.name.to_string()).set(step.map_or(0.0, |step| (step + 1) as f64));
     }
+}
+
+/// Shows the evidence of a service's rollout; without one all falls to zero.
+pub(crate) fn evidence(service: &ServiceName, verdict: Option<&Verdict>, test: &SelfTest, attention: bool) {
+    let name = || service.to_string();
+    let against = verdict.map(|verdict| verdict.against);
+    let sides = [
+        ("canary_worse", against),
+        ("errors_accepted", verdict.and_then(|verdict| verdict.non_inferiority)),
+        ("latency_accepted", verdict.and_then(|verdict| verdict.no_slower)),
+    ];
+    for (side, proof) in sides {
+        let (ln_e, threshold) =
+            proof.map_or((0.0, 0.0), |proof| (proof.ln_e.unwrap_or(0.0), proof.ln_threshold));
+        gauge!(EVIDENCE, "service" => name(), "evidence" => side).set(ln_e);
+        gauge!(THRESHOLD, "service" => name(), "evidence" => side).set(threshold);
+    }
+    gauge!(STRATA, "service" => name()).set(verdict.map_or(0.0, |verdict| verdict.strata.len() as f64));
+    gauge!(ATTENTION, "service" => name()).set(f64::from(u8::from(attention)));
+    gauge!(SELF_TEST_SECONDS, "service" => name()).set(test.seconds as f64);
+    gauge!(SELF_TEST_ALARMS, "service" => name()).set(test.alarms as f64);
+    gauge!(SELF_TEST_SUSPICIONS, "service" => name()).set(test.suspicions as f64);
 }
 
 fn weight(service: &serin_config::ServiceName, version: &serin_config::VersionName, share: f64) {

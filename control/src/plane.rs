@@ -93,7 +93,12 @@ impl ControlPlane {
         let (orders, order_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (reports, report_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
         let (stop, stopped) = watch::channel(false);
-        let access = Access { orders, status: self.keeper.status(), journal: self.keeper.journal().clone() };
+        let access = Access {
+            orders,
+            status: self.keeper.status(),
+            journal: self.keeper.journal().clone(),
+            archive: self.keeper.archive(),
+        };
         self.keeper.push_to(push);
         let inlets = Inlets {
             orders: order_inlet,

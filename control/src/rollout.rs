@@ -10,10 +10,14 @@
 //! - The step whose weight is 100 % is the end, not a gate: beside it there is no stable version left to
 //!   compare with, so it could only wait for ever.
 //! - An ended rollout stays ended. To try again is to start another.
+//! - Serious evidence that is not yet a verdict halves the canary's share; it comes back when the evidence has
+//!   gone. That is no step: the rollout stays where it is, and is judged as before, at less cost.
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Generation, ServiceName, VersionName, Weight};
+use serin_config::{Generation, ServiceName, VersionName, Weight, limits::HALVINGS_MAX, wire::TripCause};
 use serin_judge::Verdict;
+
+use crate::watch::course::Course;
 
 /// How far a rollout is. Steps count from zero here, and from one where a person reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +65,9 @@ pub enum HeldFor {
     Evidence,
     /// The canary got no request at all.
     Traffic,
+    /// Something is wrong that the canary is not to blame for, or not shown to be: both versions breach a limit,
+    /// or the canary's share is not what was set. Somebody should look.
+    Doubt,
 }
 
 /// What ended a rollout at 100 %.
@@ -95,6 +102,8 @@ pub enum RolledBackFor {
     Timeout,
     /// A proxy's trip-wire had taken the canary out already.
     Trip,
+    /// The rollout's blast radius was spent: what it may cost at most, whatever the evidence says.
+    BlastRadius,
 }
 
 /// What happens to a rollout.
@@ -104,8 +113,16 @@ pub enum Event {
     Pass,
     /// A guard failed.
     Fail,
-    /// A proxy has taken the canary out.
-    Trip,
+    /// A proxy has taken the canary out, for this cause.
+    Trip(TripCause),
+    /// There is serious evidence against the canary, short of a verdict.
+    Mounting,
+    /// That evidence has gone.
+    Subsided,
+    /// Something is wrong that the canary is not shown to be the cause of.
+    Doubt,
+    /// It is over.
+    Cleared,
     /// The step ran out of time with some traffic on the canary; the policy says what then.
     TimedOut(serin_config::policy::OnTimeout),
     /// The step ran out of time, and the canary had no request in it.
@@ -162,7 +179,10 @@ impl State {
             }
 
             (_, Event::Fail) => Ok(Self::RolledBack { why: RolledBackFor::Evidence }),
-            (_, Event::Trip) => Ok(Self::RolledBack { why: RolledBackFor::Trip }),
+            (_, Event::Trip(TripCause::Fault)) => Ok(Self::RolledBack { why: RolledBackFor::Trip }),
+            (_, Event::Trip(TripCause::FailedRequests | TripCause::AddedLatency)) => {
+                Ok(Self::RolledBack { why: RolledBackFor::BlastRadius })
+            }
             (_, Event::Abort(why)) => Ok(Self::Aborted { why }),
             (_, Event::Promote { full: true }) => Ok(Self::Promoted { why: PromotedBy::Command }),
             (
@@ -183,24 +203,43 @@ impl State {
             (Self::Running { step }, Event::TimedOutWithoutTraffic) => {
                 Ok(Self::Held { step, why: HeldFor::Traffic })
             }
-            (Self::Held { step, why: HeldFor::Traffic }, Event::TrafficSeen) => Ok(Self::Running { step }),
+            (Self::Held { step, why: HeldFor::Traffic }, Event::TrafficSeen)
+            | (Self::Held { step, why: HeldFor::Doubt }, Event::Cleared) => Ok(Self::Running { step }),
+            (Self::Running { step }, Event::Doubt) => Ok(Self::Held { step, why: HeldFor::Doubt }),
+
+            // Neither is a step; the share follows from `Rollout::halvings`.
+            (Self::Running { .. } | Self::Paused { .. } | Self::Held { .. }, Event::Mounting)
+            | (Self::Running { .. } | Self::Held { .. }, Event::Subsided) => Ok(self),
 
             (Self::Running { step } | Self::Held { step, .. }, Event::Pause) => Ok(Self::Paused { step }),
             (Self::Paused { step } | Self::Held { step, .. }, Event::Resume) => Ok(Self::Running { step }),
             (Self::Paused { step }, Event::Pause) => Err(StateError::AlreadyPaused { step }),
             (Self::Running { step }, Event::Resume) => Err(StateError::NotPaused { step }),
 
-            (Self::Paused { .. }, Event::Pass | Event::TimedOut(_) | Event::TimedOutWithoutTraffic)
-            | (Self::Held { .. }, Event::TimedOut(_) | Event::TimedOutWithoutTraffic)
-            | (Self::Running { .. } | Self::Paused { .. } | Self::Held { .. }, Event::TrafficSeen) => {
-                Err(StateError::Unmoved(self))
-            }
+            (
+                Self::Paused { .. },
+                Event::Pass
+                | Event::TimedOut(_)
+                | Event::TimedOutWithoutTraffic
+                | Event::Subsided
+                | Event::Doubt,
+            )
+            | (Self::Held { .. }, Event::TimedOut(_) | Event::TimedOutWithoutTraffic | Event::Doubt)
+            | (
+                Self::Running { .. } | Self::Paused { .. } | Self::Held { .. },
+                Event::TrafficSeen | Event::Cleared,
+            ) => Err(StateError::Unmoved(self)),
         }
     }
 
     /// Whether anything can still happen to it.
     pub fn is_live(self) -> bool {
         self.step().is_some()
+    }
+
+    /// Whether it is held since something is wrong that is not shown to be the canary's own.
+    pub fn is_doubtful(self) -> bool {
+        matches!(self, Self::Held { why: HeldFor::Doubt, .. })
     }
 
     /// The step it is at, from zero; none once it has ended.
@@ -234,6 +273,9 @@ impl std::fmt::Display for State {
             Self::Held { step, why: HeldFor::Traffic } => {
                 write!(f, "held, step {}: no traffic on the canary", step + 1)
             }
+            Self::Held { step, why: HeldFor::Doubt } => {
+                write!(f, "held, step {}: something is wrong, and not shown to be the canary's own", step + 1)
+            }
             Self::Promoted { why: PromotedBy::Evidence } => f.write_str("promoted on evidence"),
             Self::Promoted { why: PromotedBy::Command } => f.write_str("promoted by hand"),
             Self::Promoted { why: PromotedBy::Timeout } => f.write_str("promoted on timeout"),
@@ -242,6 +284,9 @@ impl std::fmt::Display for State {
             Self::RolledBack { why: RolledBackFor::Evidence } => f.write_str("rolled back on evidence"),
             Self::RolledBack { why: RolledBackFor::Timeout } => f.write_str("rolled back on timeout"),
             Self::RolledBack { why: RolledBackFor::Trip } => f.write_str("rolled back by the trip-wire"),
+            Self::RolledBack { why: RolledBackFor::BlastRadius } => {
+                f.write_str("rolled back because its blast radius was spent")
+            }
         }
     }
 }
@@ -264,18 +309,54 @@ pub struct Rollout {
     pub weights: Vec<Weight>,
     /// How far it is.
     pub state: State,
+    /// How often the canary's share at this step is halved, since evidence mounts against it.
+    #[serde(default)]
+    pub halvings: u8,
     /// The plan that began it. Windows counted under an older one are not its evidence.
     pub start_generation: Generation,
     /// The plan that began its present step. Windows counted under an older one don't count for the step.
     pub step_generation: Generation,
+    /// The plan that gave the canary its present share.
+    #[serde(default = "no_generation")]
+    pub share_generation: Generation,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
     /// When its present step began, in milliseconds since 1970.
     pub step_began_ms: u64,
     /// When it ended, in milliseconds since 1970.
     pub ended_ms: Option<u64>,
+    /// What its steps took; complete when it has ended.
+    #[serde(default)]
+    pub course: Course,
     /// The last verdict that a decision rests on.
+    #[serde(default, deserialize_with = "crate::journal::verdict_or_none")]
     pub verdict: Option<Verdict>,
+}
+
+fn no_generation() -> Generation {
+    Generation::NONE
+}
+
+impl Rollout {
+    /// The share that the canary has now.
+    pub fn canary_weight(&self) -> Weight {
+        let weight = self.state.canary_weight(&self.weights);
+        if !self.state.is_live() || weight == Weight::ZERO {
+            return weight;
+        }
+        let halved = weight.ppm().checked_shr(u32::from(self.halvings)).unwrap_or(0).max(1);
+        Weight::from_ppm(halved).unwrap_or(weight)
+    }
+
+    /// How often its share is halved after this event.
+    pub(crate) fn halvings_after(&self, event: Event, after: State) -> u8 {
+        match event {
+            _ if after.step() != self.state.step() => 0,
+            Event::Mounting => self.halvings.saturating_add(1).min(HALVINGS_MAX),
+            Event::Subsided => self.halvings.saturating_sub(1),
+            _ => self.halvings,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -71,6 +71,38 @@ fn pause_and_resume_keep_the_step() {
 }
 
 #[test]
+fn doubt_holds_a_running_step_and_only_that_until_it_is_cleared() {
+    let doubtful = State::Held { step: 0, why: HeldFor::Doubt };
+    assert_eq!(on(RUNNING, Event::Doubt), Ok(doubtful));
+    assert_eq!(on(doubtful, Event::Cleared), Ok(RUNNING));
+    assert_eq!(on(doubtful, Event::TimedOut(OnTimeout::Promote)), Err(StateError::Unmoved(doubtful)));
+    assert_eq!(on(doubtful, Event::Fail), Ok(State::RolledBack { why: RolledBackFor::Evidence }));
+    assert_eq!(on(PAUSED, Event::Doubt), Err(StateError::Unmoved(PAUSED)));
+    assert_eq!(on(HELD, Event::Cleared), Err(StateError::Unmoved(HELD)));
+}
+
+#[test]
+fn a_share_is_lowered_in_every_live_state_and_not_raised_while_somebody_paused() {
+    for state in [RUNNING, PAUSED, HELD, DRY] {
+        assert_eq!(on(state, Event::Mounting), Ok(state));
+    }
+    assert_eq!(on(RUNNING, Event::Subsided), Ok(RUNNING));
+    assert_eq!(on(PAUSED, Event::Subsided), Err(StateError::Unmoved(PAUSED)));
+}
+
+#[test]
+fn a_trip_says_whether_the_blast_radius_was_spent() {
+    assert_eq!(
+        on(RUNNING, Event::Trip(TripCause::Fault)),
+        Ok(State::RolledBack { why: RolledBackFor::Trip })
+    );
+    for cause in [TripCause::FailedRequests, TripCause::AddedLatency] {
+        let spent = State::RolledBack { why: RolledBackFor::BlastRadius };
+        assert_eq!(on(PAUSED, Event::Trip(cause)), Ok(spent), "{cause:?}");
+    }
+}
+
+#[test]
 fn a_state_reads_back_from_json() {
     for state in [RUNNING, PAUSED, DRY, State::Promoted { why: PromotedBy::Timeout }] {
         let text = serde_json::to_string(&state).unwrap();
@@ -91,6 +123,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Resume),
         any::<bool>().prop_map(|full| Event::Promote { full }),
         Just(Event::Abort(AbortedBy::Command)),
+        Just(Event::Trip(TripCause::AddedLatency)),
+        Just(Event::Mounting),
+        Just(Event::Subsided),
+        Just(Event::Doubt),
+        Just(Event::Cleared),
     ]
 }
 

@@ -15,6 +15,7 @@ use crate::{
     collect::{Collector, Counts, Second},
     rollout::{self, Rollout},
     state::State,
+    watch::course::Course,
 };
 
 /// Weights by version.
@@ -116,6 +117,12 @@ pub struct RolloutStatus {
     pub weight: Weight,
     /// The shares of its steps.
     pub steps: Vec<Weight>,
+    /// How often the share at its step is halved, since evidence mounts against the canary.
+    #[serde(default)]
+    pub halvings: u8,
+    /// What its steps took.
+    #[serde(default)]
+    pub course: Course,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
     /// When its present step began.
@@ -147,6 +154,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) stored: bool,
     pub(crate) collector: &'a Collector,
     pub(crate) verdicts: &'a BTreeMap<ServiceName, Verdict>,
+    pub(crate) courses: BTreeMap<ServiceName, Course>,
     pub(crate) ended: &'a BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
 }
 
@@ -200,8 +208,10 @@ impl Sources<'_> {
             state: rollout.state,
             summary: rollout.state.to_string(),
             live,
-            weight: rollout.state.canary_weight(&rollout.weights),
+            weight: rollout.canary_weight(),
             steps: rollout.weights.clone(),
+            halvings: rollout.halvings,
+            course: self.courses.get(&rollout.service).filter(|_| live).unwrap_or(&rollout.course).clone(),
             started_ms: rollout.started_ms,
             step_began_ms: rollout.step_began_ms,
             ended_ms: rollout.ended_ms,

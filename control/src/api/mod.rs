@@ -5,6 +5,7 @@
 //! missing generation, a host name that a browser was tricked into.
 
 mod body;
+mod export;
 mod guard;
 mod listener;
 mod name;
@@ -58,6 +59,8 @@ fn router(context: Context) -> Router {
         .route("/v1/services/{service}/weights", put(write::set_weights))
         .route("/v1/services/{service}/rollout", get(read::rollout).post(write::steer))
         .route("/v1/services/{service}/rollout/explain", get(read::explain))
+        .route("/v1/services/{service}/rollouts/{id}/windows", get(export::of_service))
+        .route("/v1/rollouts/{id}/windows", get(export::of_any))
         .route("/v1/journal", get(read::journal))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)

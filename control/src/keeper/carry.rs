@@ -6,12 +6,15 @@ use serin_config::{
     Generation, ServiceName,
     limits::{ROLLOUTS_KEPT_MAX, STORE_RETRY},
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Keeper;
 use crate::{
     access::Answer,
+    history::Chunk,
+    journal::Action,
     metrics,
+    rollout::{Rollout, State},
     state::{Decision, Record},
     store::{Commit, StoreError},
     watch::{Checkpoint, Watch},
@@ -37,6 +40,7 @@ pub(super) fn commit(
         next_rollout: state.next_rollout,
         records: records.collect(),
         evidence: BTreeMap::new(),
+        history: BTreeMap::new(),
         ended: ended.collect(),
         entries: decision.entries.clone(),
         restores_from: None,
@@ -45,14 +49,18 @@ pub(super) fn commit(
 
 impl Keeper {
     /// Makes a decision true. On an error nothing has changed.
-    pub(super) fn carry_out(&mut self, decision: Decision, now_ms: u64) -> Result<Answer, StoreError> {
+    pub(super) fn carry_out(&mut self, mut decision: Decision, now_ms: u64) -> Result<Answer, StoreError> {
         if !decision.protects {
             self.settle()?;
         }
+        self.end_courses(&mut decision, now_ms);
         let watches = self.next_watches(&decision, now_ms);
         let mut commit = commit(&self.state.services, &decision, self.stored);
         for (name, watch) in &watches {
             commit.evidence.insert(name.clone(), watch.as_ref().map(|watch| watch.checkpoint().clone()));
+            // Those of a rollout that ends are in the watch that it had.
+            let watch = watch.as_ref().or_else(|| self.watches.get(name));
+            commit.history.extend(watch.map(|watch| (watch.rollout(), watch.unstored())));
         }
         if decision.protects {
             self.adopt(decision, watches, &commit);
@@ -86,10 +94,36 @@ impl Keeper {
                     watch.follow(before, after, now_ms);
                     Some(watch)
                 }
-                _ => Some(Watch::new(after, service, None, now_ms)),
+                _ => {
+                    let weights = &service.rollout.error_weights;
+                    let past = self.past.of(&after.service, &after.stable, weights);
+                    Some(Watch::begin(after, service, &past, now_ms))
+                }
             }
         };
         decision.touched.iter().map(|name| (name.clone(), next(name))).collect()
+    }
+
+    /// Writes into each rollout that ends what its steps took.
+    fn end_courses(&self, decision: &mut Decision, now_ms: u64) {
+        for name in &decision.touched {
+            let (Some(watch), Some(record)) = (self.watches.get(name), decision.state.services.get_mut(name))
+            else {
+                continue;
+            };
+            let before = self.state.live(name.as_str());
+            let Some(rollout) = record.rollout.as_ref().filter(|after| !after.state.is_live()) else {
+                continue;
+            };
+            if let Some(before) =
+                before.filter(|before| before.id == rollout.id && watch.rollout() == rollout.id)
+            {
+                let mut watch = watch.clone();
+                watch.follow(before, rollout, now_ms);
+                let rollout = Rollout { course: watch.checkpoint().course.clone(), ..rollout.clone() };
+                *record = Arc::new(Record { rollout: Some(rollout), ..record.as_ref().clone() });
+            }
+        }
     }
 
     fn adopt(&mut self, decision: Decision, watches: Vec<(ServiceName, Option<Watch>)>, commit: &Commit) {
@@ -123,6 +157,12 @@ impl Keeper {
         }
         for entry in &commit.entries {
             metrics::decided(entry);
+            if entry.state.is_some_and(State::is_doubtful) && entry.action == Action::Hold {
+                warn!(
+                    service = entry.service.as_ref().map(tracing::field::display),
+                    "a rollout is held, please look: {}", entry.reason
+                );
+            }
             info!(
                 service = entry.service.as_ref().map(tracing::field::display),
                 action = entry.action.label(),
@@ -159,6 +199,9 @@ impl Keeper {
         let decides = commit.generation > self.stored;
         if self.failing {
             commit = commit.restoring(&self.state, self.evidence());
+            for (rollout, chunks) in self.unstored() {
+                commit.history.entry(rollout).or_default().extend(chunks);
+            }
         }
         self.write(&commit).inspect_err(|_| self.unsaved = Some(commit).filter(|_| decides))
     }
@@ -169,11 +212,22 @@ impl Keeper {
         kept.map(|(name, watch)| (name.clone(), Some(watch.checkpoint().clone()))).collect()
     }
 
+    /// Windows of all rollouts in progress that are not stored yet.
+    pub(super) fn unstored(&self) -> BTreeMap<u64, Vec<Chunk>> {
+        let watches = self.watches.values().map(|watch| (watch.rollout(), watch.unstored()));
+        watches.filter(|(_, chunks)| !chunks.is_empty()).collect()
+    }
+
     /// Writes a commit. The first failure of a row is logged, and the first success after it.
     pub(super) fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
         match self.store.write(commit) {
             Ok(()) => {
                 self.stored = commit.generation;
+                for watch in self.watches.values_mut() {
+                    if let Some(chunks) = commit.history.get(&watch.rollout()) {
+                        watch.stored(chunks);
+                    }
+                }
                 if std::mem::take(&mut self.failing) {
                     info!(generation = commit.generation.0, "the store can be written again");
                 }

@@ -10,13 +10,14 @@
 //! for what the file itself asks for at a start-up whose store can't be written.
 
 mod carry;
+mod observe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{
     Generation, Plan, ServiceName,
     limits::{EVIDENCE_CHECKPOINT, STORE_RETRY},
-    wire::{Report, WindowReport},
+    wire::{Beat, Report, WindowReport},
 };
 use serin_judge::Verdict;
 use tokio::sync::{mpsc, watch};
@@ -24,15 +25,18 @@ use tracing::error;
 
 use crate::{
     access::{CommandError, Order},
+    align::Aligner,
     clock::Clock,
-    collect::{Arrival, Collector},
+    collect::Collector,
     journal::Journal,
-    metrics, planner,
+    metrics,
+    past::Past,
+    planner,
     rollout::Rollout,
     state::State,
     status::{Sources, Status},
-    store::{Commit, Loaded, OpenError, Scribe, Store},
-    watch::Watch,
+    store::{Archive, Commit, Loaded, OpenError, Scribe, Store},
+    watch::{Watch, course::Course},
 };
 
 /// What is called with each new plan, in the order of generations.
@@ -60,6 +64,8 @@ pub(crate) struct Keeper {
     verdicts: BTreeMap<ServiceName, Verdict>,
     ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
     collector: Collector,
+    aligner: Aligner,
+    past: Past,
     journal: Journal,
     push: Push,
     status: watch::Sender<Arc<Status>>,
@@ -78,6 +84,7 @@ pub(crate) struct Inlets {
 enum Event {
     Order(Order),
     Window(WindowReport),
+    Beat(Beat),
     Tick,
     Stop,
 }
@@ -89,14 +96,15 @@ impl Keeper {
         catalogue: &Arc<serin_config::Catalogue>,
         now_ms: u64,
     ) -> Result<Self, BeginError> {
-        let Loaded { stored, evidence, mut ended, entries } = store.load()?;
+        let Loaded { stored, evidence, chunks, mut ended, entries } = store.load()?;
         let decision = planner::start_up(&stored, catalogue, now_ms)?;
         ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
         for (service, _) in decision.state.plan.services() {
             let checkpoint = evidence.get(&service.name).cloned();
             if let Some(rollout) = decision.state.live(service.name.as_str()) {
-                let watch = Watch::new(rollout, service, checkpoint, now_ms);
+                let chunk = chunks.get(&rollout.id).copied().unwrap_or_default();
+                let watch = Watch::resume(rollout, service, checkpoint, chunk, now_ms);
                 watches.insert(service.name.clone(), watch);
             }
         }
@@ -109,6 +117,7 @@ impl Keeper {
             stored: true,
             collector: &collector,
             verdicts: &verdicts,
+            courses: courses(&watches),
             ended: &ended,
         };
         let (status, _) = watch::channel(Arc::new(sources.status()));
@@ -127,6 +136,8 @@ impl Keeper {
             verdicts,
             ended,
             collector,
+            aligner: Aligner::default(),
+            past: Past::default(),
             journal,
             push: Box::new(|_| {}),
             status,
@@ -150,6 +161,10 @@ impl Keeper {
         &self.state.plan
     }
 
+    pub(crate) fn archive(&self) -> Archive {
+        self.store.archive()
+    }
+
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -167,8 +182,7 @@ impl Keeper {
                 Some(order) = inlets.orders.recv() => Event::Order(order),
                 Some(report) = inlets.reports.recv() => match report {
                     Report::Window(window) => Event::Window(window),
-                    // The guards look at whole seconds.
-                    Report::Beat(_) => continue,
+                    Report::Beat(beat) => Event::Beat(beat),
                 },
                 _ = tick.tick() => Event::Tick,
                 _ = inlets.stop.wait_for(|stop| *stop) => Event::Stop,
@@ -196,12 +210,20 @@ impl Keeper {
                 let _ = reply.send(answer);
             }
             Event::Window(report) => {
-                self.take_window(&report, now_ms);
+                self.take_window(report, now_ms);
                 self.publish();
+            }
+            Event::Beat(beat) => {
+                if self.take_beat(&beat, now_ms) {
+                    self.publish();
+                }
             }
             Event::Tick => {
                 metrics::refresh(&self.state);
+                self.show_evidence();
                 self.retry(now_ms);
+                let seconds = self.aligner.tick(now_ms);
+                self.judge(&seconds, now_ms);
                 self.look_at_all(now_ms);
                 if now_ms >= self.checkpoint_due_ms {
                     self.keep_evidence(now_ms);
@@ -224,57 +246,14 @@ impl Keeper {
         }
     }
 
-    fn take_window(&mut self, report: &WindowReport, now_ms: u64) {
-        match self.collector.take(report, now_ms) {
-            Arrival::Duplicate => metrics::windows(0, 1, 0),
-            Arrival::New { lost } => {
-                metrics::windows(1, 0, lost);
-                for trip in &report.trips {
-                    if let Some(decision) = planner::trip(&self.state, trip, now_ms) {
-                        // A write that failed is logged and counted where it fails; it is tried again.
-                        let _ = self.carry_out(decision, now_ms);
-                    }
-                }
-                for (name, watch) in &mut self.watches {
-                    if let Some(rollout) = self.state.live(name.as_str()) {
-                        watch.observe(rollout, report, now_ms);
-                    }
-                }
-                self.look_at_all(now_ms);
-            }
-        }
-    }
-
-    /// Asks for a verdict on each rollout in progress, and does what it says.
-    fn look_at_all(&mut self, now_ms: u64) {
-        let names: Vec<ServiceName> = self.watches.keys().cloned().collect();
-        for name in names {
-            let (Some(rollout), Some(service), Some(watch)) = (
-                self.state.live(name.as_str()),
-                self.state.plan.catalogue().service(name.as_str()),
-                self.watches.get_mut(&name),
-            ) else {
-                continue;
-            };
-            let Some(look) = watch.look(rollout, service, now_ms) else { continue };
-            let decision = look.event.and_then(|(event, reason)| {
-                planner::judge(&self.state, &name, event, &look.verdict, &reason, now_ms)
-            });
-            self.verdicts.insert(name, look.verdict);
-            if let Some(decision) = decision {
-                // A write that failed is logged and counted where it fails; the next look decides again.
-                let _ = self.carry_out(decision, now_ms);
-            }
-        }
-    }
-
     fn keep_evidence(&mut self, now_ms: u64) {
         let every = u64::try_from(EVIDENCE_CHECKPOINT.as_millis()).unwrap_or(u64::MAX);
         self.checkpoint_due_ms = now_ms.saturating_add(every);
         if self.watches.is_empty() || self.failing {
             return;
         }
-        let commit = Commit::of_evidence(self.stored, self.state.next_rollout, self.evidence());
+        let evidence = Commit::of_evidence(self.stored, self.state.next_rollout, self.evidence());
+        let commit = Commit { history: self.unstored(), ..evidence };
         // A failure is logged and counted where it happens, and taken back by the next retry.
         let _ = self.write(&commit);
     }
@@ -285,10 +264,16 @@ impl Keeper {
             stored: self.unsaved.is_none(),
             collector: &self.collector,
             verdicts: &self.verdicts,
+            courses: courses(&self.watches),
             ended: &self.ended,
         };
         self.status.send_replace(Arc::new(sources.status()));
     }
+}
+
+fn courses(watches: &BTreeMap<ServiceName, Watch>) -> BTreeMap<ServiceName, Course> {
+    let courses = watches.iter().map(|(name, watch)| (name.clone(), watch.checkpoint().course.clone()));
+    courses.collect()
 }
 
 #[cfg(test)]

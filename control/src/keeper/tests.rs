@@ -363,3 +363,6 @@ fn a_decision_that_the_disk_took_too_late_is_taken_back() {
     assert!(world.pushed.lock().unwrap().is_empty());
     world.steer(Action::Start).unwrap();
 }
+
+#[path = "history_tests.rs"]
+mod history;

@@ -26,6 +26,7 @@ use crate::{
     refusal::Refusal,
     rollout::{self, AbortedBy, Event, Rollout, StateError},
     state::{Decision, Record, State},
+    watch::course::Course,
 };
 
 /// Decides on a request. None: it asks for what is there already, so there is nothing to do.
@@ -66,7 +67,9 @@ pub fn judge(
 
 /// Decides on a canary that a proxy has taken out by itself: every proxy shall. None: it has no weight any
 /// more, or was given it anew since, or there is no stable version beside it.
-pub fn trip(state: &State, trip: &Trip, now_ms: u64) -> Option<Decision> {
+///
+/// `verdict` is the judge's at that moment, if a rollout is in progress: it is told beside what the proxy says.
+pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) -> Option<Decision> {
     let (service, record) = find(state, &trip.service).ok()?;
     let (canary, stable) = (record.split.of(&trip.version), record.split.of(&service.stable));
     let outdated = trip.generation < state.plan.canary_since(trip.service.as_str());
@@ -78,7 +81,7 @@ pub fn trip(state: &State, trip: &Trip, now_ms: u64) -> Option<Decision> {
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
     let who = Who { actor: Actor::Proxy, reason: &reason, now_ms };
     if record.live().is_some() {
-        return steer(state, &trip.service, Event::Trip, None, &who).ok();
+        return steer(state, &trip.service, Event::Trip(trip.cause), verdict, &who).ok();
     }
     let split = in_order(service, &Split::whole(service.stable.clone()));
     let record = Record { split, ..record.clone() };
@@ -171,11 +174,14 @@ fn start(state: &State, name: &ServiceName, who: &Who<'_>) -> Result<Decision, R
         rules: reload::rules(service),
         weights,
         state: begun,
+        halvings: 0,
         start_generation: generation,
         step_generation: generation,
+        share_generation: generation,
         started_ms: who.now_ms,
         step_began_ms: who.now_ms,
         ended_ms: (!begun.is_live()).then_some(who.now_ms),
+        course: Course::default(),
         verdict: None,
     };
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
@@ -201,30 +207,37 @@ fn steer(
         .map_err(|error: StateError| Refusal::Rollout { service: name.clone(), error })?;
     let generation = state.plan.generation().next();
     let moved = after.step() != before.state.step();
+    let halvings = before.halvings_after(event, after);
+    if halvings == before.halvings && matches!(event, Event::Mounting | Event::Subsided) {
+        return Err(Refusal::Rollout { service: name.clone(), error: StateError::Unmoved(after) });
+    }
     let rollout = Rollout {
         state: after,
+        halvings,
         step_generation: if moved { generation } else { before.step_generation },
         step_began_ms: if moved { who.now_ms } else { before.step_began_ms },
         ended_ms: (!after.is_live()).then_some(who.now_ms),
         verdict: verdict.or(before.verdict.as_ref()).cloned(),
         ..before.clone()
     };
-    let split = Split::canary_and_stable(
-        rollout.canary.clone(),
-        after.canary_weight(&rollout.weights),
-        rollout.stable.clone(),
-    );
+    let share_generation =
+        if rollout.canary_weight() == before.canary_weight() { before.share_generation } else { generation };
+    let rollout = Rollout { share_generation, ..rollout };
+    let split =
+        Split::canary_and_stable(rollout.canary.clone(), rollout.canary_weight(), rollout.stable.clone());
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
     let action = match event {
         Event::Pass => Action::Pass,
-        Event::Fail | Event::Trip => Action::RollBack,
-        Event::TimedOutWithoutTraffic => Action::Hold,
+        Event::Fail | Event::Trip(_) => Action::RollBack,
+        Event::TimedOutWithoutTraffic | Event::Doubt => Action::Hold,
+        Event::Mounting => Action::Lower,
+        Event::Subsided => Action::Raise,
         Event::TimedOut(_) => match after {
             rollout::State::Held { .. } => Action::Hold,
             rollout::State::RolledBack { .. } => Action::RollBack,
             _ => Action::Promote,
         },
-        Event::TrafficSeen | Event::Resume => Action::Resume,
+        Event::TrafficSeen | Event::Cleared | Event::Resume => Action::Resume,
         Event::Pause => Action::Pause,
         Event::Promote { .. } => Action::Promote,
         Event::Abort(_) => Action::Abort,
@@ -268,7 +281,7 @@ impl State {
             state,
             touched: vec![step.service.clone()],
             entries: vec![entry],
-            protects: matches!(step.action, Action::RollBack | Action::Abort),
+            protects: matches!(step.action, Action::RollBack | Action::Abort | Action::Lower),
         })
     }
 }

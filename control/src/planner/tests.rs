@@ -238,3 +238,6 @@ proptest! {
         }
     }
 }
+
+#[path = "mounting_tests.rs"]
+mod mounting;

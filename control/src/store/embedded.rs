@@ -20,6 +20,7 @@ use serin_config::{
 use super::{
     Commit, Loaded,
     error::{OpenError, StoreError, io_cause},
+    history,
 };
 use crate::state::Record;
 
@@ -96,6 +97,12 @@ impl Store {
                 Err(self.store_error(&error))
             }
         }
+    }
+
+    /// Reads the chunks of a rollout's windows, in order; none if there are none.
+    pub(crate) fn history(&self, rollout: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        history::read(database, rollout).map_err(|error| self.store_error(&error))
     }
 
     /// What is stored may be as new as this, by a write that was given up.
@@ -181,7 +188,10 @@ fn load(database: &Database) -> Result<Loaded, redb::Error> {
     }
     for row in read.open_table(EVIDENCE)?.iter()? {
         let (name, checkpoint) = row?;
-        loaded.evidence.insert(service(name.value())?, from_json(checkpoint.value())?);
+        // Evidence that an older release wrote in another form is begun anew: a rollout goes on, judged more carefully.
+        if let Ok(checkpoint) = from_json(checkpoint.value()) {
+            loaded.evidence.insert(service(name.value())?, checkpoint);
+        }
     }
     for row in read.open_table(ENDED)?.iter()? {
         let (key, rollout) = row?;
@@ -191,6 +201,7 @@ fn load(database: &Database) -> Result<Loaded, redb::Error> {
     for row in read.open_table(JOURNAL)?.iter()? {
         loaded.entries.push(from_json(row?.1.value())?);
     }
+    loaded.chunks = history::next_chunks(&read)?;
     loaded.stored.next_entry = loaded.entries.last().map_or(1, |entry| entry.sequence + 1);
     Ok(loaded)
 }
@@ -215,6 +226,7 @@ fn write(database: &Database, commit: &Commit, doubt: Generation) -> Result<Opti
     }
     write_records(&write, commit)?;
     write_ended(&write, commit)?;
+    history::write(&write, commit)?;
     write_journal(&write, commit)?;
     write.commit()?;
     Ok(None)
@@ -244,8 +256,12 @@ fn write_records(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::
 
 fn write_ended(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {
     let mut ended = write.open_table(ENDED)?;
+    let mut gone = Vec::new();
     for (name, _) in commit.records.iter().filter(|(_, record)| record.is_none()) {
-        ended.retain_in((name.as_str(), 0)..=(name.as_str(), u64::MAX), |_, _| false)?;
+        ended.retain_in((name.as_str(), 0)..=(name.as_str(), u64::MAX), |(_, id), _| {
+            gone.push(id);
+            false
+        })?;
     }
     if commit.restores_from.is_some() {
         ended.retain(|(name, id), _| {
@@ -261,9 +277,10 @@ fn write_ended(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Er
         let ids = ids.map(|row| row.map(|(key, _)| key.value().1)).collect::<Result<Vec<u64>, _>>()?;
         for id in ids.iter().take(ids.len().saturating_sub(ROLLOUTS_KEPT_MAX)) {
             ended.remove((name, *id))?;
+            gone.push(*id);
         }
     }
-    Ok(())
+    history::remove(write, &gone)
 }
 
 fn write_journal(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {

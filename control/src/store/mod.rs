@@ -8,21 +8,25 @@
 //! found again later. So what was reported as not written is taken back, by a commit that says everything
 //! ([`Commit::restoring`]), before anything else is written.
 
+mod archive;
 mod embedded;
 mod error;
 #[cfg(test)]
 pub(crate) mod fault;
+mod history;
 mod scribe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{Generation, ServiceName};
 
+pub use archive::{Archive, ReadError};
 pub use embedded::Store;
 pub use error::{OpenError, StoreError};
 pub(crate) use scribe::Scribe;
 
 use crate::{
+    history::Chunk,
     journal::Entry,
     planner::Stored,
     rollout::Rollout,
@@ -43,6 +47,8 @@ pub struct Commit {
     pub records: BTreeMap<ServiceName, Option<Arc<Record>>>,
     /// Evidence to write; none to remove it.
     pub evidence: BTreeMap<ServiceName, Option<Checkpoint>>,
+    /// Windows to add to what is kept of rollouts, by the rollout's number.
+    pub history: BTreeMap<u64, Vec<Chunk>>,
     /// Rollouts that ended.
     pub ended: Vec<Arc<Rollout>>,
     /// Journal entries to add.
@@ -65,6 +71,7 @@ impl Commit {
             next_rollout,
             records: BTreeMap::new(),
             evidence,
+            history: BTreeMap::new(),
             ended: Vec::new(),
             entries: Vec::new(),
             restores_from: None,
@@ -88,6 +95,9 @@ impl Commit {
         self.next_rollout = later.next_rollout;
         self.records.extend(later.records);
         self.evidence.extend(later.evidence);
+        for (rollout, chunks) in later.history {
+            self.history.entry(rollout).or_default().extend(chunks);
+        }
         self.ended.extend(later.ended);
         self.entries.extend(later.entries);
         self
@@ -101,6 +111,8 @@ pub struct Loaded {
     pub stored: Stored,
     /// Evidence of rollouts in progress.
     pub evidence: BTreeMap<ServiceName, Checkpoint>,
+    /// The number of the next chunk of each rollout whose windows are kept.
+    pub chunks: BTreeMap<u64, u32>,
     /// Ended rollouts of each service, the oldest first.
     pub ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
     /// The journal, the oldest entry first.

@@ -11,14 +11,19 @@ use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel},
 };
 
-use serin_config::{Generation, limits::STORE_WAIT};
+use serin_config::{
+    Generation,
+    limits::{STORE_READS_MAX, STORE_WAIT},
+};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Commit, Store, StoreError};
+use super::{Archive, Commit, Store, StoreError};
 
 /// The way to the store's thread. One write at a time.
 #[derive(Debug)]
 pub(crate) struct Scribe {
     jobs: SyncSender<Job>,
+    archive: Archive,
     results: Receiver<Result<(), StoreError>>,
     path: PathBuf,
     /// A write that took too long is still under way.
@@ -27,26 +32,56 @@ pub(crate) struct Scribe {
     doubt: Generation,
 }
 
-struct Job {
-    commit: Commit,
-    doubt: Generation,
+/// A rollout's windows, in chunks.
+type Windows = Result<Vec<Vec<u8>>, StoreError>;
+
+/// What the thread is asked for.
+pub(super) enum Job {
+    /// To be answered through `results`.
+    Write { commit: Box<Commit>, doubt: Generation },
+    /// The windows of a rollout. The permit is held until it is done, though nobody may wait any more.
+    Read { rollout: u64, reply: oneshot::Sender<Windows>, reader: OwnedSemaphorePermit },
+    /// To close the store, whoever else may still want to read.
+    Close,
 }
 
 impl Scribe {
     /// Starts the thread. It ends when the scribe is closed or dropped.
     pub(crate) fn start(mut store: Store) -> io::Result<Self> {
-        let (jobs, todo) = sync_channel::<Job>(1);
+        // Room for all readers, one write and the end: to send never blocks.
+        let (jobs, todo) = sync_channel(STORE_READS_MAX + 2);
         let (done, results) = channel();
         let path = store.path().to_path_buf();
         std::thread::Builder::new().name("serin-store".into()).spawn(move || {
-            for Job { commit, doubt } in todo {
-                store.doubt(doubt);
-                // Nobody may be waiting any more; the write counts all the same.
-                let _ = done.send(store.write(&commit));
+            for job in todo {
+                match job {
+                    Job::Write { commit, doubt } => {
+                        store.doubt(doubt);
+                        // Nobody may be waiting any more; the write counts all the same.
+                        let _ = done.send(store.write(&commit));
+                    }
+                    Job::Read { rollout, reply, reader } => {
+                        let _ = reply.send(store.history(rollout));
+                        drop(reader);
+                    }
+                    Job::Close => break,
+                }
             }
             drop(store);
         })?;
-        Ok(Self { jobs, results, path, behind: false, doubt: Generation::NONE })
+        Ok(Self {
+            archive: Archive::new(jobs.clone()),
+            jobs,
+            results,
+            path,
+            behind: false,
+            doubt: Generation::NONE,
+        })
+    }
+
+    /// The way to what is kept.
+    pub(crate) fn archive(&self) -> Archive {
+        self.archive.clone()
     }
 
     /// Writes a commit as [`Store::write`] does, or says within [`STORE_WAIT`] that it is not written.
@@ -58,7 +93,7 @@ impl Scribe {
                 Err(TryRecvError::Disconnected) => return Err(self.gone()),
             }
         }
-        let job = Job { commit: commit.clone(), doubt: self.doubt };
+        let job = Job::Write { commit: Box::new(commit.clone()), doubt: self.doubt };
         self.jobs.send(job).map_err(|_| self.gone())?;
         match self.results.recv_timeout(STORE_WAIT) {
             Ok(written) => {
@@ -79,7 +114,8 @@ impl Scribe {
     /// Closes the store, and waits for that as long as for a write.
     pub(crate) fn close(self) {
         let Self { jobs, results, .. } = self;
-        drop(jobs);
+        // An error is the end of the thread, and of the store with it.
+        let _ = jobs.try_send(Job::Close);
         while results.recv_timeout(STORE_WAIT).is_ok() {}
     }
 

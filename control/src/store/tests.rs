@@ -21,6 +21,7 @@ fn commit_of(decision: &Decision) -> Commit {
         next_rollout: state.next_rollout,
         records: records.collect(),
         evidence: BTreeMap::new(),
+        history: BTreeMap::new(),
         ended: Vec::new(),
         entries: decision.entries.clone(),
         restores_from: None,
@@ -44,7 +45,7 @@ fn what_is_written_is_read_back_after_a_crash() {
     store.write(&commit_of(&begun)).unwrap();
     let decision = rolling(&begun.state);
     let rollout = decision.state.live("shop").unwrap().clone();
-    let checkpoint = Watch::new(&rollout, &shop(), None, 2).checkpoint().clone();
+    let checkpoint = Watch::begin(&rollout, &shop(), &[], 2).checkpoint().clone();
     let mut commit = commit_of(&decision);
     commit.evidence.insert(name("shop"), Some(checkpoint.clone()));
     store.write(&commit).unwrap();

@@ -4,28 +4,16 @@ use serin_config::{Generation, policy::OnTimeout};
 
 use super::*;
 use crate::{
-    fixtures::{name, policy, report, shop, version, weight},
-    rollout::RolledBackFor,
+    fixtures::{policy, report, shop, weight},
+    rollout::{HeldFor, RolledBackFor},
+    samples::begun,
 };
 
 const START: Generation = Generation(10);
 
 fn rollout(state: State, step_generation: u64) -> Rollout {
-    Rollout {
-        id: 1,
-        service: name("shop"),
-        canary: version("v2"),
-        stable: version("v1"),
-        rules: String::new(),
-        weights: ["10%", "50%", "100%"].map(weight).to_vec(),
-        state,
-        start_generation: START,
-        step_generation: Generation(step_generation),
-        started_ms: 0,
-        step_began_ms: 0,
-        ended_ms: None,
-        verdict: None,
-    }
+    let generation = Generation(step_generation);
+    Rollout { state, step_generation: generation, share_generation: generation, ..begun() }
 }
 
 fn running() -> Rollout {
@@ -34,7 +22,8 @@ fn running() -> Rollout {
 
 /// A window arrives at the end of the second that its number says.
 fn observe(watch: &mut Watch, rollout: &Rollout, report: &WindowReport) {
-    watch.observe(rollout, report, report.ended_ms);
+    let second = Second { at: report.ended_ms / 1_000, reports: vec![report.clone()] };
+    watch.observe(rollout, &shop(), &second, report.ended_ms);
 }
 
 fn look(watch: &mut Watch, rollout: &Rollout, now_ms: u64) -> (Verdict, Option<Event>) {
@@ -45,7 +34,7 @@ fn look(watch: &mut Watch, rollout: &Rollout, now_ms: u64) -> (Verdict, Option<E
 #[test]
 fn windows_from_before_the_rollout_are_not_its_evidence() {
     let rollout = running();
-    let mut watch = Watch::new(&rollout, &shop(), None, 0);
+    let mut watch = Watch::begin(&rollout, &shop(), &[], 0);
     observe(&mut watch, &rollout, &report(1, Generation(9), (100, 100), (900, 0)));
     let (verdict, event) = look(&mut watch, &rollout, 1_000);
     assert_eq!((verdict.canary.requests, event), (0, None));
@@ -54,7 +43,7 @@ fn windows_from_before_the_rollout_are_not_its_evidence() {
 #[test]
 fn windows_of_the_step_before_are_evidence_but_do_not_count_for_the_step() {
     let before = running();
-    let mut watch = Watch::new(&before, &shop(), None, 0);
+    let mut watch = Watch::begin(&before, &shop(), &[], 0);
     observe(&mut watch, &before, &report(1, START, (100, 0), (900, 0)));
     let after = rollout(State::Running { step: 1 }, 11);
     watch.follow(&before, &after, 1_000);
@@ -70,7 +59,7 @@ fn windows_of_the_step_before_are_evidence_but_do_not_count_for_the_step() {
 #[test]
 fn a_step_does_not_pass_on_what_was_counted_before_it() {
     let before = running();
-    let mut watch = Watch::new(&before, &shop(), None, 0);
+    let mut watch = Watch::begin(&before, &shop(), &[], 0);
     for second in 1..=30 {
         observe(&mut watch, &before, &report(second, START, (1_000, 0), (9_000, 0)));
     }
@@ -89,7 +78,7 @@ fn a_failing_canary_is_taken_out_while_paused_and_held() {
         State::Held { step: 0, why: HeldFor::Traffic },
     ] {
         let rollout = rollout(state, 10);
-        let mut watch = Watch::new(&rollout, &shop(), None, 0);
+        let mut watch = Watch::begin(&rollout, &shop(), &[], 0);
         let failed = (1..=60).any(|second| {
             observe(&mut watch, &rollout, &report(second, START, (100, 100), (900, 0)));
             look(&mut watch, &rollout, second * 1_000).1 == Some(Event::Fail)
@@ -103,7 +92,7 @@ fn a_step_without_traffic_is_held_whatever_the_policy_says() {
     let mut service = shop();
     service.rollout.on_timeout = OnTimeout::Rollback;
     let rollout = running();
-    let mut watch = Watch::new(&rollout, &service, None, 0);
+    let mut watch = Watch::begin(&rollout, &service, &[], 0);
     observe(&mut watch, &rollout, &report(1, START, (0, 0), (900, 0)));
     let event =
         |watch: &mut Watch, now_ms| watch.look(&rollout, &service, now_ms).unwrap().event.map(|one| one.0);
@@ -119,7 +108,7 @@ fn a_timeout_does_not_promote_a_canary_that_is_over_its_limit() {
     service.rollout.on_timeout = OnTimeout::Promote;
     service.rollout.guards.max_error_rate = Some(weight("1%"));
     let rollout = running();
-    let mut watch = Watch::new(&rollout, &service, None, 0);
+    let mut watch = Watch::begin(&rollout, &service, &[], 0);
     observe(&mut watch, &rollout, &report(60, START, (50, 1), (50, 1)));
     let look = watch.look(&rollout, &service, 60_000).unwrap();
     assert!(look.event.is_none(), "{look:?}");
@@ -132,14 +121,14 @@ fn a_timeout_does_not_promote_a_canary_that_is_over_its_limit() {
 fn neither_a_pause_nor_a_restart_runs_a_step_out_of_its_time() {
     let running = running();
     let paused = rollout(State::Paused { step: 0 }, 10);
-    let mut watch = Watch::new(&running, &shop(), None, 0);
+    let mut watch = Watch::begin(&running, &shop(), &[], 0);
     observe(&mut watch, &running, &report(1, START, (1, 0), (1, 0)));
     watch.follow(&running, &paused, 30_000);
     assert_eq!(look(&mut watch, &paused, 500_000).1, None);
     watch.follow(&paused, &running, 500_000);
     assert_eq!(look(&mut watch, &running, 510_000).0.step.elapsed_ms, 40_000);
 
-    let mut again = Watch::new(&running, &shop(), Some(watch.checkpoint().clone()), 9_000_000);
+    let mut again = Watch::resume(&running, &shop(), Some(watch.checkpoint().clone()), 0, 9_000_000);
     let (verdict, event) = look(&mut again, &running, 9_001_000);
     assert_eq!((verdict.step.elapsed_ms, verdict.canary.requests, event), (41_000, 1, None));
 }
@@ -147,7 +136,7 @@ fn neither_a_pause_nor_a_restart_runs_a_step_out_of_its_time() {
 #[test]
 fn a_held_step_that_is_resumed_gets_its_time_again() {
     let held = rollout(State::Held { step: 0, why: HeldFor::Evidence }, 10);
-    let mut watch = Watch::new(&held, &shop(), None, 0);
+    let mut watch = Watch::begin(&held, &shop(), &[], 0);
     assert_eq!(look(&mut watch, &held, 100_000).1, None);
     watch.follow(&held, &running(), 100_000);
     assert_eq!(look(&mut watch, &running(), 101_000).0.step.elapsed_ms, 1_000);
@@ -155,17 +144,17 @@ fn a_held_step_that_is_resumed_gets_its_time_again() {
 
 #[test]
 fn evidence_of_another_rollout_is_not_resumed() {
-    let mut watch = Watch::new(&running(), &shop(), None, 0);
+    let mut watch = Watch::begin(&running(), &shop(), &[], 0);
     observe(&mut watch, &running(), &report(1, START, (100, 100), (100, 0)));
     let other = Rollout { id: 2, ..running() };
-    let fresh = Watch::new(&other, &shop(), Some(watch.checkpoint().clone()), 0);
+    let fresh = Watch::resume(&other, &shop(), Some(watch.checkpoint().clone()), 0, 0);
     assert_eq!(fresh.checkpoint().evidence, Evidence::new(&policy()));
     assert_eq!(fresh.rollout(), 2);
 }
 
 #[test]
 fn an_ended_rollout_is_not_looked_at() {
-    let mut watch = Watch::new(&running(), &shop(), None, 0);
+    let mut watch = Watch::begin(&running(), &shop(), &[], 0);
     let ended = rollout(State::RolledBack { why: RolledBackFor::Evidence }, 11);
     assert!(watch.look(&ended, &shop(), 1_000).is_none());
 }
@@ -177,7 +166,7 @@ fn without_any_window_nothing_moves_and_the_step_is_held() {
         service.rollout.on_timeout = on_timeout;
         service.rollout.steps[0].min_duration = Duration::from_secs(50);
         let rollout = running();
-        let mut watch = Watch::new(&rollout, &service, None, 0);
+        let mut watch = Watch::begin(&rollout, &service, &[], 0);
         for second in 1..=30 {
             observe(&mut watch, &rollout, &report(second, START, (1_000, 0), (9_000, 0)));
         }
@@ -193,4 +182,60 @@ fn without_any_window_nothing_moves_and_the_step_is_held() {
         observe(&mut watch, &rollout, &report(62, START, (1_000, 0), (9_000, 0)));
         assert_eq!(event(&mut watch, held, 62_000), Some(Event::Pass), "with windows it goes on");
     }
+}
+
+#[test]
+fn the_share_is_known_only_of_seconds_that_every_proxy_spent_under_it() {
+    let rollout = Rollout { share_generation: Generation(12), halvings: 1, ..begun() };
+    let told = |generation: u64, began: u64, probing: bool| WindowReport {
+        began_under: Generation(began),
+        probing: if probing { vec![rollout.service.clone()] } else { vec![] },
+        ..report(1, Generation(generation), (1, 0), (9, 0))
+    };
+    let (settled, changed, probed) = (told(12, 12, false), told(12, 11, false), told(13, 13, true));
+    assert_eq!(share(&rollout, &shop(), &[&settled, &settled]), Some(weight("5%")));
+    assert_eq!(share(&rollout, &shop(), &[&settled, &changed]), None);
+    assert_eq!(share(&rollout, &shop(), &[&settled, &probed]), None);
+    let sticky = Service { sticky: Sticky::Cookie("id".into()), ..shop() };
+    assert_eq!(share(&rollout, &sticky, &[&settled]), None);
+}
+
+#[test]
+fn a_dead_canary_is_lost_before_its_second_is_over() {
+    let rollout = running();
+    let mut watch = Watch::begin(&rollout, &shop(), &[], 0);
+    let beat = |generation: u64| {
+        let count = |text: &str, judged, failed| BeatCount {
+            service: rollout.service.clone(),
+            version: crate::fixtures::version(text),
+            judged,
+            failed,
+        };
+        let counts = vec![count("v2", 25, 25), count("v1", 225, 0), count("v0", 9, 9)];
+        Beat { proxy: "edge".into(), ended_ms: 250, generation: Generation(generation), counts }
+    };
+    (0..8).for_each(|_| watch.beat(&rollout, &beat(9)));
+    assert!(!watch.is_lost(&rollout, &shop()), "what was counted before the rollout is not its evidence");
+    let lost = (1..=8).find(|_| {
+        watch.beat(&rollout, &beat(10));
+        watch.is_lost(&rollout, &shop())
+    });
+    assert!(lost.is_some_and(|beats| beats <= 2), "{lost:?}");
+    assert_eq!(look(&mut watch, &rollout, 500).1, Some(Event::Fail));
+}
+
+#[test]
+fn a_step_counts_from_the_first_second_that_every_proxy_spent_in_it() {
+    let rollout = rollout(State::Running { step: 1 }, 11);
+    let mut watch = Watch::begin(&rollout, &shop(), &[], 0);
+    let second = |at: u64, generations: [u64; 2]| Second {
+        at,
+        reports: generations.map(|number| report(at, Generation(number), (10, 0), (90, 0))).to_vec(),
+    };
+    watch.observe(&rollout, &shop(), &second(1, [11, 10]), 1_000);
+    watch.observe(&rollout, &shop(), &second(2, [9, 11]), 2_000);
+    let (verdict, _) = look(&mut watch, &rollout, 2_000);
+    assert_eq!(verdict.canary.requests, 30, "one window was from before the rollout");
+    assert_eq!(verdict.step.failures.canary.requests, 10, "the other proxy's second is the step's first");
+    assert_eq!(watch.unstored().len(), 1);
 }

@@ -1,0 +1,105 @@
+//! What proxies tell, and what becomes of it: trips at once, seconds when they are complete, beats as they come.
+
+use serin_config::{
+    ServiceName,
+    wire::{Beat, WindowReport},
+};
+
+use super::Keeper;
+use crate::{align::Second, collect::Arrival, metrics, planner};
+
+impl Keeper {
+    pub(super) fn take_window(&mut self, report: WindowReport, now_ms: u64) {
+        match self.collector.take(&report, now_ms) {
+            Arrival::Duplicate => metrics::windows(0, 1, 0),
+            Arrival::New { lost } => {
+                metrics::windows(1, 0, lost);
+                for trip in &report.trips {
+                    let verdict = self.verdicts.get(&trip.service);
+                    if let Some(decision) = planner::trip(&self.state, trip, verdict, now_ms) {
+                        // A write that failed is logged and counted where it fails; it is tried again.
+                        let _ = self.carry_out(decision, now_ms);
+                    }
+                }
+                let aligned = self.aligner.take(report, now_ms);
+                metrics::late(u64::from(aligned.late));
+                self.judge(&aligned.seconds, now_ms);
+            }
+        }
+    }
+
+    /// Takes seconds that are complete, each judged before the next.
+    pub(super) fn judge(&mut self, seconds: &[Second], now_ms: u64) {
+        for second in seconds {
+            for (name, watch) in &mut self.watches {
+                let service = self.state.plan.catalogue().service(name.as_str());
+                if let (Some(rollout), Some(service)) = (self.state.live(name.as_str()), service) {
+                    watch.observe(rollout, service, second, now_ms);
+                }
+            }
+            self.past.take(second, &self.state.plan);
+            self.look_at_all(now_ms);
+        }
+    }
+
+    /// Takes a quarter of a second of one proxy. Gives whether that decided something.
+    pub(super) fn take_beat(&mut self, beat: &Beat, now_ms: u64) -> bool {
+        let before = self.state.plan.generation();
+        let mut names: Vec<&ServiceName> = beat.counts.iter().map(|count| &count.service).collect();
+        names.dedup();
+        for name in names {
+            let (Some(rollout), Some(service), Some(watch)) = (
+                self.state.live(name.as_str()),
+                self.state.plan.catalogue().service(name.as_str()),
+                self.watches.get_mut(name),
+            ) else {
+                continue;
+            };
+            watch.beat(rollout, beat);
+            // All else can wait for the second to be over.
+            if watch.is_lost(rollout, service) {
+                self.look_at(name, now_ms);
+            }
+        }
+        self.state.plan.generation() != before
+    }
+
+    /// Asks for a verdict on each rollout in progress, and does what it says.
+    pub(super) fn look_at_all(&mut self, now_ms: u64) {
+        let names: Vec<ServiceName> = self.watches.keys().cloned().collect();
+        for name in names {
+            self.look_at(&name, now_ms);
+        }
+    }
+
+    fn look_at(&mut self, name: &ServiceName, now_ms: u64) {
+        let (Some(rollout), Some(service), Some(watch)) = (
+            self.state.live(name.as_str()),
+            self.state.plan.catalogue().service(name.as_str()),
+            self.watches.get_mut(name),
+        ) else {
+            return;
+        };
+        let Some(look) = watch.look(rollout, service, now_ms) else { return };
+        let decision = look.event.and_then(|(event, reason)| {
+            planner::judge(&self.state, name, event, &look.verdict, &reason, now_ms)
+        });
+        self.verdicts.insert(name.clone(), look.verdict);
+        if let Some(decision) = decision {
+            // A write that failed is logged and counted where it fails; the next look decides again.
+            let _ = self.carry_out(decision, now_ms);
+        }
+    }
+
+    /// Shows the evidence of every rollout in progress as metrics.
+    pub(super) fn show_evidence(&self) {
+        for (service, _) in self.state.plan.services() {
+            let watch = self.watches.get(&service.name);
+            let verdict = self.verdicts.get(&service.name).filter(|_| watch.is_some());
+            let self_test = watch.map(|watch| watch.self_test()).unwrap_or_default();
+            let doubt =
+                self.state.live(service.name.as_str()).is_some_and(|rollout| rollout.state.is_doubtful());
+            metrics::evidence(&service.name, verdict, &self_test, doubt);
+        }
+    }
+}

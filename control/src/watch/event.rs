@@ -1,0 +1,84 @@
+//! From a verdict to what happens to the rollout.
+//!
+//! A verdict says what is proven; what follows from it depends on the step's time, on whether anybody still reports,
+//! and on the policy. The order is that of the harm: first what takes the canary out, then what lowers its share or
+//! holds it, and only then what lets it go on.
+
+use serin_config::{
+    Service,
+    policy::{OnTimeout, Step},
+};
+use serin_judge::{Advice, Lacking, State as Judged, Verdict};
+
+use super::Watch;
+use crate::rollout::{Event, HeldFor, Rollout, State};
+
+/// How long a window may be under way before its absence is taken for an absence of traffic: proxies report
+/// each second, and a step may be that short.
+const WINDOW_WAIT_MS: u64 = 5_000;
+
+impl Watch {
+    pub(super) fn event(
+        &self,
+        rollout: &Rollout,
+        service: &Service,
+        step: &Step,
+        verdict: &Verdict,
+    ) -> Option<(Event, String)> {
+        let state = rollout.state;
+        let blind = self.seen_ms.saturating_sub(self.heard_ms) > WINDOW_WAIT_MS;
+        if verdict.state == Judged::Fail {
+            return Some((Event::Fail, "a guard failed".into()));
+        }
+        if let Some(event) = self.kept.mounting.event(rollout, &service.rollout.actions) {
+            return Some(event);
+        }
+        let moves = matches!(state, State::Running { .. } | State::Held { .. });
+        let passed = verdict.state == Judged::Pass && self.kept.counting && moves && !blind;
+        if passed && rollout.halvings == 0 {
+            return Some((Event::Pass, format!("step {} passed", self.kept.step + 1)));
+        }
+        let traffic = self.kept.counting && verdict.step.failures.canary.requests > 0 && !blind;
+        if traffic && matches!(state, State::Held { why: HeldFor::Traffic, .. }) {
+            return Some((Event::TrafficSeen, "the canary has traffic".into()));
+        }
+        // What has passed, or will when it is old enough, waits for nothing that a timeout could settle.
+        let soaks = |lacking: &Lacking| matches!(lacking, Lacking::Soak { .. });
+        let good = moves && self.kept.counting && !blind && verdict.lacking.iter().all(soaks);
+        if good { None } else { self.timeout(rollout, service, step, verdict, (traffic, blind)) }
+    }
+
+    fn timeout(
+        &self,
+        rollout: &Rollout,
+        service: &Service,
+        step: &Step,
+        verdict: &Verdict,
+        (traffic, blind): (bool, bool),
+    ) -> Option<(Event, String)> {
+        let State::Running { step: number } = rollout.state else { return None };
+        let wait_ms = if self.kept.counting { 0 } else { WINDOW_WAIT_MS };
+        let limit_ms = step.max_duration.as_millis() + u128::from(wait_ms);
+        if u128::from(self.kept.elapsed_ms) < limit_ms {
+            return None;
+        }
+        let policy = &service.rollout;
+        if policy.on_timeout == OnTimeout::Promote && traffic && is_held(verdict) {
+            return None;
+        }
+        let after = format!("step {} was not decided within {:?}", number + 1, step.max_duration);
+        Some(if traffic {
+            (Event::TimedOut(policy.on_timeout), after)
+        } else {
+            let what = if blind { "no proxy reports" } else { "the canary had no traffic" };
+            (Event::TimedOutWithoutTraffic, format!("{after}: {what}"))
+        })
+    }
+}
+
+/// Whether the judge wants the weight to stay although the step ran out of time, even if the policy says
+/// `promote`: it never rises into a suspicion, nor to everything before the soak is over.
+fn is_held(verdict: &Verdict) -> bool {
+    let young = verdict.lacking.iter().any(|lacking| matches!(lacking, Lacking::Soak { .. }));
+    young || matches!(verdict.advice, Advice::Hold { .. } | Advice::Lower)
+}

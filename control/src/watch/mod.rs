@@ -1,0 +1,239 @@
+//! One rollout, watched: its evidence, and the clock of its present step.
+//!
+//! Three things here are easy to get wrong. A window counted under an older plan than the step's still holds
+//! both versions over the same seconds, so it is evidence; but it must not count for the step's own number of
+//! requests. Hence a step's totals begin with the first second that the step's plan was in force for. And the
+//! clock of a step runs only while somebody watches: neither a pause nor the time during which the control
+//! plane was down may run a step out of its time. Last, what share the canary should have had is known only for
+//! a second that every proxy spent under one and the same share, and not while any of them limits it to a probe.
+//!
+//! And evidence grows old. Where no window comes at all, because the proxies hang or can't be reached, what was
+//! seen before must not carry a rollout on: neither a pass nor a timeout moves a weight then, the step is held.
+
+pub mod course;
+mod event;
+mod mounting;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serin_config::{
+    Service, VersionName, Weight,
+    service::Sticky,
+    wire::{Beat, BeatCount, WindowReport},
+};
+use serin_judge::{Evidence, Pair, SelfTest, State as Judged, Trials, Verdict, Window};
+
+use crate::{
+    align::Second,
+    history::{Chunk, History},
+    rollout::{Event, Rollout, State},
+};
+use course::Course;
+use mounting::Mounting;
+
+/// What is stored of a watch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The rollout that it belongs to.
+    pub rollout: u64,
+    /// The step that its clock and totals belong to.
+    pub step: usize,
+    /// Whether the step's totals have begun.
+    pub counting: bool,
+    /// How long the step was watched, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Whether a proxy still limits the canary to a probe's rate.
+    #[serde(default)]
+    pub probing: bool,
+    /// The evidence of the whole rollout.
+    pub evidence: Evidence,
+    /// What its steps took.
+    #[serde(default)]
+    pub course: Course,
+    /// What was done about evidence that is not yet a verdict.
+    #[serde(default)]
+    pub mounting: Mounting,
+}
+
+/// The running evidence of one rollout.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    kept: Checkpoint,
+    history: History,
+    seen_ms: u64,
+    /// When the last window came, or when the watch began.
+    heard_ms: u64,
+}
+
+/// What the judge says at one moment, and what it means for the rollout.
+#[derive(Debug)]
+pub struct Look {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What it makes happen, with the reason in words.
+    pub event: Option<(Event, String)>,
+}
+
+impl Watch {
+    /// Begins to watch a rollout that has just begun; `past` is what the stable version did before, the oldest
+    /// second first.
+    pub fn begin(rollout: &Rollout, service: &Service, past: &[Window], now_ms: u64) -> Self {
+        let mut watch = Self::resume(rollout, service, None, 0, now_ms);
+        let seconds = i64::try_from(past.len()).unwrap_or(i64::MAX);
+        for (second, window) in (-seconds..).zip(past) {
+            watch.kept.evidence.pre(window);
+            watch.history.push(second, window);
+        }
+        watch
+    }
+
+    /// Goes on from what was stored of this very rollout and step; `chunk` is the next of its history.
+    pub fn resume(
+        rollout: &Rollout,
+        service: &Service,
+        stored: Option<Checkpoint>,
+        chunk: u32,
+        now_ms: u64,
+    ) -> Self {
+        let fresh = || Checkpoint {
+            rollout: rollout.id,
+            step: 0,
+            counting: false,
+            elapsed_ms: 0,
+            probing: service.rollout.probe.is_some(),
+            evidence: Evidence::new(&service.rollout),
+            course: Course::default(),
+            mounting: Mounting::default(),
+        };
+        let kept = stored.filter(|stored| stored.rollout == rollout.id).unwrap_or_else(fresh);
+        let mut watch = Self { kept, history: History::from(chunk), seen_ms: now_ms, heard_ms: now_ms };
+        watch.follow(rollout, rollout, now_ms);
+        watch
+    }
+
+    /// Follows the rollout from one state to the next: a new step begins its totals and its clock anew, and a
+    /// step that is resumed after it ran out of time gets its time again.
+    pub fn follow(&mut self, before: &Rollout, after: &Rollout, now_ms: u64) {
+        self.run_clock(before.state, now_ms);
+        let again = matches!((before.state, after.state), (State::Held { .. }, State::Running { .. }));
+        if let Some(step) = after.state.step().filter(|step| *step != self.kept.step) {
+            (self.kept.step, self.kept.counting, self.kept.elapsed_ms) = (step, false, 0);
+        } else if again {
+            self.kept.elapsed_ms = 0;
+        }
+        self.kept.mounting.follow(before.halvings, after.halvings);
+        let changed = after.state != before.state;
+        self.kept.course.follow(after, changed, self.kept.evidence.windows());
+    }
+
+    /// Takes one second of all proxies' counts; what was counted before the rollout is not its evidence.
+    pub fn observe(&mut self, rollout: &Rollout, service: &Service, second: &Second, now_ms: u64) {
+        self.heard_ms = self.heard_ms.max(now_ms);
+        let own = |report: &&WindowReport| report.generation >= rollout.start_generation;
+        let reports: Vec<&WindowReport> = second.reports.iter().filter(own).collect();
+        if reports.is_empty() {
+            return;
+        }
+        if !self.kept.counting && reports.iter().all(|report| report.generation >= rollout.step_generation) {
+            self.kept.counting = true;
+            self.kept.evidence.begin_step();
+        }
+        let cells = reports.iter().flat_map(|report| &report.cells);
+        let mut window = Window::gather(
+            cells,
+            &rollout.service,
+            &rollout.canary,
+            &rollout.stable,
+            &service.rollout.error_weights,
+        );
+        self.kept.probing = reports.iter().any(|report| report.probing.contains(&rollout.service));
+        window.share = share(rollout, service, &reports);
+        self.kept.evidence.observe(&window);
+        let since = second.at.saturating_sub(rollout.started_ms / 1_000);
+        self.history.push(i64::try_from(since).unwrap_or(i64::MAX), &window);
+    }
+
+    /// Takes a quarter of a second of one proxy's counts, for what can't wait for the second to be over.
+    pub fn beat(&mut self, rollout: &Rollout, beat: &Beat) {
+        if beat.generation < rollout.start_generation {
+            return;
+        }
+        let of = |version: &VersionName| {
+            let own = |count: &&BeatCount| count.service == rollout.service && count.version == *version;
+            let sum = |mut sum: Trials, count: &BeatCount| {
+                sum.requests = sum.requests.saturating_add(count.judged);
+                sum.bad = sum.bad.saturating_add(count.failed.min(count.judged));
+                sum
+            };
+            beat.counts.iter().filter(own).fold(Trials::default(), sum)
+        };
+        let pair = Pair { canary: of(&rollout.canary), stable: of(&rollout.stable) };
+        if pair != Pair::default() {
+            self.kept.evidence.beat(pair, self.kept.probing);
+        }
+    }
+
+    /// Whether the canary must go, by what is known right now.
+    pub fn is_lost(&self, rollout: &Rollout, service: &Service) -> bool {
+        let step = rollout.state.step().and_then(|step| service.rollout.steps.get(step));
+        let elapsed = Duration::from_millis(self.kept.elapsed_ms);
+        step.is_some_and(|step| self.kept.evidence.judge(step, elapsed).state == Judged::Fail)
+    }
+
+    /// How the comparison did on a slice of the stable version.
+    pub fn self_test(&self) -> SelfTest {
+        self.kept.evidence.self_test()
+    }
+
+    /// Looks at the evidence. `service` has the policy by which the rollout runs.
+    pub fn look(&mut self, rollout: &Rollout, service: &Service, now_ms: u64) -> Option<Look> {
+        self.run_clock(rollout.state, now_ms);
+        let step = rollout.state.step().and_then(|step| service.rollout.steps.get(step))?;
+        let verdict = self.kept.evidence.verdict(step, Duration::from_millis(self.kept.elapsed_ms));
+        let seconds = self.kept.evidence.windows();
+        self.kept.mounting.note(&verdict, seconds);
+        let event = self.event(rollout, service, step, &verdict);
+        self.kept.course.note(rollout, &verdict, seconds);
+        Some(Look { verdict, event })
+    }
+
+    fn run_clock(&mut self, state: State, now_ms: u64) {
+        if matches!(state, State::Running { .. } | State::Held { .. }) {
+            self.kept.elapsed_ms += now_ms.saturating_sub(self.seen_ms);
+        }
+        self.seen_ms = self.seen_ms.max(now_ms);
+    }
+
+    /// The rollout that is watched.
+    pub fn rollout(&self) -> u64 {
+        self.kept.rollout
+    }
+
+    /// What to store of it.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.kept
+    }
+
+    /// Windows that are not stored yet.
+    pub fn unstored(&self) -> Vec<Chunk> {
+        self.history.unstored()
+    }
+
+    /// These are stored now.
+    pub fn stored(&mut self, chunks: &[Chunk]) {
+        self.history.stored(chunks);
+    }
+}
+
+/// The share of the requests that the canary should have had in all of these windows. Where clients stay with a version
+/// it is they that are shared out, not requests.
+fn share(rollout: &Rollout, service: &Service, reports: &[&WindowReport]) -> Option<Weight> {
+    let settled = reports.iter().all(|report| {
+        report.began_under >= rollout.share_generation && !report.probing.contains(&rollout.service)
+    });
+    (settled && service.sticky == Sticky::Random).then(|| rollout.canary_weight())
+}
+
+#[cfg(test)]
+mod tests;
