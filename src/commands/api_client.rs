@@ -12,8 +12,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-/// The largest answer that is read.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The largest answer that is read: the windows of a rollout as text.
+const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Longer than the control plane itself waits, so that its own words arrive.
 const PATIENCE: Duration = COMMAND_WAIT.saturating_add(Duration::from_secs(5));
 

@@ -11,6 +11,8 @@ mod judge;
 mod logging;
 mod plan;
 mod reload;
+mod replay;
+mod report;
 mod rollout;
 mod run;
 mod schema;

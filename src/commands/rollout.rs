@@ -11,6 +11,8 @@ use super::{
     NO,
     api_client::{Api, CallError},
     can_not, plan, print,
+    replay::{self, Replay},
+    report,
 };
 
 /// What to do with which rollout.
@@ -41,6 +43,10 @@ enum Verb {
     Explain(Service),
     /// Says how long a rollout will take and what a bad canary will cost, from the file alone
     Plan(plan::Arguments),
+    /// Says what each step took, and what it waited for
+    Report(Service),
+    /// Judges the windows of a past rollout by other policies, and by the rules of other controllers
+    Replay(Replay),
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +105,8 @@ async fn act(verb: &Verb) -> ExitCode {
         Verb::Status(service) => read(service, "").await,
         Verb::Explain(service) => read(service, "/explain").await,
         Verb::Plan(arguments) => Ok(plan::run(arguments)),
+        Verb::Report(service) => report(service).await,
+        Verb::Replay(arguments) => Ok(replay::replay(arguments, api_at(arguments.api())).await),
     };
     match outcome {
         Ok(code) => code,
@@ -113,6 +121,21 @@ async fn read(service: &Service, what: &str) -> Result<ExitCode, CallError> {
         return Ok(refused(&answer.problem()));
     }
     print(&pretty(&answer.body));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn report(service: &Service) -> Result<ExitCode, CallError> {
+    let name = &service.service.0;
+    let answer = api(service).call(Method::GET, &format!("/v1/services/{name}/rollout"), None).await?;
+    if !answer.status.is_success() {
+        return Ok(refused(&answer.problem()));
+    }
+    match serde_json::from_str(&answer.body) {
+        Ok(rollout) => print(&report::report(name.as_str(), &rollout)),
+        Err(error) => {
+            return Ok(can_not(format_args!("the control plane's answer is not understood: {error}")));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,8 +162,12 @@ async fn steer(change: &Change, action: &str, full: Option<bool>) -> Result<Exit
 }
 
 fn api(service: &Service) -> Api {
+    api_at(&service.api)
+}
+
+fn api_at(address: &Address) -> Api {
     let token = std::env::var("SERIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
-    Api { address: service.api.clone(), token }
+    Api { address: address.clone(), token }
 }
 
 fn refused(why: &str) -> ExitCode {

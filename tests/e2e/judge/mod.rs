@@ -7,5 +7,6 @@ mod errors;
 mod latency;
 mod probe;
 mod promotion;
+mod replay;
 mod rig;
 mod routes;

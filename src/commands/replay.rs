@@ -1,0 +1,320 @@
+//! `serin rollout replay`: a past rollout, judged again by other policies and by the rules that others use.
+//!
+//! The windows of the rollout come from the control plane, or from a file to which they were exported. They have the
+//! shares that the rollout had: a replay can't show what another decision would have made of them. And a quarter of a second's
+//! counts are not kept, so that the fast lane has no part in it.
+
+use std::{fmt::Write, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use http::Method;
+use serde_json::json;
+use serin_config::{
+    Address,
+    policy::{Preset, RolloutPolicy},
+    settings::CONTROL_ADDRESS_DEFAULT,
+};
+use serin_judge::{
+    Window,
+    classic::{self, Decision, Outcome, Rule},
+    lines::{Buckets, Head, Kind, Moment, Run},
+};
+
+use super::{
+    NO,
+    api_client::Api,
+    can_not,
+    config_file::{ConfigFile, LoadError, read_at_most},
+    judge::{Decision as Judged, Session},
+    print,
+    report::time,
+};
+
+/// The largest file of windows.
+const FILE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Which rollout, and by which policy.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 replayed; 1 there is nothing to replay, or the policy's file has problems; 2 it can't be read.")]
+pub(super) struct Replay {
+    /// The number of the rollout, as `serin rollout status` shows it
+    #[arg(required_unless_present = "windows", conflicts_with = "windows")]
+    id: Option<u64>,
+    /// Windows in a file instead, as they were exported
+    #[arg(long, value_name = "FILE")]
+    windows: Option<PathBuf>,
+    /// A configuration file whose policy is to be tried, beside the presets
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The service of that file, where it has several
+    #[arg(long, value_name = "SERVICE", requires = "policy")]
+    service: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Where the control plane's API listens: IP:PORT or unix:/path
+    #[arg(long, value_name = "ADDRESS", env = "SERIN_API", default_value_t = Address::Tcp(CONTROL_ADDRESS_DEFAULT))]
+    api: Address,
+}
+
+/// What was kept of a rollout.
+#[derive(Debug)]
+struct Record {
+    run: Run,
+    past: Vec<Moment>,
+    windows: Vec<Moment>,
+}
+
+/// One way to decide, and what it would have come to.
+#[derive(Debug)]
+struct Row {
+    name: String,
+    about: String,
+    outcome: Outcome,
+}
+
+/// Replays.
+pub(super) async fn replay(replay: &Replay, api: Api) -> ExitCode {
+    let policies = match policies(replay) {
+        Ok(policies) => policies,
+        Err(code) => return code,
+    };
+    let text = match (&replay.windows, replay.id) {
+        (Some(path), _) => match read_at_most(path, FILE_BYTES_MAX) {
+            Ok(bytes) if bytes.len() > FILE_BYTES_MAX => {
+                return can_not(format_args!("{}: more than {FILE_BYTES_MAX} bytes", path.display()));
+            }
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => return can_not(format_args!("{}: {error}", path.display())),
+        },
+        (None, id) => {
+            let path = format!("/v1/rollouts/{}/windows", id.unwrap_or_default());
+            match api.call(Method::GET, &path, None).await {
+                Ok(answer) if answer.status.is_success() => answer.body,
+                Ok(answer) => return no(&answer.problem()),
+                Err(error) => return can_not(error),
+            }
+        }
+    };
+    match Record::read(&text).and_then(|record| rows(&record, &policies).map(|rows| (record, rows))) {
+        Ok((record, rows)) if replay.json => {
+            print(&format!("{:#}\n", as_json(&record, &rows)));
+            ExitCode::SUCCESS
+        }
+        Ok((record, rows)) => {
+            print(&table(&record, &rows));
+            ExitCode::SUCCESS
+        }
+        Err(why) => no(&why),
+    }
+}
+
+impl Replay {
+    pub(super) fn api(&self) -> &Address {
+        &self.api
+    }
+}
+
+fn no(why: &str) -> ExitCode {
+    can_not(why);
+    ExitCode::from(NO)
+}
+
+/// The policies to try: that of the file, and the presets.
+fn policies(replay: &Replay) -> Result<Vec<(String, RolloutPolicy)>, ExitCode> {
+    let mut all: Vec<(String, RolloutPolicy)> = Vec::new();
+    if let Some(path) = &replay.policy {
+        let config = ConfigFile { path: path.clone() }.load().map_err(|error| match error {
+            LoadError::Problems(problems) => no(&problems.to_string()),
+            unreadable @ LoadError::Unreadable { .. } => can_not(unreadable),
+        })?;
+        let services = config.catalogue.services();
+        let wanted = replay.service.as_deref();
+        let found: Vec<_> = services
+            .iter()
+            .filter(|service| wanted.map_or(service.canary.is_some(), |name| service.name.as_str() == name))
+            .collect();
+        let [service] = found.as_slice() else {
+            let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+            let names = names.join(", ");
+            let why =
+                format!("{}: say with --service which of its services is meant: {names}", path.display());
+            return Err(no(&why));
+        };
+        all.push((format!("serin, {}", service.name), service.rollout.clone()));
+    }
+    all.extend(Preset::ALL.map(|preset| (format!("serin, {}", preset.label()), preset.policy())));
+    Ok(all)
+}
+
+impl Record {
+    fn read(text: &str) -> Result<Self, String> {
+        let mut run = None;
+        let (mut past, mut windows) = (Vec::new(), Vec::new());
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            let wrong = |error: serde_json::Error| format!("line {number} of the windows: {error}");
+            match serde_json::from_str::<Head>(line).map_err(wrong)?.kind {
+                Kind::Run if run.is_some() => {
+                    return Err(format!("line {number} of the windows begins a second run"));
+                }
+                Kind::Run => run = Some(serde_json::from_str(line).map_err(wrong)?),
+                Kind::Pre => past.push(serde_json::from_str(line).map_err(wrong)?),
+                Kind::Win => windows.push(serde_json::from_str(line).map_err(wrong)?),
+                Kind::End => {}
+            }
+        }
+        let run = run.ok_or("the windows do not begin with a run")?;
+        if windows.is_empty() {
+            return Err("there is no window in it".into());
+        }
+        Ok(Self { run, past, windows })
+    }
+
+    /// The windows as rules read them; none if their latencies are on another scale than the proxies' own, or
+    /// they are not seconds.
+    fn seconds(&self) -> Result<Option<Vec<Window>>, String> {
+        if self.run.buckets != Buckets::default() || self.run.window_s != 1.0 {
+            return Ok(None);
+        }
+        let windows = self.windows.iter().map(|moment| {
+            moment.clone().window(&self.run).map_err(|why| format!("t {} of the windows: {why}", moment.t))
+        });
+        windows.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+fn rows(record: &Record, policies: &[(String, RolloutPolicy)]) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for (name, policy) in policies {
+        let outcome = judged(record, policy)?;
+        let about = format!("evidence of {:.0} to 1 against the canary", 1.0 / policy.false_alarm);
+        rows.push(Row { name: name.clone(), about, outcome });
+    }
+    if let Some(windows) = record.seconds()? {
+        rows.extend(Rule::ALL.map(|rule| Row {
+            name: rule.name().replace('_', " "),
+            about: rule.about().into(),
+            outcome: classic::replay(rule, &mut windows.iter()),
+        }));
+    }
+    Ok(rows)
+}
+
+/// What this judge makes of the record under a policy. A promotion is where the proof for everything is complete; a
+/// rollback after it still counts, as it would at the steps that are left.
+fn judged(record: &Record, policy: &RolloutPolicy) -> Result<Outcome, String> {
+    let mut session = Session::new(record.run.clone(), policy).map_err(|why| why.to_string())?;
+    for moment in &record.past {
+        session.pre(moment.clone()).map_err(|why| format!("t {} of the windows: {why}", moment.t))?;
+    }
+    let mut outcome = Outcome { decision: Decision::Continue, at_second: 0, harmed_requests: 0 };
+    for (second, moment) in (1_u64..).zip(&record.windows) {
+        let failed = moment.routes.values().map(|both| both.canary.err);
+        outcome.harmed_requests = failed.fold(outcome.harmed_requests, u64::saturating_add);
+        session.window(moment.clone()).map_err(|why| format!("t {} of the windows: {why}", moment.t))?;
+        match session.decision() {
+            Judged::Rollback => {
+                return Ok(Outcome { decision: Decision::Rollback, at_second: second, ..outcome });
+            }
+            Judged::Promote if outcome.decision == Decision::Continue => {
+                (outcome.decision, outcome.at_second) = (Decision::Promote, second);
+            }
+            Judged::Continue => outcome.at_second = second,
+            Judged::Promote => {}
+        }
+    }
+    Ok(outcome)
+}
+
+fn totals(record: &Record) -> (u64, u64) {
+    let canaries = record.windows.iter().flat_map(|moment| moment.routes.values()).map(|both| &both.canary);
+    canaries.fold((0, 0), |(n, err), canary| (canary.n.saturating_add(n), canary.err.saturating_add(err)))
+}
+
+fn table(record: &Record, rows: &[Row]) -> String {
+    let (n, err) = totals(record);
+    let mut text = format!(
+        "Rollout {}: {} of windows; the canary had {n} requests, {err} failed.\n\n{:<22} {:<9} {:>11} {:>16}  rule\n",
+        record.run.run,
+        time(record.windows.len() as u64),
+        "decided by",
+        "decision",
+        "after",
+        "failed requests",
+    );
+    for Row { name, about, outcome } in rows {
+        let decision = match outcome.decision {
+            Decision::Rollback => "rollback",
+            Decision::Promote => "promote",
+            Decision::Continue => "none",
+        };
+        let (after, failed) = (time(outcome.at_second), outcome.harmed_requests);
+        let _ = writeln!(text, "{name:<22} {decision:<9} {after:>11} {failed:>16}  {about}");
+    }
+    text.push_str(
+        "\nThe canary's share is the one that it had: a rule that decides later is not charged with larger steps.\n",
+    );
+    text
+}
+
+fn as_json(record: &Record, rows: &[Row]) -> serde_json::Value {
+    let (requests, failed) = totals(record);
+    let rows = rows.iter().map(|row| {
+        json!({ "name": row.name, "about": row.about, "decision": row.outcome.decision,
+            "at_second": row.outcome.at_second, "failed_requests": row.outcome.harmed_requests })
+    });
+    json!({ "rollout": record.run.run, "seconds": record.windows.len(), "requests": requests, "failed": failed,
+        "rows": rows.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A minute of a healthy canary, then two of one that fails a tenth.
+    fn record() -> Record {
+        let mut text = String::from("{\"type\":\"run\",\"run\":4,\"routes\":[\"shop\"]}\n");
+        for second in 0..180 {
+            let failed = if second < 60 { 0 } else { 5 };
+            let _ = writeln!(
+                text,
+                "{{\"type\":\"win\",\"t\":{second},\"routes\":{{\"shop\":{{\
+                 \"baseline\":{{\"n\":950,\"err\":0}},\"canary\":{{\"n\":50,\"err\":{failed}}}}}}}}}"
+            );
+        }
+        Record::read(&text).unwrap()
+    }
+
+    #[test]
+    fn each_policy_and_each_rule_has_its_price() {
+        let policies = Preset::ALL.map(|preset| (preset.label().to_owned(), preset.policy()));
+        let rows = rows(&record(), &policies).unwrap();
+        assert_eq!(rows.len(), 3 + Rule::ALL.len());
+        for row in &rows[..3] {
+            assert_eq!(row.outcome.decision, Decision::Rollback, "{row:?}");
+            let seconds = row.outcome.at_second - 60;
+            assert!((3..=12).contains(&seconds), "{row:?}");
+            assert_eq!(row.outcome.harmed_requests, seconds * 5);
+        }
+        assert!(rows[2].outcome.at_second <= rows[0].outcome.at_second, "fast is not slower than cautious");
+        let flagger = rows.iter().find(|row| row.name == "flagger").unwrap();
+        assert_eq!((flagger.outcome.decision, flagger.outcome.harmed_requests), (Decision::Continue, 600));
+        let text = table(&record(), &rows);
+        assert!(
+            text.starts_with("Rollout 4: 3 m 00 s of windows; the canary had 9000 requests, 600 failed.\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_with_its_line() {
+        for (text, said) in [
+            ("", "do not begin with a run"),
+            ("{\"type\":\"run\",\"run\":4,\"routes\":[]}", "no window"),
+            ("{\"type\":\"run\",\"run\":4,\"routes\":[]}\nnonsense", "line 2"),
+        ] {
+            assert!(Record::read(text).unwrap_err().contains(said), "{text}");
+        }
+    }
+}
