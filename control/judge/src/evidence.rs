@@ -129,9 +129,14 @@ impl Evidence {
         let number = self.windows;
         self.windows = self.windows.saturating_add(1);
         let mut failures = Pair::default();
+        let mut sticky = false;
         for route in window.routes.values() {
             failures.add(route.failures());
             self.rollout.add(route);
+            sticky |= route.canary.clients.is_some() || route.stable.clients.is_some();
+        }
+        if sticky {
+            self.lane.iter_mut().for_each(Lane::rest);
         }
         self.step.add(failures);
         self.recent.push(failures);
@@ -148,7 +153,8 @@ impl Evidence {
     }
 
     /// Takes a quarter of a second's counts of all routes together, between windows. They are counted in
-    /// the next window as well: the fast lane and the guards each see all of the traffic.
+    /// the next window as well: the fast lane and the guards each see all of the traffic. Where the split is sticky, leave
+    /// beats out: they can't tell one broken client from many.
     pub fn beat(&mut self, counts: Pair, probing: bool) {
         if self.lane.as_ref().is_some_and(|lane| !lane.has_begun()) {
             let others = self.ln_e_of_all();

@@ -8,6 +8,10 @@
 //! e-process as well. It holds a fixed part of the promise, and it has its own small blocks: beats are merged
 //! until the canary has twenty requests, or five while a probe keeps its traffic low.
 //!
+//! Beats know nothing of clients. Where the split is sticky, one client with a broken session may be most of a quiet
+//! canary's traffic; so there the lane rests as soon as a window tells of failing clients, and the comparison of errors
+//! goes on alone, which counts each of them once.
+//!
 //! Where beats begin to come after the rollout began, the lane begins with no more capital than the other
 //! guards have kept of theirs; so their sum is an e-process from the first window to the last.
 
@@ -40,6 +44,8 @@ pub(crate) struct Lane {
     begun: bool,
     #[serde(with = "exact")]
     ln_capital: f64,
+    /// Whether failures are a matter of clients.
+    rests: bool,
     waiting: Pair,
     mixture: Mixture,
     /// The blocks of the outage that goes on, if one does.
@@ -55,6 +61,7 @@ impl Lane {
             worth: (f64::from(least) / 1000.0).min(1.0),
             begun: false,
             ln_capital: 0.0,
+            rests: false,
             waiting: Pair::default(),
             mixture: Mixture::new(TEMPLATES.len(), Restarts::default()),
             outage: Pair::default(),
@@ -74,6 +81,9 @@ impl Lane {
 
     /// Takes a beat in the second `second` of the rollout. `clump`: as in the comparison of errors.
     pub(crate) fn observe(&mut self, second: u64, beat: Pair, probing: bool, clump: f64) {
+        if self.rests {
+            return;
+        }
         self.waiting.add(beat.plausible());
         let enough = if probing { REQUESTS_PROBING } else { REQUESTS };
         if self.waiting.canary.requests < enough || self.waiting.stable.requests == 0 {
@@ -97,6 +107,14 @@ impl Lane {
     pub(crate) fn restart(&mut self) {
         self.mixture = Mixture::new(TEMPLATES.len(), Restarts::default());
         (self.waiting, self.outage) = (Pair::default(), Pair::default());
+    }
+
+    /// Says nothing from now on.
+    pub(crate) fn rest(&mut self) {
+        if !self.rests {
+            self.rests = true;
+            self.restart();
+        }
     }
 
     pub(crate) fn ln_e(&self) -> f64 {

@@ -4,6 +4,9 @@
 //! help nobody: the rollout is held and somebody is told. So beside the limit itself the guard runs the
 //! comparison of both arms on the same question. The breach is the canary's own if that comparison
 //! says so as well; it is blamed on positive evidence only.
+//!
+//! What failed counts as in the comparison of errors: each kind of failure with its weight, and failing clients instead
+//! of failed requests where the split is sticky. Parts of a failure are carried over to the next window.
 
 use std::time::Duration;
 
@@ -18,7 +21,8 @@ use crate::{
     mixture::Cap,
     recent::Recent,
     scheme::Scheme,
-    window::{Pairing, Window},
+    stratum_block::bad,
+    window::Window,
 };
 
 /// The most that one window may add, in nats: six or seven separate seconds must agree.
@@ -56,6 +60,8 @@ pub(crate) struct LimitGuard {
     recent: Recent,
     /// Bad requests in this step.
     step: Pair,
+    /// Thousandths of a failure of both arms that are not a whole one yet.
+    carried: [u64; 2],
 }
 
 impl LimitGuard {
@@ -81,13 +87,13 @@ impl LimitGuard {
             comparison: ErrorRate::new(Tolerance::default(), cap),
             recent: Recent::new(),
             step: Pair::default(),
+            carried: [0; 2],
         }
     }
 
     /// Takes window number `number`.
     pub(crate) fn observe(&mut self, number: u64, window: &Window) {
-        let mut pair = Pair::default();
-        window.routes.values().for_each(|route| pair.add(self.count(route)));
+        let pair = self.count(window);
         self.step.add(pair);
         self.recent.push(pair);
         self.limit.observe(number, pair.canary);
@@ -103,10 +109,25 @@ impl LimitGuard {
         }
     }
 
-    fn count(&self, route: &Pairing) -> Pair {
+    fn count(&mut self, window: &Window) -> Pair {
+        let mut pair = Pair::default();
         match self.bad {
-            Bad::Failed => route.failures(),
-            Bad::From { bucket, .. } => route.slow_from(bucket),
+            Bad::Failed => {
+                let mut thousandths = self.carried;
+                for route in window.routes.values() {
+                    pair.add(route.failures());
+                    let (canary, stable) = bad(route);
+                    thousandths[0] = thousandths[0].saturating_add(canary);
+                    thousandths[1] = thousandths[1].saturating_add(stable);
+                }
+                (pair.canary.bad, pair.stable.bad) = (thousandths[0] / 1000, thousandths[1] / 1000);
+                self.carried = thousandths.map(|sum| sum % 1000);
+                pair.plausible()
+            }
+            Bad::From { bucket, .. } => {
+                window.routes.values().for_each(|route| pair.add(route.slow_from(bucket)));
+                pair
+            }
         }
     }
 
@@ -156,27 +177,53 @@ impl LimitGuard {
 
 #[cfg(test)]
 mod tests {
-    use serin_config::wire::{LatencyCounts, bucket_edge, bucket_of};
+    use serin_config::{
+        RouteName,
+        wire::{LatencyCounts, bucket_edge, bucket_of},
+    };
 
     use super::*;
-    use crate::{block::Trials, window::Arm};
+    use crate::{
+        block::Trials,
+        window::{Arm, Pairing},
+    };
+
+    fn window(canary: Arm) -> Window {
+        Window::of(&RouteName::try_new("all").unwrap(), Pairing { canary, stable: Arm::default() })
+    }
+
+    fn latencies(counts: Vec<(u16, u32)>) -> Window {
+        window(Arm { headers: LatencyCounts(counts), ..Arm::default() })
+    }
 
     #[test]
     fn the_bucket_that_holds_the_limit_is_not_slow() {
-        let guard = LimitGuard::p99(Duration::from_millis(500), Scheme::PRODUCTION);
+        let mut guard = LimitGuard::p99(Duration::from_millis(500), Scheme::PRODUCTION);
         let bucket = bucket_of(500_000);
         assert!(bucket_edge(bucket) < 500_000.0);
-        let arm =
-            Arm { headers: LatencyCounts(vec![(1, 5), (bucket, 3), (bucket + 1, 2)]), ..Arm::default() };
-        let pair = guard.count(&Pairing { canary: arm, stable: Arm::default() });
+        let pair = guard.count(&latencies(vec![(1, 5), (bucket, 3), (bucket + 1, 2)]));
         assert_eq!(pair.canary, Trials { requests: 10, bad: 2 });
         assert_eq!(guard.limit_ms(), Some(500.0));
     }
 
     #[test]
     fn a_limit_beyond_the_scale_is_never_broken() {
-        let guard = LimitGuard::p99(Duration::from_secs(86_400), Scheme::PRODUCTION);
-        let arm = Arm { headers: LatencyCounts(vec![(831, 9)]), ..Arm::default() };
-        assert_eq!(guard.count(&Pairing { canary: arm, stable: Arm::default() }).canary.bad, 0);
+        let mut guard = LimitGuard::p99(Duration::from_secs(86_400), Scheme::PRODUCTION);
+        assert_eq!(guard.count(&latencies(vec![(831, 9)])).canary.bad, 0);
+    }
+
+    #[test]
+    fn parts_of_a_failure_add_up_over_windows() {
+        let mut guard = LimitGuard::error_rate(0.01);
+        let light = window(Arm { charged: 400, ..Arm::counted(10, 1) });
+        let bad: Vec<u64> = (0..5).map(|_| guard.count(&light).canary.bad).collect();
+        assert_eq!(bad, [0, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn where_the_split_is_sticky_one_client_breaks_no_limit_alone() {
+        let mut guard = LimitGuard::error_rate(0.01);
+        let poisoned = window(Arm { clients: Some(1), ..Arm::counted(100, 60) });
+        assert_eq!(guard.count(&poisoned).canary, Trials { requests: 100, bad: 1 });
     }
 }

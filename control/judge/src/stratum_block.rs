@@ -90,7 +90,7 @@ impl StratumBlock {
 }
 
 /// What counts as bad in either arm, in thousandths; never more than all.
-fn bad(window: &Pairing) -> (u64, u64) {
+pub(crate) fn bad(window: &Pairing) -> (u64, u64) {
     // An arm without a failure has no failing client, whether or not its proxy said so.
     let clients = |arm: &Arm| arm.clients.or((arm.failed == 0).then_some(0));
     let sticky = window.canary.clients.is_some() || window.stable.clients.is_some();

@@ -100,6 +100,23 @@ fn a_probed_canary_that_is_dead_is_out_after_six_requests() {
 }
 
 #[test]
+fn a_poisoned_client_of_a_quiet_sticky_canary_takes_nothing_out() {
+    // Four requests a second, of which one client's two fail for ever; it is told of once.
+    let seconds = |clients| {
+        let canary = Arm { clients: Some(clients), ..Arm::counted(4, 2) };
+        world::paired(canary, Arm::counted(80, 0))
+    };
+    let mut policy = policy();
+    policy.guards.max_error_rate = Some(ppm(20_000));
+    let mut evidence = Evidence::new(&policy);
+    for second in 0..600 {
+        (0..4).for_each(|i| evidence.beat(beat((1, i % 2), (20, 0)), false));
+        evidence.observe(&seconds(u64::from(second == 0)));
+        assert_ne!(judged(&evidence).state, State::Fail, "after {second} s");
+    }
+}
+
+#[test]
 fn beats_leave_the_promise_as_it_is() {
     let mut evidence = Evidence::new(&policy());
     for _ in 0..4 {
