@@ -253,7 +253,9 @@ impl World {
         for (route, name) in self.names.iter().enumerate() {
             let [canary, control, rest] = [0, 1, 2].map(|fleet| &counted[fleet][route]);
             let (slice, mut stable) = (arm(control), arm(rest));
-            window.control.merge(&Pairing { canary: slice.clone(), stable: stable.clone() });
+            // A slice is counted by requests, also where users stick.
+            let by_requests = |arm: &Arm| Arm { clients: None, ..arm.clone() };
+            window.control.merge(&Pairing { canary: by_requests(&slice), stable: by_requests(&stable) });
             stable.merge(&slice);
             window.routes.insert(name.clone(), Pairing { canary: arm(canary), stable });
             harmed += canary.harmed;
