@@ -18,6 +18,7 @@ use crate::{
     exact,
     harm::Harm,
     lane::Lane,
+    lately::Lately,
     limit_guard::LimitGuard,
     mode::Rule,
     negative_control::{NegativeControl, SelfTest},
@@ -71,6 +72,7 @@ pub struct Evidence {
     scheme: Scheme,
     pub(crate) windows: u64,
     pub(crate) rollout: Totals,
+    pub(crate) lately: Lately,
     pub(crate) step: Pair,
     pub(crate) recent: Recent,
     pub(crate) comparison: Comparison,
@@ -98,6 +100,7 @@ impl Evidence {
             scheme,
             windows: 0,
             rollout: Totals::new(scheme),
+            lately: Lately::new(scheme),
             step: Pair::default(),
             recent: Recent::new(),
             comparison: Comparison::new(policy, scheme),
@@ -138,6 +141,7 @@ impl Evidence {
         if sticky {
             self.lane.iter_mut().for_each(Lane::rest);
         }
+        self.lately.observe(number, window);
         self.step.add(failures);
         self.recent.push(failures);
         self.comparison.observe(number, window, self.control.clump());

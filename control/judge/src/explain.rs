@@ -196,8 +196,11 @@ impl Words<'_> {
 
     fn slower(&self) -> String {
         let (canary, stable) = (self.canary, self.stable);
-        match (latency(&self.verdict.canary), latency(&self.verdict.stable)) {
-            (Some(own), Some(other)) => format!("{canary} is slower ({own}) than {stable} ({other})"),
+        let lately = self.verdict.lately.as_ref();
+        match lately.map(|lately| (lately.seconds, latency(&lately.canary), latency(&lately.stable))) {
+            Some((seconds, Some(own), Some(other))) => {
+                format!("{canary} is slower ({own}) than {stable} ({other}) in the last {seconds} seconds")
+            }
             _ => format!("{canary} is slower than {stable}"),
         }
     }

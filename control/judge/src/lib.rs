@@ -40,6 +40,7 @@ mod guard;
 mod harm;
 mod judgement;
 mod lane;
+mod lately;
 mod limit;
 mod limit_guard;
 pub mod lines;
@@ -75,7 +76,7 @@ pub use negative_control::SelfTest;
 pub use scheme::Scheme;
 pub use share::ShareReport;
 pub use verdict::{
-    ArmReport, EventReport, GuardReport, Lacking, LimitReport, Proof, RatioReport, ScoreReport, State,
-    StepReport, StratumReport, Verdict,
+    ArmReport, EventReport, GuardReport, Lacking, LatelyReport, LimitReport, Proof, RatioReport, ScoreReport,
+    State, StepReport, StratumReport, Verdict,
 };
 pub use window::{Arm, Pairing, Window};

@@ -39,6 +39,7 @@ impl Evidence {
             clump: self.control.clumped_requests(),
             canary: self.rollout.canary(),
             stable: self.rollout.stable(),
+            lately: Some(self.lately.report()),
             recent: self.recent.sum(),
             recent_seconds: self.recent.len(),
             seconds: self.windows,

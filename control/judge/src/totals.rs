@@ -52,6 +52,18 @@ impl Totals {
         self.stable.add(&window.stable);
     }
 
+    /// Adds all of `other`, which is on the same scale.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.canary.merge(&other.canary);
+        self.stable.merge(&other.stable);
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.canary.clear();
+        self.stable.clear();
+    }
+
     pub(crate) fn failures(&self) -> Pair {
         Pair { canary: self.canary.attempts, stable: self.stable.attempts }
     }
@@ -69,6 +81,18 @@ impl Total {
     fn add(&mut self, arm: &Arm) {
         self.attempts.add(arm.failures());
         self.headers.add(&arm.headers);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.attempts.add(other.attempts);
+        for (sum, count) in self.headers.0.iter_mut().zip(&other.headers.0) {
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.attempts = Trials::default();
+        self.headers.0.fill(0);
     }
 
     fn report(&self, scheme: Scheme) -> ArmReport {

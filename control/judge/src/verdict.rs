@@ -62,6 +62,9 @@ pub struct Verdict {
     pub canary: ArmReport,
     /// The stable version over the same seconds.
     pub stable: ArmReport,
+    /// Both versions over the last half to whole minute.
+    #[serde(default)]
+    pub lately: Option<LatelyReport>,
     /// Failed requests of both in the last minute.
     pub recent: Pair,
     /// Seconds that `recent` covers.
@@ -176,7 +179,18 @@ pub struct LimitReport {
     pub own_fault: bool,
 }
 
-/// One version since the rollout began.
+/// What was counted lately.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LatelyReport {
+    /// Seconds that are in it.
+    pub seconds: u64,
+    /// The canary.
+    pub canary: ArmReport,
+    /// The stable version.
+    pub stable: ArmReport,
+}
+
+/// One version over some time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArmReport {
     /// Requests that count.

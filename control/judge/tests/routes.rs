@@ -101,7 +101,7 @@ fn the_one_route_that_is_slower_is_named() {
     assert_eq!(verdict.route.as_ref().map(RouteName::as_str), Some("cart"));
     let lines = explain(&verdict, "v2", "v1");
     assert!(lines[0].starts_with("Rolled back: v2 is slower (p50 "), "{lines:?}");
-    assert!(lines[0].ends_with("; it shows on route cart."), "{lines:?}");
+    assert!(lines[0].ends_with(" seconds; it shows on route cart."), "{lines:?}");
 }
 
 #[test]
