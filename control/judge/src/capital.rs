@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    elementary::{ln_add_exp_all, sum_of_exp},
+    elementary::{ln_add_exp_all, ln_mix_exp},
     exact,
     mixture::Restarts,
 };
@@ -50,8 +50,7 @@ impl<const N: usize> Capital<N> {
         for (ln, factor) in self.ln.iter_mut().zip(ln_factors) {
             *ln += factor.min(cap);
         }
-        let high = self.ln.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        self.ln_e = high + sum_of_exp(&self.ln, weights, high).ln();
+        self.ln_e = ln_mix_exp(&self.ln, weights);
     }
 
     /// The logarithm of the evidence; −∞ before the first block.

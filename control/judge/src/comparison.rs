@@ -36,14 +36,14 @@ use crate::{
     ratio::Ratio,
     scheme::{Ladder, Scheme},
     setup::Setup,
-    stratum::{Closed, LatencyWorth, Processes, Stratum, Worth},
+    stratum::{Closed, Processes, Stratum, Worth},
     templates,
     window::{Pairing, Window},
 };
 
 /// Strata with an error in a window that the ratio's interval takes each for itself; further ones it takes together. The
 /// interval is for people, and its grid is longer than all the rest of a stratum's work.
-const RATIO_STRATA: usize = 32;
+const RATIO_STRATA: usize = 4;
 
 /// How far a promotion is proven: natural logarithms; none of what is not asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -179,7 +179,7 @@ impl Comparison {
         self.next = number.saturating_add(1);
         let only = self.rest();
         self.strata[only].begin(number, &self.setup, &self.ladder);
-        self.strata[only].add(pairing);
+        self.strata[only].add(pairing, &self.setup);
         self.close(number, clump);
         self.turn();
         self.sum_up();
@@ -315,25 +315,29 @@ impl Comparison {
         }
     }
 
-    /// Counts what each stratum did; says whether all routes had theirs.
+    /// Counts what each stratum did; says whether all routes had theirs. Where there is no room for more, those without
+    /// one of their own have the rest.
     fn feed(&mut self, window: &Window) -> bool {
-        let named =
-            self.strata.len() - usize::from(self.strata.last().is_some_and(|last| last.name().is_none()));
-        let mut strata = self.strata[..named].iter_mut();
+        let (setup, places) = (&self.setup, self.places());
+        let has_rest = self.strata.last().is_some_and(|last| last.name().is_none());
+        let named = self.strata.len() - usize::from(has_rest);
+        let (named, rest) = self.strata.split_at_mut(named);
+        let mut rest = rest.first_mut().filter(|_| named.len() >= places);
+        let mut strata = named.iter_mut();
         let (mut candidate, mut known) = (strata.next(), 0);
         // Both are in the order of names.
         for (name, pairing) in &window.routes {
-            while let Some(stratum) = &mut candidate {
-                match stratum.name().cmp(&Some(name)) {
-                    Ordering::Less => candidate = strata.next(),
-                    Ordering::Equal => {
-                        stratum.add(pairing);
-                        known += 1;
-                        candidate = strata.next();
-                        break;
-                    }
-                    Ordering::Greater => break,
-                }
+            while candidate.as_ref().is_some_and(|stratum| stratum.name() < Some(name)) {
+                candidate = strata.next();
+            }
+            let own = candidate.take_if(|stratum| stratum.name() == Some(name));
+            let is_own = own.is_some();
+            if let Some(stratum) = own.or(rest.as_deref_mut()) {
+                stratum.add(pairing, setup);
+                known += 1;
+            }
+            if is_own {
+                candidate = strata.next();
             }
         }
         known == window.routes.len()
@@ -373,7 +377,7 @@ impl Comparison {
                 rest
             };
             self.strata[at].begin(number, &self.setup, &self.ladder);
-            self.strata[at].add(pairing);
+            self.strata[at].add(pairing, &self.setup);
         }
     }
 
@@ -405,8 +409,11 @@ impl Comparison {
         let (setup, many) = (&self.setup, self.strata.len() > 1);
         let mut sum = Sum::default();
         let (mut with_errors, mut pooled) = (0, SoFar::default());
+        let mut closed = Closed::default();
         for stratum in &mut self.strata {
-            let Some(closed) = stratum.close(number, setup, clump) else { continue };
+            if !stratum.close(number, setup, clump, &mut closed) {
+                continue;
+            }
             for proof in &mut self.proofs {
                 proof.observe(&closed.counts, clump * setup.clump);
             }
@@ -526,11 +533,8 @@ impl Sum {
         self.canary += closed.counts.canary;
         self.canary_bad += closed.counts.canary_bad;
         add_to(&mut self.worth.errors, &closed.worth.errors);
-        if let Some(latency) = &closed.worth.latency {
-            let sum = self.worth.latency.get_or_insert(LatencyWorth { tight: None, loose: None });
-            add_to(&mut sum.tight, &latency.tight);
-            add_to(&mut sum.loose, &latency.loose);
-        }
+        add_to(&mut self.worth.tight, &closed.worth.tight);
+        add_to(&mut self.worth.loose, &closed.worth.loose);
     }
 
     fn worth(mut self) -> Option<Worth> {

@@ -20,50 +20,61 @@ const TWO_52: u64 = 0x4330_0000_0000_0000;
 /// Below this eᵛ is taken for e^LEAST, 3·10⁻³⁰⁸: nothing beside one.
 const LEAST: f64 = -708.0;
 
-/// ln(1 + v) of each, in place; each above −1, finite, and not so near to −1 that 1 + v is subnormal.
-pub(crate) fn ln_1p_all<const N: usize>(values: &mut [f64; N]) {
+/// ln v of each, in place; each above zero, finite, and not subnormal.
+pub(crate) fn ln_all<const N: usize>(values: &mut [f64; N]) {
     for value in values {
-        *value = ln_1p(*value);
+        *value = ln(*value);
     }
-}
-
-/// Σ wᵢ·e^(vᵢ − high), where `high` is the highest of them and not −∞.
-pub(crate) fn sum_of_exp<const N: usize>(values: &[f64; N], weights: &[f64; N], high: f64) -> f64 {
-    let mut parts = [0.0; N];
-    for ((part, value), weight) in parts.iter_mut().zip(values).zip(weights) {
-        *part = weight * exp(value - high);
-    }
-    parts.iter().sum()
 }
 
 /// ln(eᵛ + e^added) of each, in place; all finite.
 pub(crate) fn ln_add_exp_all<const N: usize>(values: &mut [f64; N], added: f64) {
     for value in values {
         let (high, low) = (value.max(added), value.min(added));
-        *value = high + ln_1p(exp(low - high));
+        *value = high + ln(1.0 + exp(low - high));
     }
 }
 
+/// ln Σ wᵢ·e^vᵢ: a mixture, with positive weights; −∞ for nothing.
+pub(crate) fn ln_mix_exp<const N: usize>(values: &[f64; N], weights: &[f64; N]) -> f64 {
+    let high = in_lanes(values, f64::NEG_INFINITY, f64::max);
+    if high == f64::NEG_INFINITY {
+        return high;
+    }
+    let mut parts = [0.0; N];
+    for ((part, value), weight) in parts.iter_mut().zip(values).zip(weights) {
+        *part = weight * exp(value - high);
+    }
+    high + in_lanes(&parts, 0.0, |sum, part| sum + part).ln()
+}
+
+/// Folds four lists at once, since each step waits for the one before it.
 #[inline(always)]
-fn ln_1p(x: f64) -> f64 {
-    // What 1 + x loses in rounding is added at the end: ln(u + e) = ln u + e/u.
-    let u = 1.0 + x;
-    let back = u - 1.0;
-    let lost = (1.0 - (u - back)) + (x - back);
-    let bits = u.to_bits().wrapping_add(ONE - ROOT_HALF);
+fn in_lanes<const N: usize>(values: &[f64; N], from: f64, fold: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut lanes = [from; 4];
+    for (at, value) in values.iter().enumerate() {
+        lanes[at % 4] = fold(lanes[at % 4], *value);
+    }
+    fold(fold(lanes[0], lanes[1]), fold(lanes[2], lanes[3]))
+}
+
+#[inline(always)]
+fn ln(x: f64) -> f64 {
+    let bits = x.to_bits().wrapping_add(ONE - ROOT_HALF);
     let exponent = f64::from_bits(TWO_52 | (bits >> FRACTION_BITS)) - (4_503_599_627_370_496.0 + 1023.0);
     let f = f64::from_bits((bits & FRACTION).wrapping_add(ROOT_HALF)) - 1.0;
     let s = f / (2.0 + f);
+    // The polynomial in two halves and in pairs of terms: what waits for less is done earlier.
     let z = s * s;
     let w = z * z;
+    let ww = w * w;
     let even =
-        w * (3.999_999_999_940_942e-1 + w * (2.222_219_843_214_978_4e-1 + w * 1.531_383_769_920_937_3e-1));
+        w * ((3.999_999_999_940_942e-1 + w * 2.222_219_843_214_978_4e-1) + ww * 1.531_383_769_920_937_3e-1);
     let odd = z
-        * (6.666_666_666_666_735e-1
-            + w * (2.857_142_874_366_239e-1
-                + w * (1.818_357_216_161_805e-1 + w * 1.479_819_860_511_658_6e-1)));
+        * ((6.666_666_666_666_735e-1 + w * 2.857_142_874_366_239e-1)
+            + ww * (1.818_357_216_161_805e-1 + w * 1.479_819_860_511_658_6e-1));
     let half = 0.5 * f * f;
-    exponent * LN2_HIGH + (f - (half - (s * (half + (even + odd)) + (exponent * LN2_LOW + lost / u))))
+    exponent * LN2_HIGH + (f + (s * (half + (even + odd)) + (exponent * LN2_LOW - half)))
 }
 
 /// eˣ for any x up to 709; see [`LEAST`].
@@ -75,11 +86,11 @@ pub(crate) fn exp(x: f64) -> f64 {
     let (high, low) = (x - k * LN2_HIGH, k * LN2_LOW);
     let r = high - low;
     let z = r * r;
+    let zz = z * z;
     let c = r - z
-        * (1.666_666_666_666_660_2e-1
-            + z * (-2.777_777_777_701_559_3e-3
-                + z * (6.613_756_321_437_934e-5
-                    + z * (-1.653_390_220_546_525_2e-6 + z * 4.138_136_797_057_238_5e-8))));
+        * ((1.666_666_666_666_660_2e-1 - z * 2.777_777_777_701_559_3e-3)
+            + zz * ((6.613_756_321_437_934e-5 - z * 1.653_390_220_546_525_2e-6)
+                + zz * 4.138_136_797_057_238_5e-8));
     let y = 1.0 + (r * c / (2.0 - c) - low + high);
     f64::from_bits(y.to_bits().wrapping_add(rounded.to_bits() << FRACTION_BITS))
 }
@@ -98,32 +109,45 @@ mod tests {
     fn logarithms_are_those_of_the_standard_library() {
         let mut x: f64 = 1e-300;
         while x < 1e300 {
-            for x in [x, -x / (1.0 + x), x * 1.234_567_8] {
-                let mut one = [x];
-                if 1.0 + x > f64::MIN_POSITIVE {
-                    ln_1p_all(&mut one);
-                    assert!(close(one[0], x.ln_1p()), "{x}: {} {}", one[0], x.ln_1p());
-                }
+            let values = [x, x * 1.234_567_8, 1.0 + x.min(1e-3)];
+            let mut ours = values;
+            ln_all(&mut ours);
+            for (ours, value) in ours.into_iter().zip(values) {
+                assert!(close(ours, value.ln()), "{value}: {ours} {}", value.ln());
             }
             x *= 1.07;
         }
+        let mut one = [1.0];
+        ln_all(&mut one);
+        assert_eq!(one, [0.0]);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn logarithms_agree_to_the_last_bits(values in proptest::array::uniform7(prop_oneof![-0.999_f64..2.0, -1e-6..1e-6, 0.0..1e6, -0.5..-0.2])) {
+        fn logarithms_agree_to_the_last_bits(values in proptest::array::uniform7(prop_oneof![0.001_f64..2.0, 0.999_999..1.000_001, 1.0..1e6, 0.5..0.8])) {
             let mut ours = values;
-            ln_1p_all(&mut ours);
+            ln_all(&mut ours);
             for (ours, value) in ours.into_iter().zip(values) {
-                prop_assert!(close(ours, value.ln_1p()), "{value}: {ours} {}", value.ln_1p());
+                prop_assert!(close(ours, value.ln()), "{value}: {ours} {}", value.ln());
             }
         }
 
         #[test]
         fn exponentials_agree_to_the_last_bits(value in prop_oneof![-700.0_f64..700.0, -2.0..2.0, -1e-9..1e-9]) {
             prop_assert!(close(exp(value), value.exp()), "{value}: {} {}", exp(value), value.exp());
+        }
+
+        #[test]
+        fn sums_agree_with_the_plain_ones(values in proptest::array::uniform10(-50.0_f64..50.0), added in -50.0_f64..50.0) {
+            let plain = values.iter().map(|value| 0.1 * value.exp()).sum::<f64>().ln();
+            prop_assert!((ln_mix_exp(&values, &[0.1; 10]) - plain).abs() < 1e-13);
+            let mut ours = values;
+            ln_add_exp_all(&mut ours, added);
+            for (ours, value) in ours.into_iter().zip(values) {
+                prop_assert!((ours - (value.exp() + added.exp()).ln()).abs() < 1e-13);
+            }
         }
     }
 
@@ -133,6 +157,7 @@ mod tests {
             assert!(exp(value) > 0.0 && exp(value) < 1e-307);
         }
         assert_eq!(exp(0.0), 1.0);
-        assert_eq!(sum_of_exp(&[f64::NEG_INFINITY, 3.0], &[0.5, 0.5], 3.0), 0.5);
+        assert_eq!(ln_mix_exp(&[f64::NEG_INFINITY, 3.0], &[0.5, 0.5]), 3.0 + 0.5_f64.ln());
+        assert_eq!(ln_mix_exp(&[f64::NEG_INFINITY; 5], &[0.2; 5]), f64::NEG_INFINITY);
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::Pair,
-    elementary::ln_1p_all,
+    elementary::ln_all,
     exact,
     mixture::{Cap, Mixture, Restarts},
 };
@@ -44,7 +44,7 @@ impl Default for Tolerance {
 }
 
 /// What both arms did in a block, as numbers: bad requests may count in parts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Counts {
     /// Requests of the canary.
     pub(crate) canary: f64,
@@ -82,20 +82,20 @@ impl Tolerance {
         multiples: &[f64; N],
         clump: f64,
     ) -> [f64; N] {
-        // A − 1 and (1 − B)/B as fractions of the counts: exact where both are next to nothing.
+        // A − 1 and (1 − B)/B as fractions of the counts: exact where both are next to nothing. Without any request they
+        // are nothing.
         let Counts { canary, canary_bad, stable, stable_bad } = *block;
         let tolerated = (self.ratio * canary + stable).max(f64::MIN_POSITIVE);
-        let drift = |multiple: f64| {
-            let rise =
-                (multiple - 1.0) * stable / (self.ratio * multiple * canary + stable).max(f64::MIN_POSITIVE);
-            -canary * self.margin * rise / clump
-        };
+        let (scale, compared) = (-canary * self.margin * stable / clump, self.ratio * canary);
+        let drift =
+            |multiple: f64| scale * (multiple - 1.0) / (multiple * compared + stable).max(f64::MIN_POSITIVE);
         let mut factors = multiples.map(drift);
         if canary_bad > 0.0 || stable_bad > 0.0 {
-            let mut ln = multiples.map(|multiple| (multiple - 1.0) * self.ratio * canary / tolerated);
-            ln_1p_all(&mut ln);
-            let mut ln_multiples = multiples.map(|multiple| multiple - 1.0);
-            ln_1p_all(&mut ln_multiples);
+            let part = compared / tolerated;
+            let mut ln = multiples.map(|multiple| 1.0 + (multiple - 1.0) * part);
+            ln_all(&mut ln);
+            let mut ln_multiples = *multiples;
+            ln_all(&mut ln_multiples);
             let (mine, all) = (canary_bad / clump, (canary_bad + stable_bad) / clump);
             for ((factor, ln), ln_multiple) in factors.iter_mut().zip(ln).zip(ln_multiples) {
                 *factor += mine * ln_multiple - all * ln;

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{elementary::ln_1p_all, error_rate::Counts, exact, numerics::ln_mean_exp};
+use crate::{elementary::ln_all, error_rate::Counts, exact, numerics::ln_mean_exp};
 
 /// Points of the grid: 2^−8 to 2^8 in eighths of a doubling.
 const POINTS: usize = 129;
@@ -30,11 +30,17 @@ fn log2_ratio(point: f64) -> f64 {
     (point - (POINTS / 2) as f64) / POINTS_PER_OCTAVE
 }
 
-/// 2 to the power of that.
-fn ratio(point: usize) -> f64 {
-    let octaves = (point / EIGHTHS.len()) as u64 + 1023 - (POINTS / 2 / EIGHTHS.len()) as u64;
-    EIGHTHS[point % EIGHTHS.len()] * f64::from_bits(octaves << 52)
-}
+/// The grid: 2 to the power of that.
+const RATIOS: [f64; POINTS] = {
+    let mut ratios = [0.0; POINTS];
+    let mut point = 0;
+    while point < POINTS {
+        let octaves = 1023 + (point / EIGHTHS.len()) as u64 - (POINTS / 2 / EIGHTHS.len()) as u64;
+        ratios[point] = EIGHTHS[point % EIGHTHS.len()] * f64::from_bits(octaves << 52);
+        point += 1;
+    }
+    ratios
+};
 
 /// The likelihood of every ratio on the grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,8 +62,9 @@ impl Ratio {
         }
         // Relative to ratio one: a constant that the interval does not see, and that keeps the sums small.
         let share = block.canary / (block.canary + block.stable);
-        let mut ln_weights: [f64; POINTS] = std::array::from_fn(|point| share * (ratio(point) - 1.0));
-        ln_1p_all(&mut ln_weights);
+        let mut ln_weights = RATIOS;
+        ln_weights.iter_mut().for_each(|ratio| *ratio = 1.0 + share * (*ratio - 1.0));
+        ln_all(&mut ln_weights);
         for ((point, ln), ln_weight) in self.ln_likelihood.iter_mut().enumerate().zip(ln_weights) {
             *ln += errors * log2_ratio(point as f64) * std::f64::consts::LN_2 - all * ln_weight;
         }

@@ -32,22 +32,17 @@ const ERROR_WEIGHTS: [f64; error_rate::TEMPLATES.len()] = [0.1; error_rate::TEMP
 pub(crate) struct Worth {
     /// Of the errors; none if that comparison is off.
     pub(crate) errors: Option<[f64; error_rate::TEMPLATES.len()]>,
-    /// Of the latencies; none if it is off, or an arm had no success.
-    pub(crate) latency: Option<LatencyWorth>,
+    /// Of the latencies, with the tolerance; none if they are not compared or an arm had no success, and during
+    /// warm-up.
+    pub(crate) tight: Option<[f64; templates::COUNT]>,
+    /// The same with the tolerance of a warm-up; none if there is no such phase.
+    pub(crate) loose: Option<[f64; templates::COUNT]>,
     /// Whether the canary failed at least half of its requests, so that errors are not cut at the cap.
     pub(crate) majority: bool,
 }
 
-/// The same for latencies.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LatencyWorth {
-    /// With the tolerance; none during warm-up.
-    pub(crate) tight: Option<[f64; templates::COUNT]>,
-    /// With the tolerance of a warm-up; none if there is no such phase.
-    pub(crate) loose: Option<[f64; templates::COUNT]>,
-}
-
 /// A block of a stratum that is complete.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Closed {
     pub(crate) counts: Counts,
     pub(crate) worth: Worth,
@@ -78,12 +73,11 @@ impl Processes {
             };
             self.errors.multiply(restarts, age, errors, cap, &ERROR_WEIGHTS);
         }
-        let Some(latency) = &worth.latency else { return };
         let cap = setup.latency_cap;
-        if let Some(tight) = &latency.tight {
+        if let Some(tight) = &worth.tight {
             self.tight.multiply(restarts, age.saturating_sub(setup.warm_up), tight, cap, &templates::WEIGHTS);
         }
-        if let Some(loose) = &latency.loose {
+        if let Some(loose) = &worth.loose {
             self.loose.multiply(restarts, age, loose, cap, &templates::WEIGHTS);
         }
     }
@@ -192,45 +186,46 @@ impl Stratum {
     }
 
     /// Takes what a route of the stratum did in the window.
-    pub(crate) fn add(&mut self, pairing: &Pairing) {
+    pub(crate) fn add(&mut self, pairing: &Pairing, setup: &Setup) {
         let failures = pairing.failures();
         self.totals.add(failures);
         self.minute.add(failures);
         self.block.count(pairing);
         if let Some(thresholds) = &self.thresholds {
-            self.block.sort(pairing, &thresholds.cuts);
+            self.block.sort(pairing, &thresholds.cuts, setup.warm_up > 0);
         }
         self.past.push(&pairing.stable.headers);
     }
 
-    /// After window `number`: what the block is worth, if that completes it.
-    pub(crate) fn close(&mut self, number: u64, setup: &Setup, clump: f64) -> Option<Closed> {
-        let block = self.block.close()?;
+    /// After window `number`: whether that completes the block, and if so, what it is worth.
+    pub(crate) fn close(&mut self, number: u64, setup: &Setup, clump: f64, closed: &mut Closed) -> bool {
+        let block = &self.block;
+        if !block.is_complete() {
+            return false;
+        }
         let counts = block.counts();
-        let errors = setup
+        closed.counts = counts;
+        closed.worth.majority = counts.canary_bad >= 0.5 * counts.canary;
+        closed.worth.errors = setup
             .harmless
             .map(|harmless| harmless.ln_factors(&counts, &error_rate::TEMPLATES, clump * setup.clump));
-        let majority = counts.canary_bad >= 0.5 * counts.canary;
+        (closed.worth.tight, closed.worth.loose, closed.not_slower) = (None, None, None);
         let (canary, stable) = block.successes();
-        let mut closed =
-            Closed { counts, worth: Worth { errors, latency: None, majority }, not_slower: None };
-        let (Some(thresholds), true) = (&self.thresholds, canary >= 1 && stable >= 1) else {
-            return Some(closed);
-        };
-        let warm = number >= setup.warm_up;
-        let part = 1.0 / clump;
-        let divide = |ln: f64| ln * part;
-        let bets = thresholds.templates.bets(canary, stable);
-        let loose = setup.warm_up > 0;
-        closed.worth.latency = Some(LatencyWorth {
-            tight: warm.then(|| bets.slower(&block.tight, &block.stable).map(divide)),
-            loose: loose.then(|| bets.slower(&block.loose, &block.stable).map(divide)),
-        });
-        if warm && setup.proves_latency {
-            let factors = bets.not_slower(&block.tight, block.proof, &block.stable).map(divide);
-            closed.not_slower = Some((factors, canary));
+        if let Some(thresholds) = self.thresholds.as_ref().filter(|_| canary >= 1 && stable >= 1) {
+            let bets = thresholds.templates.bets(canary, stable, clump);
+            if setup.warm_up > 0 {
+                bets.slower(&block.loose, &block.stable, closed.worth.loose.insert([0.0; templates::COUNT]));
+            }
+            if number >= setup.warm_up {
+                bets.slower(&block.tight, &block.stable, closed.worth.tight.insert([0.0; templates::COUNT]));
+                if setup.proves_latency {
+                    let factors = bets.not_slower(&block.tight, block.proof, &block.stable);
+                    closed.not_slower = Some((factors, canary));
+                }
+            }
         }
-        Some(closed)
+        self.block = StratumBlock::default();
+        true
     }
 
     /// Windows since its evidence began, shifted by its place, so that not all strata set out capital at once.

@@ -14,7 +14,7 @@ use serin_config::wire::LatencyCounts;
 use crate::{
     error_rate::Counts,
     templates::Bins,
-    thresholds::{BINS, CUTS, Cuts, PROOF_CUTS},
+    thresholds::{Cuts, PROOF_CUTS},
     window::{Arm, Pairing},
 };
 
@@ -54,11 +54,13 @@ impl StratumBlock {
         add(&mut self.stable_bad, stable);
     }
 
-    /// Counts latencies of a window.
-    pub(crate) fn sort(&mut self, window: &Pairing, cuts: &Cuts) {
+    /// Counts latencies of a window; those of a warm-up only where there is one.
+    pub(crate) fn sort(&mut self, window: &Pairing, cuts: &Cuts, warm_up: bool) {
         sort(&mut self.stable, &cuts.stable.at, &window.stable.headers);
         sort(&mut self.tight, &cuts.tight, &window.canary.headers);
-        sort(&mut self.loose, &cuts.loose, &window.canary.headers);
+        if warm_up {
+            sort(&mut self.loose, &cuts.loose, &window.canary.headers);
+        }
         let mut proof = [0; PROOF_CUTS.len() + 1];
         sort(&mut proof, &cuts.proof, &window.canary.headers);
         let mut above = 0;
@@ -68,9 +70,9 @@ impl StratumBlock {
         }
     }
 
-    /// The block if it is complete; the next begins.
-    pub(crate) fn close(&mut self) -> Option<Self> {
-        (self.canary_requests >= 1 && self.stable_requests >= 1).then(|| std::mem::take(self))
+    /// Whether both arms had a request.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.canary_requests >= 1 && self.stable_requests >= 1
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -104,36 +106,36 @@ pub(crate) fn bad(window: &Pairing) -> (u64, u64) {
     }
 }
 
-/// Adds a histogram to the bins that `cuts` make. Buckets rise, so the bin moves on with them; should they not, it
-/// begins anew.
+/// Adds a histogram to the bins that `cuts` make. Its buckets rise, and the bin moves on with them; one that is out of
+/// order is counted where the others have got to.
 fn sort<const K: usize, const N: usize>(bins: &mut [u64; N], cuts: &[u16; K], headers: &LatencyCounts) {
-    let (mut bin, mut last) = (0, 0);
-    for (bucket, n) in &headers.0 {
-        if *bucket < last {
-            bin = 0;
+    const { assert!(N == K + 1) };
+    let mut entries = headers.0.iter();
+    let mut next = entries.next();
+    for (bin, cut) in bins.iter_mut().zip(cuts) {
+        // No histogram has so many buckets that plain sums of 32-bit counts could overflow.
+        let mut sum = 0_u64;
+        while let Some((_, n)) = next.filter(|(bucket, _)| bucket < cut) {
+            sum += u64::from(*n);
+            next = entries.next();
         }
-        while bin < K && *bucket >= cuts[bin] {
-            bin += 1;
-        }
-        last = *bucket;
-        if let Some(sum) = bins.get_mut(bin) {
-            add(sum, u64::from(*n));
-        }
+        add(bin, sum);
     }
+    let above = next.into_iter().chain(entries).map(|(_, n)| u64::from(*n)).sum();
+    add(&mut bins[K], above);
 }
 
 fn add(sum: &mut u64, n: u64) {
     *sum = sum.saturating_add(n);
 }
 
-const _: () = assert!(BINS == CUTS + 1);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::thresholds::BINS;
 
     #[test]
-    fn latencies_are_sorted_whatever_their_order() {
+    fn latencies_are_sorted_into_bins_and_none_is_lost() {
         let cuts = [10, 10, 20, 30, 40, 50];
         let mut bins = [0; BINS];
         sort(
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(bins, [1, 0, 5, 4, 0, 5, 13]);
         let mut bins = [0; BINS];
         sort(&mut bins, &cuts, &LatencyCounts(vec![(50, 1), (9, 2), (20, 3)]));
-        assert_eq!(bins, [2, 0, 0, 3, 0, 0, 1]);
+        assert_eq!(bins, [0, 0, 0, 0, 0, 0, 6], "out of order");
     }
 
     fn pairing(canary: Arm, stable: Arm) -> Pairing {

@@ -13,7 +13,7 @@
 //! Fifteen further steps with R below one look for a canary that is proven not to be slower.
 
 use crate::{
-    elementary::ln_1p_all,
+    elementary::ln_all,
     thresholds::{BINS, CUTS, PROOF_CUTS, StableCuts},
 };
 
@@ -101,18 +101,20 @@ impl Templates {
         }
         gains[ABOVE_AT..PROOF_BELOW_AT].copy_from_slice(&STEPS.map(|step| step - 1.0));
         gains[PROOF_ABOVE_AT..].copy_from_slice(&PROOF_STEPS.map(|step| step - 1.0));
-        let mut ln = gains;
-        ln_1p_all(&mut ln);
+        let mut ln = gains.map(|gain| 1.0 + gain);
+        ln_all(&mut ln);
         Self { gains, ln, absent }
     }
 
     /// What a block of `canary` and `stable` requests, both at least one, is worth to a request in each bin.
-    pub(crate) fn bets(&self, canary: u64, stable: u64) -> Bets<'_> {
+    /// All is divided by `clump`.
+    pub(crate) fn bets(&self, canary: u64, stable: u64, clump: f64) -> Bets<'_> {
         let (canary, stable) = (canary as f64, stable as f64);
         let share = canary / (canary + stable);
-        let mut ln_mean = self.gains.map(|gain| share * gain);
-        ln_1p_all(&mut ln_mean);
-        Bets { templates: self, ln_mean }
+        let mut ln_mean = [0.0; RATIOS];
+        ln_mean.iter_mut().zip(&self.gains).for_each(|(mean, gain)| *mean = 1.0 + share * gain);
+        ln_all(&mut ln_mean);
+        Bets { templates: self, ln_mean, part: 1.0 / clump }
     }
 
     /// The ratio of each bin, template by template; none for those that are left out.
@@ -143,6 +145,7 @@ pub(crate) struct Bets<'a> {
     templates: &'a Templates,
     /// ln(1 + π·(r − 1)).
     ln_mean: [f64; RATIOS],
+    part: f64,
 }
 
 /// The same for any one template.
@@ -155,13 +158,13 @@ pub(crate) fn ln_factor(canary: &Bins, stable: &Bins, ratios: &[f64; BINS]) -> f
 }
 
 impl Bets<'_> {
-    /// ln S of each template of the comparison.
-    pub(crate) fn slower(&self, canary: &Bins, stable: &Bins) -> [f64; COUNT] {
+    /// Sets ln S of each template of the comparison.
+    pub(crate) fn slower(&self, canary: &Bins, stable: &Bins, factors: &mut [f64; COUNT]) {
         let (ln, ln_mean) = (&self.templates.ln, &self.ln_mean);
         let mine = canary.map(|n| n as f64);
         let both: [f64; BINS] = std::array::from_fn(|bin| mine[bin] + stable[bin] as f64);
-        let mut factors = [0.0; COUNT];
         for (odds, factor) in factors[..ODDS.len()].iter_mut().enumerate() {
+            *factor = 0.0;
             for bin in 0..BINS {
                 let at = ODDS_AT + odds * BINS + bin;
                 *factor += mine[bin] * ln[at] - both[bin] * ln_mean[at];
@@ -171,12 +174,14 @@ impl Bets<'_> {
             let split = Split::at(cut, &mine, &both);
             for of in 0..STEPS.len() {
                 let place = at * STEPS.len() + of;
-                if !self.templates.absent[place] {
-                    factors[ODDS.len() + place] = self.two_bins(&split, BELOW_AT + place, ABOVE_AT + of);
+                let factor = &mut factors[ODDS.len() + place];
+                *factor = self.two_bins(&split, BELOW_AT + place, ABOVE_AT + of);
+                if self.templates.absent[place] {
+                    *factor = 0.0;
                 }
             }
         }
-        factors
+        factors.iter_mut().for_each(|factor| *factor *= self.part);
     }
 
     /// ln S of each template of the proof, given the canary's requests at or above its cuts of the proof.
@@ -199,7 +204,8 @@ impl Bets<'_> {
             };
             for of in 0..PROOF_STEPS.len() {
                 let place = at * PROOF_STEPS.len() + of;
-                factors[place] = self.two_bins(&split, PROOF_BELOW_AT + place, PROOF_ABOVE_AT + of);
+                factors[place] =
+                    self.part * self.two_bins(&split, PROOF_BELOW_AT + place, PROOF_ABOVE_AT + of);
             }
         }
         factors
@@ -246,11 +252,12 @@ mod tests {
         for ratios in templates.ratios().into_iter().flatten() {
             assert!(ratios.is_sorted(), "{ratios:?}");
         }
-        let bets = templates.bets(100, 900);
+        let bets = templates.bets(100, 900, 1.0);
         let alike = [450, 225, 135, 45, 36, 8, 1];
-        let faster = bets.slower(&[80, 20, 0, 0, 0, 0, 0], &alike);
+        let (mut faster, mut slower) = ([0.0; COUNT], [0.0; COUNT]);
+        bets.slower(&[80, 20, 0, 0, 0, 0, 0], &alike, &mut faster);
         assert!(faster.iter().all(|ln| *ln <= 0.0), "{faster:?}");
-        let slower = bets.slower(&[0, 0, 0, 0, 50, 30, 20], &alike);
+        bets.slower(&[0, 0, 0, 0, 50, 30, 20], &alike, &mut slower);
         assert!(slower.iter().any(|ln| *ln > 50.0), "{slower:?}");
     }
 
@@ -261,8 +268,10 @@ mod tests {
         let ratios = Templates::new(&stable).ratios();
         assert_eq!(ratios[5..10].iter().flatten().count(), 3, "20 · 10 % and 100 · 10 % are no shares");
         assert_eq!(ratios[10..15].iter().flatten().count(), 0, "the cut at 1 % is the one at 5 %");
-        let factors =
-            Templates::new(&stable).bets(10, 90).slower(&[0, 0, 0, 0, 0, 0, 10], &[90, 0, 0, 0, 0, 0, 0]);
+        let mut factors = [1.0; COUNT];
+        let bets = Templates::new(&stable);
+        let bets = bets.bets(10, 90, 1.0);
+        bets.slower(&[0, 0, 0, 0, 0, 0, 10], &[90, 0, 0, 0, 0, 0, 0], &mut factors);
         assert!(factors[10..15].iter().all(|ln| *ln == 0.0));
     }
 
@@ -270,7 +279,7 @@ mod tests {
     fn the_factor_has_no_expectation_above_one_where_both_arms_are_alike() {
         // Two requests of the canary and one of the stable version, each in one of two bins: all eight cases.
         let templates = Templates::new(&StableCuts { at: [1, 2, 3, 4, 5, 6], above: [3; CUTS], total: 10 });
-        let bets = templates.bets(2, 1);
+        let bets = templates.bets(2, 1, 1.0);
         let place = |slow: u64, of: u64| [of - slow, 0, 0, 0, 0, 0, slow];
         for p in [0.01, 0.3, 0.5, 0.9] {
             let chance = |slow: u64, of: u64| {
@@ -279,7 +288,8 @@ mod tests {
             };
             let mut expectation = [0.0; COUNT];
             for (canary, stable) in [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)] {
-                let ln = bets.slower(&place(canary, 2), &place(stable, 1));
+                let mut ln = [0.0; COUNT];
+                bets.slower(&place(canary, 2), &place(stable, 1), &mut ln);
                 for (sum, ln) in expectation.iter_mut().zip(ln) {
                     *sum += chance(canary, 2) * chance(stable, 1) * ln.exp();
                 }

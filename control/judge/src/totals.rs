@@ -111,10 +111,12 @@ impl Total {
 impl Latencies {
     /// What lies beyond the last bucket belongs into it.
     fn add(&mut self, counts: &LatencyCounts) {
-        let Some(last) = self.0.len().checked_sub(1) else { return };
+        let sums = &mut self.0[..];
+        let last = sums.len().saturating_sub(1);
         for (bucket, count) in &counts.0 {
-            let sum = &mut self.0[usize::from(*bucket).min(last)];
-            *sum = sum.saturating_add(u64::from(*count));
+            if let Some(sum) = sums.get_mut(usize::from(*bucket).min(last)) {
+                *sum = sum.saturating_add(u64::from(*count));
+            }
         }
     }
 
