@@ -14,6 +14,7 @@
 )]
 
 mod access_log;
+mod blast_radius;
 mod breakers;
 mod broken_off;
 mod command_line;
@@ -27,6 +28,7 @@ mod endpoints;
 mod faults;
 mod grpc_health;
 mod h2_attacks;
+mod hangs;
 mod harness;
 mod heads;
 mod http2_endpoints;
@@ -40,6 +42,7 @@ mod malformed;
 mod mirror;
 mod nginx_split;
 mod overrides;
+mod probe;
 mod protocols;
 mod proxy_protocol;
 mod rate_limit;
