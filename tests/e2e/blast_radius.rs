@@ -17,7 +17,7 @@ use crate::harness::{
     wire::Wire,
 };
 
-fn rig(bounds: Value) -> (Stub, Stub, Serin) {
+fn rig(bounds: &Value) -> (Stub, Stub, Serin) {
     let [v1, v2] = [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap());
     let mut config = two_versions(v1.address(), v2.address(), "50%", "50%");
     config["services"][SERVICE]["tripwire"] = json!(false);
@@ -38,7 +38,7 @@ fn followed(serin: &Serin) -> String {
 #[test]
 fn a_canary_may_fail_as_many_requests_as_its_rollout_allows_and_testers_spend_none_of_them() {
     let _machine = beside();
-    let (_v1, v2, serin) = rig(json!({ "failed_requests": 7 }));
+    let (_v1, v2, serin) = rig(&json!({ "failed_requests": 7 }));
     v2.set_error_ppm(1_000_000);
     let mut tester = Wire::connect(serin.web);
     for _ in 0..10 {
@@ -55,7 +55,7 @@ fn a_canary_may_fail_as_many_requests_as_its_rollout_allows_and_testers_spend_no
 #[test]
 fn a_canary_that_is_slower_is_out_when_it_has_added_as_much_latency_as_its_rollout_allows() {
     let _machine = alone();
-    let (v1, v2, serin) = rig(json!({ "added_latency": "3s" }));
+    let (v1, v2, serin) = rig(&json!({ "added_latency": "3s" }));
     let constant = |ms| Some(Latency { median: Duration::from_millis(ms), sigma: 0.0 });
     v1.set_latency(constant(10));
     v2.set_latency(constant(60));

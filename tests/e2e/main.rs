@@ -67,3 +67,4 @@ mod tls_reload;
 mod tripwire;
 mod tunnels;
 mod weight_changes;
+mod windows;
