@@ -23,6 +23,7 @@ mod edge;
 mod faulty;
 mod fleet;
 mod healthy;
+mod others;
 mod parallel;
 mod promotion;
 mod setting;

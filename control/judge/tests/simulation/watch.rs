@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Seconds of the stable version alone, before the canary gets its share.
-const PAST: u64 = 60;
+pub(crate) const PAST: u64 = 60;
 /// The longest that any rollout is watched.
 pub(crate) const HOUR: u64 = 3600;
 
