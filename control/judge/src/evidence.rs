@@ -26,7 +26,7 @@ use crate::{
     scheme::Scheme,
     share::Share,
     totals::Totals,
-    window::Window,
+    window::{Pairing, Window},
 };
 
 /// What the policy says of answers, as opposed to questions.
@@ -124,6 +124,7 @@ impl Evidence {
     /// Takes a second from before the rollout, oldest first: how long the stable version takes and which routes are
     /// busy is then known from the first window on. Later it changes nothing.
     pub fn pre(&mut self, window: &Window) {
+        self.rest_lane_where_users_stick(window);
         self.comparison.pre(window);
     }
 
@@ -132,14 +133,10 @@ impl Evidence {
         let number = self.windows;
         self.windows = self.windows.saturating_add(1);
         let mut failures = Pair::default();
-        let mut sticky = false;
+        self.rest_lane_where_users_stick(window);
         for route in window.routes.values() {
             failures.add(route.failures());
             self.rollout.add(route);
-            sticky |= route.canary.clients.is_some() || route.stable.clients.is_some();
-        }
-        if sticky {
-            self.lane.iter_mut().for_each(Lane::rest);
         }
         self.lately.observe(number, window);
         self.step.add(failures);
@@ -167,6 +164,13 @@ impl Evidence {
         let (second, clump) = (self.windows, self.control.clump());
         if let Some(lane) = &mut self.lane {
             lane.observe(second, counts, probing, clump);
+        }
+    }
+
+    fn rest_lane_where_users_stick(&mut self, window: &Window) {
+        let by_client = |route: &Pairing| route.canary.clients.or(route.stable.clients).is_some();
+        if window.routes.values().any(by_client) {
+            self.lane.iter_mut().for_each(Lane::rest);
         }
     }
 

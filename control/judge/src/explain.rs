@@ -3,6 +3,8 @@
 //! What happened stands first, then why it was decided so, then what it rests on. Counts of the last minute come
 //! before those of the whole rollout: they are what changed.
 
+use serin_config::RouteName;
+
 use crate::{
     block::{Pair, Trials},
     guard::Guard,
@@ -44,8 +46,9 @@ impl Words<'_> {
             Some(Guard::FastLane) => format!("{canary} fails outright"),
             _ => format!("{canary} is worse"),
         };
-        let route = self.verdict.route.as_ref().map_or(String::new(), |route| format!(" on route {route}"));
-        let mut lines = vec![format!("Rolled back: {reason}{}.", self.on_route())];
+        let route = self.route().filter(|_| matches!(culprit, Some(Guard::Errors | Guard::Latency)));
+        let route = route.map_or(String::new(), |(route, _)| format!(" on route {route}"));
+        let mut lines = vec![format!("Rolled back: {reason}.")];
         if let Some(score) = &self.verdict.score {
             let (points, fail_below) = (significant(score.points), score.fail_below);
             lines.push(format!("{canary} has {points} points of 100; below {fail_below} it is taken out."));
@@ -76,13 +79,11 @@ impl Words<'_> {
         ]
     }
 
-    /// The route that shows it while others don't, with what was counted there.
-    fn on_route(&self) -> String {
-        let Some(route) = &self.verdict.route else { return String::new() };
-        let stratum = self.verdict.strata.iter().find(|stratum| stratum.route.as_ref() == Some(route));
-        let counts = stratum.filter(|_| self.verdict.culprit != Some(Guard::Latency));
-        let counts = counts.map_or(String::new(), |stratum| format!(", where {}", self.pair(stratum.recent)));
-        format!("; it shows on route {route}{counts}")
+    /// The route that shows it while others don't, with its failures of about the last minute.
+    fn route(&self) -> Option<(&RouteName, Pair)> {
+        let route = self.verdict.route.as_ref()?;
+        let stratum = self.verdict.strata.iter().find(|stratum| stratum.route.as_ref() == Some(route))?;
+        Some((route, stratum.recent))
     }
 
     fn clumped(&self) -> Option<String> {
@@ -119,7 +120,12 @@ impl Words<'_> {
     fn undecided(&self) -> Vec<String> {
         let step = &self.verdict.step;
         let (weight, failures) = (step.weight, self.pair(step.failures));
-        let mut lines = vec![format!("Not decided at {weight}: {failures} in this step.")];
+        let counted = step.failures.canary.requests > 0 || step.failures.stable.requests > 0;
+        let mut lines = vec![if counted {
+            format!("Not decided at {weight}: {failures} in this step.")
+        } else {
+            format!("Not decided at {weight}: no request was counted in this step.")
+        }];
         lines.extend(self.verdict.lacking.iter().map(|lack| self.lack(lack)));
         lines.extend(self.advice());
         lines.extend(self.clumped());
@@ -150,7 +156,7 @@ impl Words<'_> {
             let lower = significant(verdict.ratio.lower);
             let upper = verdict.ratio.upper.map_or("no upper end".into(), significant);
             lines.push(format!(
-                "{} fails {} times as often as {} (95 % interval: {lower} to {upper}).",
+                "Over the whole rollout {} failed {} times as often as {} (95 % interval: {lower} to {upper}).",
                 self.canary,
                 significant(estimate),
                 self.stable
@@ -158,7 +164,7 @@ impl Words<'_> {
         }
         if let (Some(canary), Some(stable)) = (latency(&verdict.canary), latency(&verdict.stable)) {
             lines.push(format!(
-                "Time to response headers: {} {canary}; {} {stable}.",
+                "Time to response headers over the whole rollout: {} {canary}; {} {stable}.",
                 self.canary, self.stable
             ));
         }
@@ -197,11 +203,17 @@ impl Words<'_> {
     fn slower(&self) -> String {
         let (canary, stable) = (self.canary, self.stable);
         let lately = self.verdict.lately.as_ref();
-        match lately.map(|lately| (lately.seconds, latency(&lately.canary), latency(&lately.stable))) {
-            Some((seconds, Some(own), Some(other))) => {
+        let lately = lately
+            .and_then(|lately| Some((lately.seconds, latency(&lately.canary)?, latency(&lately.stable)?)));
+        match (self.route(), lately) {
+            (None, Some((seconds, own, other))) => {
                 format!("{canary} is slower ({own}) than {stable} ({other}) in the last {seconds} seconds")
             }
-            _ => format!("{canary} is slower than {stable}"),
+            (Some((route, _)), Some((seconds, own, other))) => format!(
+                "{canary} is slower than {stable} on route {route}; on all routes together it took {own} and {stable} {other} in the last {seconds} seconds"
+            ),
+            (None, None) => format!("{canary} is slower than {stable}"),
+            (Some((route, _)), None) => format!("{canary} is slower than {stable} on route {route}"),
         }
     }
 
@@ -226,7 +238,16 @@ impl Words<'_> {
     }
 
     pub(crate) fn compared(&self) -> String {
-        format!("{} in the same {} seconds", self.pair(self.verdict.recent), self.verdict.recent_seconds)
+        let (all, seconds) = (self.verdict.recent, self.verdict.recent_seconds);
+        match self.route() {
+            None => format!("{} in the same {seconds} seconds", self.pair(all)),
+            Some((route, own)) => format!(
+                "on route {route}, {} in the same minute; on all routes together it was {} and {}",
+                self.pair(own),
+                share(all.canary, ""),
+                share(all.stable, "")
+            ),
+        }
     }
 
     pub(crate) fn pair(&self, pair: Pair) -> String {

@@ -30,14 +30,18 @@ impl Words<'_> {
                 let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
                 let left = match requests {
                     Some(requests) => format!(
-                        "about {} more requests of {canary} are needed{}",
+                        ": about {} more requests of {canary} are needed{}",
                         significant(*requests as f64),
                         at_this_rate(*seconds)
                     ),
-                    None => "at the present error rates it will not come".into(),
+                    // Without traffic there is nothing to foresee it from; that is said elsewhere.
+                    None if self.verdict.canary.requests == 0 || self.verdict.stable.requests == 0 => {
+                        String::new()
+                    }
+                    None => ": at the present error rates it will not come".into(),
                 };
                 format!(
-                    "The proof that {canary} fails no more than is accepted is {have}, {need} is asked for: {left}."
+                    "The proof that {canary} fails no more than is accepted is {have}, {need} is asked for{left}."
                 )
             }
             Lacking::NoSlower { proof, requests, seconds } => {

@@ -188,7 +188,11 @@ fn a_rollback_is_explained_in_words_and_numbers() {
         lines[2],
         "Since the rollout began 108 s ago: v2 failed 40 of 10 800 requests (0.37 %) while v1 failed 8 of 97 200 (0.0082 %)."
     );
-    assert!(lines[3].starts_with("v2 fails 45 times as often as v1 (95 % interval: "), "{}", lines[3]);
+    assert!(
+        lines[3].starts_with("Over the whole rollout v2 failed 45 times as often as v1 (95 % interval: "),
+        "{}",
+        lines[3]
+    );
 }
 
 #[test]
