@@ -233,6 +233,11 @@ impl Stratum {
         number.saturating_sub(self.began) + self.phase % restarts.windows
     }
 
+    /// Goes on with evidence that began in window number `began`.
+    pub(crate) fn take_over(&mut self, processes: &Processes, began: u64) {
+        (self.processes, self.began) = (processes.clone(), began);
+    }
+
     /// Forgets its evidence, and nothing else.
     pub(crate) fn restart(&mut self, number: u64) {
         (self.processes, self.began) = (Processes::new(), number);

@@ -12,23 +12,23 @@
 //! a comparison of sums: in each window, the factors of the strata whose blocks are complete are
 //! multiplied, template by template, and cut at the cap once. So a changed mix of routes is no regression. With
 //! one route both are the same, and E is it.
-//!
-//! Strata are chosen by requests, never by how they ended: the busiest routes of the time before the rollout,
-//! then, as long as there is room, whatever routes appear. The others are the rest. A stratum that appears later is given
-//! its part of the capital that the strata have at that moment: capital is moved, never made.
 
-use std::cmp::Ordering;
+mod choose;
+mod sum;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use serde::{Deserialize, Serialize};
-use serin_config::{
-    RouteName,
-    limits::STRATA_MAX,
-    policy::{Margin, RolloutPolicy, Step},
-};
+use serin_config::policy::{Margin, RolloutPolicy, Step};
 
+use self::{
+    sum::{SoFar, Sum},
+    view::StratumView,
+};
 use crate::{
     elementary::exp,
-    error_rate::{self, Counts, Tolerance},
+    error_rate::Tolerance,
     exact,
     non_inferiority::NonInferiority,
     not_slower::NotSlower,
@@ -36,8 +36,7 @@ use crate::{
     ratio::Ratio,
     scheme::{Ladder, Scheme},
     setup::Setup,
-    stratum::{Closed, Processes, Stratum, Worth},
-    templates,
+    stratum::{Closed, Processes, Stratum},
     window::{Pairing, Window},
 };
 
@@ -80,18 +79,6 @@ pub(crate) struct Comparison {
     ln_latency: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct SoFar {
-    #[serde(with = "exact")]
-    canary: f64,
-    #[serde(with = "exact")]
-    canary_bad: f64,
-    #[serde(with = "exact")]
-    stable: f64,
-    #[serde(with = "exact")]
-    stable_bad: f64,
-}
-
 impl Comparison {
     /// Before the first window of a rollout.
     pub(crate) fn new(policy: &RolloutPolicy, scheme: Scheme) -> Self {
@@ -130,29 +117,6 @@ impl Comparison {
     /// See [`crate::Evidence::without_late_starts`]; to be called before the first window.
     pub(crate) fn drop_late_starts(&mut self) {
         self.setup.restarts.late_share = 0.0;
-    }
-
-    /// Takes a second from before the rollout: which routes are busy, and how long the stable version takes.
-    /// Once the rollout has begun it changes nothing any more.
-    pub(crate) fn pre(&mut self, window: &Window) {
-        if self.started {
-            return;
-        }
-        // More candidates than places, so that a route that is quiet in the first second is not passed over.
-        let candidates = 2 * self.places();
-        let buckets = self.ladder.scheme().count();
-        for (name, pairing) in &window.routes {
-            let at = match self.find(name) {
-                Ok(at) => at,
-                Err(at) if self.strata.len() < candidates => {
-                    self.strata.insert(at, Stratum::new(Some(name.clone()), 0, 0, buckets));
-                    at
-                }
-                Err(_) => self.rest(),
-            };
-            self.strata[at].remember(pairing);
-        }
-        self.turn();
     }
 
     /// Takes window `number`, counted from 0, each greater than the one before. `clump` divides what each block is
@@ -269,141 +233,6 @@ impl Comparison {
         self.not_slower.requests_needed(ln_threshold)
     }
 
-    fn places(&self) -> usize {
-        self.setup.strata.clamp(1, STRATA_MAX)
-    }
-
-    /// Where the stratum of a route is, or would be.
-    fn find(&self, name: &RouteName) -> Result<usize, usize> {
-        self.strata.binary_search_by(|stratum| match stratum.name() {
-            Some(mine) => mine.cmp(name),
-            None => Ordering::Greater,
-        })
-    }
-
-    /// Where the rest is; it begins if it is not there.
-    fn rest(&mut self) -> usize {
-        if self.strata.last().is_none_or(|last| last.name().is_some()) {
-            let phase = self.strata.len() as u64;
-            self.strata.push(Stratum::new(None, phase, self.next, self.ladder.scheme().count()));
-        }
-        self.strata.len() - 1
-    }
-
-    /// Chooses the strata from what was before: the busiest routes, and names decide between equals.
-    fn start(&mut self) {
-        self.started = true;
-        let mut rank: Vec<(u64, usize)> = self
-            .strata
-            .iter()
-            .enumerate()
-            .filter(|(_, stratum)| stratum.name().is_some())
-            .map(|(at, stratum)| (stratum.requests, at))
-            .collect();
-        rank.sort_unstable_by_key(|(requests, at)| (std::cmp::Reverse(*requests), *at));
-        let mut dropped: Vec<usize> = rank.into_iter().skip(self.places()).map(|(_, at)| at).collect();
-        dropped.sort_unstable();
-        for at in dropped.into_iter().rev() {
-            let stratum = self.strata.remove(at);
-            let rest = self.rest();
-            self.strata[rest].inherit(&stratum);
-        }
-        let share = -(self.strata.len().max(1) as f64).ln();
-        for (phase, stratum) in (0_u64..).zip(&mut self.strata) {
-            stratum.place(phase);
-            stratum.ln_share = share;
-        }
-    }
-
-    /// Counts what each stratum did; says whether all routes had theirs. Where there is no room for more, those without
-    /// one of their own have the rest.
-    fn feed(&mut self, window: &Window) -> bool {
-        let (setup, places) = (&self.setup, self.places());
-        let has_rest = self.strata.last().is_some_and(|last| last.name().is_none());
-        let named = self.strata.len() - usize::from(has_rest);
-        let (named, rest) = self.strata.split_at_mut(named);
-        let mut rest = rest.first_mut().filter(|_| named.len() >= places);
-        let mut strata = named.iter_mut();
-        let (mut candidate, mut known) = (strata.next(), 0);
-        // Both are in the order of names.
-        for (name, pairing) in &window.routes {
-            while candidate.as_ref().is_some_and(|stratum| stratum.name() < Some(name)) {
-                candidate = strata.next();
-            }
-            let own = candidate.take_if(|stratum| stratum.name() == Some(name));
-            let is_own = own.is_some();
-            if let Some(stratum) = own.or(rest.as_deref_mut()) {
-                stratum.add(pairing, setup);
-                known += 1;
-            }
-            if is_own {
-                candidate = strata.next();
-            }
-        }
-        known == window.routes.len()
-    }
-
-    /// Gives routes that have no stratum one of their own while there is room, the busiest first; the others are the
-    /// rest. Counts what they did.
-    fn admit(&mut self, number: u64, window: &Window) {
-        let mut strangers: Vec<(&RouteName, &Pairing)> =
-            window.routes.iter().filter(|(name, _)| self.find(name).is_err()).collect();
-        let named = self.strata.iter().filter(|stratum| stratum.name().is_some()).count();
-        let room = self.places().saturating_sub(named).min(strangers.len());
-        let before = self.strata.len();
-        if room > 0 {
-            let requests = |pairing: &Pairing| pairing.canary.judged.saturating_add(pairing.stable.judged);
-            strangers.sort_by_key(|(name, pairing)| (std::cmp::Reverse(requests(pairing)), *name));
-        }
-        let rest_is_new =
-            room < strangers.len() && self.strata.last().is_none_or(|last| last.name().is_some());
-        let new = room + usize::from(rest_is_new);
-        let ln_share = self.make_room(new);
-        for (i, (name, pairing)) in strangers.into_iter().enumerate() {
-            let at = if i < room {
-                let at = self.find(name).unwrap_or_else(|at| at);
-                let phase = (before + i) as u64;
-                let mut stratum =
-                    Stratum::new(Some(name.clone()), phase, number, self.ladder.scheme().count());
-                stratum.ln_share = ln_share;
-                self.strata.insert(at, stratum);
-                at
-            } else {
-                let rest = self.rest();
-                if rest_is_new && i == room {
-                    self.strata[rest].restart(number);
-                    self.strata[rest].ln_share = ln_share;
-                }
-                rest
-            };
-            self.strata[at].begin(number, &self.setup, &self.ladder);
-            self.strata[at].add(pairing, &self.setup);
-        }
-    }
-
-    /// Takes from the capital of all strata what `new` further ones get, and gives ln of the part of each.
-    fn make_room(&mut self, new: usize) -> f64 {
-        let (before, after) = (self.strata.len() as f64, (self.strata.len() + new) as f64);
-        if new == 0 || before == 0.0 {
-            return -after.max(1.0).ln();
-        }
-        if let [only] = &mut self.strata[..] {
-            // Until now the evidence of all strata was that of the only one.
-            only.processes = self.all.clone();
-        }
-        let mut capital = f64::NEG_INFINITY;
-        for stratum in &mut self.strata {
-            let (errors, latency) =
-                (stratum.processes.ln_e_errors(), stratum.processes.ln_e_latency(&self.setup));
-            let own = mean_of(&self.setup, errors, latency);
-            // Before its first block a process has all of its capital, though none of it is at stake.
-            let own = if own == f64::NEG_INFINITY { 0.0 } else { own };
-            capital = ln_add_exp(capital, stratum.ln_share + own);
-            stratum.ln_share += (before / after).ln();
-        }
-        capital - after.ln()
-    }
-
     /// Takes the blocks that are complete after window `number`.
     fn close(&mut self, number: u64, clump: f64) {
         let (setup, many) = (&self.setup, self.strata.len() > 1);
@@ -483,88 +312,3 @@ fn mean_of(setup: &Setup, errors: f64, latency: f64) -> f64 {
         (false, _) => latency,
     }
 }
-
-/// One stratum, for who reports it.
-pub(crate) struct StratumView<'a> {
-    stratum: &'a Stratum,
-    processes: &'a Processes,
-    setup: &'a Setup,
-}
-
-impl<'a> StratumView<'a> {
-    /// The route; none for the rest.
-    pub(crate) fn name(&self) -> Option<&'a RouteName> {
-        self.stratum.name()
-    }
-
-    /// Its own evidence that the canary fails more.
-    pub(crate) fn ln_e_errors(&self) -> f64 {
-        self.processes.ln_e_errors()
-    }
-
-    /// Its own evidence that the canary is slower.
-    pub(crate) fn ln_e_latency(&self) -> f64 {
-        self.processes.ln_e_latency(self.setup)
-    }
-
-    /// Requests and failures since the rollout began.
-    pub(crate) fn totals(&self) -> crate::block::Pair {
-        self.stratum.totals()
-    }
-
-    /// The same of about the last minute.
-    pub(crate) fn recent(&self) -> crate::block::Pair {
-        self.stratum.recent()
-    }
-}
-
-/// What the blocks of one window are worth together.
-#[derive(Default)]
-struct Sum {
-    closed: bool,
-    worth: Worth,
-    canary: f64,
-    canary_bad: f64,
-}
-
-impl Sum {
-    fn add(&mut self, closed: &Closed) {
-        self.closed = true;
-        self.canary += closed.counts.canary;
-        self.canary_bad += closed.counts.canary_bad;
-        add_to(&mut self.worth.errors, &closed.worth.errors);
-        add_to(&mut self.worth.tight, &closed.worth.tight);
-        add_to(&mut self.worth.loose, &closed.worth.loose);
-    }
-
-    fn worth(mut self) -> Option<Worth> {
-        self.worth.majority = self.canary_bad >= 0.5 * self.canary;
-        self.closed.then_some(self.worth)
-    }
-}
-
-fn add_to<const N: usize>(sum: &mut Option<[f64; N]>, part: &Option<[f64; N]>) {
-    match (sum, part) {
-        (Some(sum), Some(part)) => sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part),
-        (sum @ None, Some(part)) => *sum = Some(*part),
-        (_, None) => {}
-    }
-}
-
-impl SoFar {
-    fn add(&mut self, block: &Counts) {
-        self.canary += block.canary;
-        self.canary_bad += block.canary_bad;
-        self.stable += block.stable;
-        self.stable_bad += block.stable_bad;
-    }
-}
-
-impl From<SoFar> for Counts {
-    fn from(so_far: SoFar) -> Self {
-        let SoFar { canary, canary_bad, stable, stable_bad } = so_far;
-        Self { canary, canary_bad, stable, stable_bad }
-    }
-}
-
-const _: () = assert!(templates::COUNT == 20 && error_rate::TEMPLATES.len() == 10);
