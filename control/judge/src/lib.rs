@@ -8,12 +8,17 @@
 //! mixtures of e-processes are e-processes, which is all the algebra that is needed:
 //!
 //! - [`Window`] is what one second contributes: integers only, which add up over proxies;
-//! - the error comparison sets the canary against the stable version within the same seconds, never against
-//!   history, so that an outage which both share convicts nobody;
-//! - limits set the canary against a fixed share of bad requests;
+//! - the comparison sets the canary's errors and latencies against the stable version's within the same seconds and on
+//!   the same route, never against history, so that neither an outage which both share nor a changed mix convicts it;
+//! - the fast lane looks four times a second for nothing but a dead canary;
+//! - limits set the canary against a fixed share of bad requests, events against the stable version's;
 //! - the proof of non-inferiority is an e-process the other way round: passing needs evidence, not its absence;
-//! - [`Evidence`] runs all of them and can be stored and resumed to the last bit; [`Evidence::verdict`] turns it
-//!   into a [`Verdict`], which is data, and [`explain`] turns that into sentences;
+//! - the negative control runs the comparison where there is nothing to find, and slows it down where it finds something;
+//! - a check of the traffic's share holds a rollout whose split is not what was set, and bounds on the cost end one
+//!   whatever the evidence says;
+//! - [`Evidence`] runs all of them and can be stored and resumed to the last bit; [`Evidence::judge`] gives the answer
+//!   of each second and what to do about it, [`Evidence::verdict`] the same with all that it rests on as data, and
+//!   [`explain`] turns that into sentences;
 //! - [`lines`] is the form in which windows are kept and exchanged.
 //!
 //! One promise, `false_alarm`, covers all guards of the whole rollout: they share it by fixed weights, and steps

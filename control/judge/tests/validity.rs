@@ -14,7 +14,7 @@ mod world;
 
 use std::time::Duration;
 
-use serin_judge::{Evidence, State};
+use serin_judge::{Arm, Evidence, Guard, Lacking, Pair, State, Trials, Window};
 use world::{Rng, median, policy, step};
 
 fn ln_e(evidence: &Evidence) -> f64 {
@@ -36,6 +36,49 @@ fn at_the_edge_of_the_tolerance_suspicion_is_rare() {
             .count();
         println!("edge of the tolerance at {stable}: {suspect} of {runs} runs ever reach 20 to 1");
         assert!(suspect as f64 <= 0.05 * runs as f64, "{suspect} of {runs} at {stable}");
+    }
+}
+
+#[test]
+fn at_the_edge_of_the_tolerance_the_fast_lane_is_rarely_suspect() {
+    // Half of the blocks are majorities here, which count without a cap.
+    let runs = 300;
+    let suspect = (0..runs)
+        .filter(|run| {
+            let (mut rng, mut evidence) = (Rng::new(20_000 + run), Evidence::new(&policy()));
+            (0..400).any(|beat| {
+                let window = rng.second(250.0, 0.1, 1.2 * 0.42, 0.42).total();
+                let trials = |arm: &Arm| Trials { requests: arm.judged, bad: arm.failed };
+                evidence.beat(Pair { canary: trials(&window.canary), stable: trials(&window.stable) }, false);
+                if beat % 4 == 3 {
+                    evidence.observe(&Window::default());
+                }
+                let guards = evidence.verdict(&step(), Duration::ZERO).guards;
+                let lane = guards.iter().find(|report| report.guard == Guard::FastLane);
+                lane.and_then(|lane| lane.ln_e).is_some_and(|ln_e| ln_e >= 20_f64.ln())
+            })
+        })
+        .count();
+    println!("fast lane at the edge: {suspect} of {runs} runs ever reach 20 to 1");
+    assert!(suspect as f64 <= 0.05 * runs as f64, "{suspect} of {runs}");
+}
+
+#[test]
+fn a_share_at_the_edge_of_its_tolerance_is_not_reported() {
+    let runs = 300;
+    for share in [0.08, 0.12] {
+        for run in 0..runs {
+            let (mut rng, mut evidence) = (Rng::new(30_000 + run), Evidence::new(&policy()));
+            for _ in 0..300 {
+                let window = rng.second(200.0, share, 0.0, 0.0);
+                evidence.observe(&Window { share: Some(step().weight), ..window });
+                let lacking = evidence.verdict(&step(), Duration::ZERO).lacking;
+                assert!(
+                    !lacking.iter().any(|lack| matches!(lack, Lacking::ShareOff { .. })),
+                    "run {run} at {share}"
+                );
+            }
+        }
     }
 }
 
