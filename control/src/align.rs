@@ -10,7 +10,7 @@
 //! out, it is missing from both versions alike. A lone proxy never waits.
 //!
 //! To which second a window belongs is told by the end of the window on its proxy's clock, corrected by what that clock is off:
-//! the smallest difference that was seen between the clock here and there at an arrival, since a
+//! the smallest difference that was seen lately between the clock here and there at an arrival, since a
 //! message can only be slow. A proxy's windows go to seconds of their own, in their order, so a window that ends a
 //! hair before its second's end does not share one with the next.
 
@@ -25,6 +25,8 @@ use serin_config::{
 const LIVE_MS: u64 = 3_000;
 /// A clock that seems to be further off than this after the correction has jumped.
 const JUMP_MS: i64 = 5_000;
+/// How much a clock may lose against this one in a second, so that a slow drift is followed.
+const DRIFT_MS: i64 = 1;
 const GRACE_MS: u64 = {
     let ms = SECOND_GRACE.as_millis();
     assert!(ms < 60_000);
@@ -120,7 +122,7 @@ impl Aligner {
         }
         let before = self.proxies.get(&report.proxy);
         let known = before.filter(|proxy| (off - proxy.offset_ms).abs() <= JUMP_MS);
-        let offset_ms = known.map_or(off, |proxy| proxy.offset_ms.min(off));
+        let offset_ms = known.map_or(off, |proxy| proxy.offset_ms.saturating_add(DRIFT_MS).min(off));
         let by_clock = u64::try_from((signed(report.ended_ms) + offset_ms).max(0)).unwrap_or(0) / 1_000;
         // Another life of the same proxy may tell of the second in which the one before ended.
         let after = before.filter(|proxy| proxy.epoch == report.epoch).map_or(0, |proxy| proxy.last + 1);

@@ -109,6 +109,18 @@ fn a_clock_that_is_off_or_jumps_does_not_matter() {
 }
 
 #[test]
+fn a_clock_that_drifts_is_followed() {
+    let mut aligner = Aligner::default();
+    for second in 1..=20_000 {
+        take(&mut aligner, window("a", second, second * 1_000 + 100), second * 1_000 + 100);
+        // Half a millisecond a second behind, ten seconds in the end.
+        let b = window("b", second, second * 1_000 + 200 - second / 2);
+        let done = take(&mut aligner, b, second * 1_000 + 200);
+        assert!(second == 1 || !done.late, "{second}");
+    }
+}
+
+#[test]
 fn what_is_open_is_bounded() {
     let mut aligner = Aligner::default();
     take(&mut aligner, window("b", 1, 1_000), 1_000);

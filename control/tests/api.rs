@@ -213,6 +213,36 @@ fn a_rollout_is_steered_and_a_failing_canary_rolled_back_and_explained() {
 }
 
 #[test]
+fn the_windows_of_a_rollout_can_be_taken_out_as_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&config(vec![shop()], directory.path().join("state.redb")));
+    let started = world.steer(&json!({ "action": "start" })).json();
+    let generation = serin_config::Generation(started["generation"].as_u64().unwrap());
+    let reports = world.handle.reports();
+    for sequence in 1..=4 {
+        let window = report(sequence, generation, (5, 1), (50, 0));
+        reports.blocking_send(Report::Window(window)).unwrap();
+    }
+    let judged = || world.get("/v1/services/shop/rollout").json()["verdict"]["seconds"] == 4;
+    until("four seconds are judged", judged);
+    assert_eq!(world.steer(&json!({ "action": "abort" })).status, 200);
+    for path in ["/v1/services/shop/rollouts/1/windows", "/v1/rollouts/1/windows"] {
+        let told = world.get(path);
+        assert_eq!(told.status, 200, "{told:?}");
+        assert!(told.head.contains("content-type: application/x-ndjson"), "{told:?}");
+        for (kind, times) in [("run", 1), ("win", 4), ("end", 1)] {
+            let lines = told.body.matches(&format!("{{\"type\":\"{kind}\"")).count();
+            assert_eq!(lines, times, "{kind}: {told:?}");
+        }
+    }
+    assert_eq!(world.get("/v1/services/shop/rollouts/2/windows").problem(404), "no-windows");
+    assert_eq!(world.get("/v1/services/none/rollouts/1/windows").problem(404), "no-such-service");
+    assert_eq!(world.get("/v1/rollouts/7/windows").problem(404), "no-windows");
+    assert_eq!(world.get("/v1/rollouts/first/windows").problem(400), "malformed-path");
+    world.stop();
+}
+
+#[test]
 fn what_is_wrong_with_a_request_is_said_before_anything_changes() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::start(&shop_in(directory.path()));

@@ -6,7 +6,7 @@ use serin_config::{
 };
 
 use super::Keeper;
-use crate::{align::Second, collect::Arrival, metrics, planner};
+use crate::{align::Second, collect::Arrival, metrics, planner, watch::Watch};
 
 impl Keeper {
     pub(super) fn take_window(&mut self, report: WindowReport, now_ms: u64) {
@@ -96,7 +96,7 @@ impl Keeper {
         for (service, _) in self.state.plan.services() {
             let watch = self.watches.get(&service.name);
             let verdict = self.verdicts.get(&service.name).filter(|_| watch.is_some());
-            let self_test = watch.map(|watch| watch.self_test()).unwrap_or_default();
+            let self_test = watch.map(Watch::self_test).unwrap_or_default();
             let doubt =
                 self.state.live(service.name.as_str()).is_some_and(|rollout| rollout.state.is_doubtful());
             metrics::evidence(&service.name, verdict, &self_test, doubt);

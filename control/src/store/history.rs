@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
-    WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    TableError, WriteTransaction,
 };
 use serin_config::limits::{HISTORY_BYTES_MAX, HISTORY_TOTAL_BYTES_MAX};
 
@@ -18,6 +18,7 @@ const HISTORY: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("hi
 const SIZE: TableDefinition<'_, (), u64> = TableDefinition::new("history_size");
 
 type Chunks<'a> = Table<'a, (u64, u32), &'static [u8]>;
+type StoredChunks = ReadOnlyTable<(u64, u32), &'static [u8]>;
 
 /// Adds the chunks of a commit, and removes what is too much.
 pub(super) fn write(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {
@@ -101,9 +102,7 @@ pub(super) fn next_chunks(read: &ReadTransaction) -> Result<BTreeMap<u64, u32>, 
 }
 
 /// The table; none in a store of an older release.
-fn table(
-    read: &ReadTransaction,
-) -> Result<Option<redb::ReadOnlyTable<(u64, u32), &'static [u8]>>, redb::Error> {
+fn table(read: &ReadTransaction) -> Result<Option<StoredChunks>, redb::Error> {
     match read.open_table(HISTORY) {
         Ok(chunks) => Ok(Some(chunks)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

@@ -11,7 +11,7 @@ use crate::harness::{SOON, beside, eventually, http, serin::binary};
 #[test]
 fn a_rollback_is_judged_again_from_its_windows_by_this_rule_and_by_those_of_others() {
     let _machine = beside();
-    let rig = Rig::new(1, &json!({ "soak": "10s" })).begin();
+    let rig = Rig::new(1, &json!({ "probe": {} })).begin();
     let running = rig.load(Stop::Never);
     rig.served(SOON, 3_000);
     rig.canary.set_error_ppm(200_000);
