@@ -24,7 +24,7 @@ use crate::{
     lane::Lane,
     limit_guard::LimitGuard,
     mode::{Standing, Standings},
-    numerics::{ln_sum_exp, ln_threshold},
+    numerics::{ln_add_exp, ln_threshold},
     verdict::{Lacking, Proof, State, proof},
 };
 
@@ -123,7 +123,7 @@ impl Evidence {
     /// The evidence of all guards without the fast lane, before that has begun.
     pub(crate) fn ln_e_of_all(&self) -> f64 {
         let whole = Step::at(Weight::WHOLE);
-        ln_sum_exp(&self.standings(&whole).iter().map(Standing::ln_weighted).collect::<Vec<_>>())
+        self.standings(&whole).iter().map(Standing::ln_weighted).fold(f64::NEG_INFINITY, ln_add_exp)
     }
 
     /// Whether a breach of the limit is the canary's own: it is shown to do worse than the stable version, or

@@ -1,9 +1,10 @@
-//! A window costs no allocation: a rollout is watched for days, and the judge shares its memory with the proxy.
+//! A window costs no allocation, nor does a beat: a rollout is watched for days, and the judge shares its memory with the proxy.
 
 #![allow(
     unsafe_code,
+    clippy::disallowed_types,
     clippy::unwrap_used,
-    reason = "counting what the program allocates needs an allocator, and a test fails by panicking"
+    reason = "counting what this thread allocates needs an allocator and a place, and a test fails by panicking"
 )]
 
 mod world;
@@ -15,10 +16,10 @@ use std::{
 };
 
 use serin_config::{
-    RouteName,
-    policy::{Guards, Margin, RolloutPolicy},
+    EventName, RouteName,
+    policy::{BlastRadius, Direction, EventGuard, Guards, Margin, RolloutPolicy},
 };
-use serin_judge::{Evidence, Pairing, Window};
+use serin_judge::{Evidence, Pair, Pairing, Trials, Window};
 use world::{Rng, arm, ppm, step, timed};
 
 thread_local! {
@@ -50,12 +51,18 @@ fn allocations(of: impl FnOnce()) -> u64 {
     ALLOCATIONS.with(Cell::get) - before
 }
 
+fn order() -> EventName {
+    EventName::try_new("order").unwrap()
+}
+
 fn routes(number: u32, rng: &mut Rng) -> Window {
     let mut window = Window::default();
     for route in 0..number {
         let name = RouteName::try_new(&format!("route-{route}")).unwrap();
         let mut pairing =
             Pairing { canary: arm(20, rng.binomial(20, 0.02)), stable: arm(200, rng.binomial(200, 0.02)) };
+        pairing.canary.events.push((order(), 2));
+        pairing.stable.events.push((order(), 20));
         pairing.canary.headers = timed(15, 3).headers;
         pairing.stable.headers = timed(170, 20 + (route % 3)).headers;
         window.routes.insert(name, pairing);
@@ -66,14 +73,17 @@ fn routes(number: u32, rng: &mut Rng) -> Window {
 }
 
 #[test]
-fn neither_a_window_nor_its_judgement_allocates_whatever_happens_in_it() {
+fn neither_a_window_nor_a_beat_nor_a_judgement_allocates_whatever_happens_in_it() {
     let mut policy =
         RolloutPolicy { strata: 30, warm_up: Duration::from_secs(20), ..RolloutPolicy::default() };
     policy.guards = Guards {
         max_error_rate: Some(ppm(20_000)),
         max_p99: Some(Duration::from_millis(500)),
+        events: vec![EventGuard { event: order(), bad: Direction::Fewer, ratio: 1.2 }],
         ..Guards::default()
     };
+    policy.blast_radius =
+        BlastRadius { failed_requests: Some(u64::MAX), added_latency: Some(Duration::from_secs(1 << 40)) };
     policy.steps = vec![step()];
     policy.steps[0].pass = Some(Margin { ratio: 2.0, margin: ppm(10_000) });
     let mut rng = Rng::new(7);
@@ -82,9 +92,12 @@ fn neither_a_window_nor_its_judgement_allocates_whatever_happens_in_it() {
     windows.iter().for_each(|window| evidence.pre(window));
     // The first windows find the strata and fill what remembers the last minute.
     windows.iter().cycle().take(70).for_each(|window| evidence.observe(window));
+    let trials = |requests, bad| Trials { requests, bad };
+    let beat = Pair { canary: trials(25, 13), stable: trials(250, 3) };
     let count = allocations(|| {
         // Long enough for cuts to be renewed, generations to end and capital to be set out.
         for window in windows.iter().cycle().take(300) {
+            (0..4).for_each(|_| evidence.beat(beat, false));
             evidence.observe(window);
             evidence.judge(&policy.steps[0], Duration::from_secs(60));
         }
