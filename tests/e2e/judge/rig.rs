@@ -57,7 +57,7 @@ impl Rig {
         config["routes"] = routes.into_iter().chain([config["routes"][0].clone()]).collect();
         let mut rollout = json!({
             "steps": [{ "weight": FIVE_PERCENT, "min_requests": 1_000_000, "min_duration": "1h", "max_duration": "2h" }],
-            "probe": "off",
+            "probe": false,
         });
         merge(&mut rollout, policy);
         merge(&mut config["services"][SERVICE], service);
