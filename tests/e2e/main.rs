@@ -42,6 +42,7 @@ mod malformed;
 mod mirror;
 mod nginx_split;
 mod overrides;
+mod plan;
 mod probe;
 mod protocols;
 mod proxy_protocol;
