@@ -256,6 +256,12 @@ pub const PAST_BUCKETS_MAX: usize = 4_000_000;
 /// How often the share of a canary is halved while evidence mounts against it: to an eighth. With less, the
 /// evidence would take too long to become a verdict.
 pub const HALVINGS_MAX: u8 = 3;
+/// Seconds between two halvings.
+pub const LOWER_EVERY_SECONDS: u64 = 10;
+/// By how much the evidence must have risen since the last halving, in nats.
+pub const LOWER_RISE_NATS: i64 = 1;
+/// Seconds without suspicion, or without doubt, before that is believed.
+pub const CALM_SECONDS: u64 = 30;
 /// Windows in one stored chunk of a rollout's history: a minute.
 pub const HISTORY_CHUNK_WINDOWS: usize = 60;
 /// From this size on a chunk of a rollout's history is full.

@@ -10,19 +10,14 @@
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    limits::HALVINGS_MAX,
+    limits::{
+        CALM_SECONDS as CALM, HALVINGS_MAX, LOWER_EVERY_SECONDS as LOWER_EVERY, LOWER_RISE_NATS as LOWER_RISE,
+    },
     policy::{Actions, Mounting as Policy},
 };
 use serin_judge::{Advice, Lacking, Verdict};
 
 use crate::rollout::{Event, HeldFor, Rollout, State};
-
-/// Seconds between two halvings.
-const LOWER_EVERY: u64 = 10;
-/// By how much the evidence must have risen since the last halving, in nats.
-const LOWER_RISE: i64 = 1;
-/// Seconds without suspicion, or without doubt, before that is believed.
-const CALM: u64 = 30;
 
 /// What was seen, and done, so far. All times are seconds since the rollout began.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

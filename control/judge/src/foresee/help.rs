@@ -143,7 +143,7 @@ mod tests {
         let (p50, p99) = (Duration::from_millis(50), Duration::from_millis(160));
         let traffic = Traffic { rps: 1000.0, error_rate, p50, p99 };
         let step = Step::at(weight.parse().unwrap());
-        let good = Good { seen: 1, passed: 0, seconds: None, requests: 0, waited_for: vec![] };
+        let good = Good { seen: 1, passed: 0, by_time: 0, seconds: None, requests: 0, waited_for: vec![] };
         let asked = Margin { ratio, margin: margin.parse().unwrap() };
         Case { policy: &policy, traffic: &traffic, step: &step, good: &good }
             .for_errors(step.weight, asked)

@@ -13,8 +13,10 @@
 mod dice;
 mod help;
 mod latency;
+mod mounting;
 mod plan;
 mod rehearsal;
+mod rollout;
 mod traffic;
 mod words;
 

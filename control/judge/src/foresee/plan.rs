@@ -6,7 +6,8 @@ use serin_config::Weight;
 use super::{
     Foresight, Regression,
     help::{Help, help},
-    rehearsal::{Fate, Gate, Rehearsal},
+    rehearsal::{Gate, Rehearsal},
+    rollout::Fate,
     traffic::BEATS,
 };
 use crate::verdict::Lacking;
@@ -46,8 +47,10 @@ pub struct StepPlan {
 pub struct Good {
     /// Rehearsals that came here.
     pub seen: usize,
-    /// Those of them in which it passed in the step's time.
+    /// Those of them in which it went on to the next.
     pub passed: usize,
+    /// Those of them in which it did so unproven, because the step's time was over and the policy said so.
+    pub by_time: usize,
     /// Seconds until it passes; absent if most don't.
     pub seconds: Option<u64>,
     /// Its requests in this step until then.
@@ -121,6 +124,7 @@ fn summed(gates: &[&Gate]) -> Good {
     Good {
         seen: gates.len(),
         passed: gates.iter().filter(|gate| gate.passed).count(),
+        by_time: gates.iter().filter(|gate| gate.passed && gate.by_time).count(),
         seconds,
         requests: middle.map_or(0, |gate| gate.requests),
         waited_for: middle.map(|gate| gate.lacking.clone()).unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serin_config::{
     Weight,
-    policy::{Guards, Preset, RolloutPolicy, Step},
+    policy::{Guards, OnTimeout, Preset, RolloutPolicy, Step},
 };
 
 use super::*;
@@ -124,4 +124,35 @@ fn the_same_seed_gives_the_same_plan_and_its_tables_line_up() {
     let row = text.lines().find(|line| line.starts_with("  5%")).unwrap();
     assert_eq!(column(header, "canary"), column(row, "15/s"), "{text}");
     assert!(text.contains("errors 5 %") && text.contains("p99 × 2"), "{text}");
+}
+
+#[test]
+fn a_policy_that_promotes_when_the_time_is_over_goes_on_unproven_but_not_before_the_soak() {
+    let step = |weight_: &str| Step { max_duration: Duration::from_secs(60), ..Step::at(weight(weight_)) };
+    let policy = RolloutPolicy {
+        steps: vec![step("1%"), step("2%"), Step::at(Weight::WHOLE)],
+        on_timeout: OnTimeout::Promote,
+        ..RolloutPolicy::default()
+    };
+    let (foresight, plan) = plan(policy.clone(), 100.0, 1);
+    let seconds: Vec<_> = plan.steps.iter().map(|step| (step.good.by_time, step.good.seconds)).collect();
+    assert_eq!(seconds, [(1, Some(60)), (1, Some(240))]);
+    assert_eq!(plan.seconds, Some(300));
+    assert!(foresight.tell(&plan).contains("goes on unproven: on_timeout"), "{}", foresight.tell(&plan));
+    let policy = RolloutPolicy { on_timeout: OnTimeout::Rollback, ..policy };
+    let (_, plan) = self::plan(policy, 100.0, 1);
+    assert_eq!((plan.seconds, plan.false_alarms, plan.steps[1].good.seen), (None, 0, 0));
+}
+
+#[test]
+fn what_waits_for_the_soak_alone_waits_beyond_the_time_of_its_step() {
+    let policy = RolloutPolicy {
+        steps: vec![
+            Step { max_duration: Duration::from_secs(150), ..Step::at(weight("25%")) },
+            Step::at(Weight::WHOLE),
+        ],
+        ..RolloutPolicy::default()
+    };
+    let (_, plan) = plan(policy, 1000.0, 1);
+    assert_eq!((plan.seconds, plan.steps[0].help.is_none()), (Some(300), true));
 }

@@ -85,7 +85,8 @@ fn waits(good: &Good) -> String {
     });
     let mut each: Vec<_> = each.collect();
     each.dedup();
-    if each.is_empty() { "nothing".into() } else { each.join(", ") }
+    let each = if each.is_empty() { "nothing".into() } else { each.join(", ") };
+    if 2 * good.by_time > good.passed { format!("{each} (goes on unproven: on_timeout)") } else { each }
 }
 
 fn write_bad(plan: &Plan, error_rate: f64, to: &mut String) -> std::fmt::Result {
