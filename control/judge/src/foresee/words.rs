@@ -18,7 +18,8 @@ pub(super) fn tell(foresight: &Foresight, plan: &Plan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = write_all(foresight, plan, &mut text);
-    text
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
 }
 
 fn write_all(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::Result {
@@ -27,8 +28,8 @@ fn write_all(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::R
     let (p50, p99) = (millis(traffic.p50.as_secs_f64() * 1e3), millis(traffic.p99.as_secs_f64() * 1e3));
     writeln!(
         to,
-        "{rps} requests a second, of which {failing} fail; p50 {p50}, p99 {p99}. Medians of {} simulated rollouts;\n\
-         the traffic is steady there, so take these for the times of a good day.\n",
+        "{rps} requests a second, of which {failing} fail; p50 {p50}, p99 {p99}.\n\
+         Medians of {} simulated rollouts; the traffic is steady there, so take these for the times of a good day.\n",
         plan.rehearsals
     )?;
     write_good(foresight, plan, to)?;
@@ -94,7 +95,11 @@ fn write_bad(plan: &Plan, error_rate: f64, to: &mut String) -> std::fmt::Result 
     if regressions.is_empty() {
         return Ok(());
     }
-    writeln!(to, "A version that turns bad at a step: time until it is out, users who were worse off")?;
+    writeln!(
+        to,
+        "A version that turns bad at a step: time until it is out, users who were worse off (errors before: {})",
+        percent(error_rate)
+    )?;
     write!(to, "  {:<STEP$}", "step")?;
     for bad in regressions {
         let title = match bad.regression {
@@ -104,7 +109,7 @@ fn write_bad(plan: &Plan, error_rate: f64, to: &mut String) -> std::fmt::Result 
         };
         write!(to, "{title:<CELL$}")?;
     }
-    writeln!(to, "(errors are {} before)", percent(error_rate))?;
+    writeln!(to)?;
     for step in &plan.steps {
         write!(to, "  {:<STEP$}", step.weight.to_string())?;
         for bad in &step.bad {
