@@ -22,8 +22,14 @@ const LEAST: f64 = -708.0;
 
 /// ln v of each, in place; each above zero, finite, and not subnormal.
 pub(crate) fn ln_all<const N: usize>(values: &mut [f64; N]) {
-    for value in values {
-        *value = ln(*value);
+    // Two short passes overlap better than one long one.
+    let mut reduced = [(0.0, 0.0); N];
+    for (reduced, value) in reduced.iter_mut().zip(values.iter_mut()) {
+        let (exponent, f) = reduce(*value);
+        (*reduced, *value) = ((exponent, f), f / (2.0 + f));
+    }
+    for ((exponent, f), value) in reduced.into_iter().zip(values) {
+        *value = ln_of_reduced(exponent, f, *value);
     }
 }
 
@@ -60,10 +66,21 @@ fn in_lanes<const N: usize>(values: &[f64; N], from: f64, fold: impl Fn(f64, f64
 
 #[inline(always)]
 fn ln(x: f64) -> f64 {
+    let (exponent, f) = reduce(x);
+    ln_of_reduced(exponent, f, f / (2.0 + f))
+}
+
+/// The exponent and the mantissa, less one, of a number as 2ᵏ·(1 + f).
+#[inline(always)]
+fn reduce(x: f64) -> (f64, f64) {
     let bits = x.to_bits().wrapping_add(ONE - ROOT_HALF);
     let exponent = f64::from_bits(TWO_52 | (bits >> FRACTION_BITS)) - (4_503_599_627_370_496.0 + 1023.0);
-    let f = f64::from_bits((bits & FRACTION).wrapping_add(ROOT_HALF)) - 1.0;
-    let s = f / (2.0 + f);
+    (exponent, f64::from_bits((bits & FRACTION).wrapping_add(ROOT_HALF)) - 1.0)
+}
+
+/// ln of 2ᵏ·(1 + f), given s = f/(2 + f).
+#[inline(always)]
+fn ln_of_reduced(exponent: f64, f: f64, s: f64) -> f64 {
     // The polynomial in two halves and in pairs of terms: what waits for less is done earlier.
     let z = s * s;
     let w = z * z;

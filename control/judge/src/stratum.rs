@@ -197,6 +197,11 @@ impl Stratum {
         self.past.push(&pairing.stable.headers);
     }
 
+    /// Whether window `number` is its turn, where it has one in every `turns`.
+    pub(crate) fn has_turn(&self, number: u64, turns: u64) -> bool {
+        number.wrapping_add(self.phase).is_multiple_of(turns)
+    }
+
     /// After window `number`: whether that completes the block, and if so, what it is worth.
     pub(crate) fn close(&mut self, number: u64, setup: &Setup, clump: f64, closed: &mut Closed) -> bool {
         let block = &self.block;

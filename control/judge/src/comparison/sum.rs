@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct SoFar {
     #[serde(with = "exact")]
-    canary: f64,
+    pub(super) canary: f64,
     #[serde(with = "exact")]
     canary_bad: f64,
     #[serde(with = "exact")]

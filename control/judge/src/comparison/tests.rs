@@ -134,6 +134,32 @@ fn without_a_past_the_busiest_routes_of_the_first_window_are_strata_and_later_on
 }
 
 #[test]
+fn where_there_are_many_routes_they_take_turns_and_nothing_is_lost() {
+    let many = |failed: u32| Window {
+        routes: (0..100)
+            .map(|route| {
+                let canary = arm(80, if route == 42 { failed } else { 0 }, 400);
+                (name(route), Pairing { canary, stable: arm(800, 1, 400) })
+            })
+            .collect(),
+        ..Window::default()
+    };
+    let mut comparison = comparison(100);
+    after(&mut comparison, 31, &many(0));
+    // Half of the routes had sixteen turns and half fifteen, the last of which was a second ago.
+    assert_eq!(comparison.so_far.canary, 50.0 * 80.0 * (31.0 + 30.0));
+    after(&mut comparison, 2, &many(80));
+    assert!(comparison.ln_e() > ALARM, "a route that fails outright: {}", comparison.ln_e());
+
+    let mut comparison = super::tests::comparison(100);
+    after(&mut comparison, 30, &many(0));
+    after(&mut comparison, 20, &many(10));
+    assert!(comparison.ln_e() > ALARM, "one that fails an eighth: {}", comparison.ln_e());
+    let most = comparison.strata().max_by(|a, b| a.ln_e_errors().total_cmp(&b.ln_e_errors())).unwrap();
+    assert_eq!(most.name(), Some(&name(42)));
+}
+
+#[test]
 fn one_route_is_as_good_as_no_strata_at_all() {
     let (mut named, mut alone) = (comparison(20), comparison(1));
     for second in 0..200 {
