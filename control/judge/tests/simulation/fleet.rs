@@ -60,7 +60,7 @@ impl Fleet {
     }
 
     /// The shares of its routes in this second.
-    pub(crate) fn lean_on(&mut self, rng: &mut Rng, wanders: bool) -> Vec<f64> {
+    pub(crate) fn route_shares(&mut self, rng: &mut Rng, wanders: bool) -> Vec<f64> {
         const STAYS: f64 = 59.0 / 60.0;
         if self.shapes.len() == 1 {
             return vec![1.0];
@@ -90,7 +90,7 @@ impl Fleet {
 
     /// The lengths of this second's pauses, in seconds.
     pub(crate) fn pauses(&self, rng: &mut Rng, setting: &Setting) -> Vec<f64> {
-        let pauses = if setting.pauses { rng.poisson(self.pods as f64 / 60.0) } else { 0 };
+        let pauses = if setting.pauses { rng.poisson(self.pods as f64 / 300.0) } else { 0 };
         (0..pauses).map(|_| rng.between(0.05, 0.5)).collect()
     }
 

@@ -86,7 +86,7 @@ pub(crate) struct Setting {
     pub(crate) bursts: bool,
     /// Processes differ by some 3 % in latency and 10 % in errors.
     pub(crate) pod_noise: bool,
-    /// Single processes pause for up to half a second, each about once a minute.
+    /// Single processes pause for up to half a second, each about every five minutes.
     pub(crate) pauses: bool,
     /// Single processes fail a tenth of their requests for about a second, each about every ten minutes.
     pub(crate) pod_errors: bool,

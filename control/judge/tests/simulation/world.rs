@@ -22,6 +22,8 @@ const CANARY_PODS: u64 = 3;
 const STABLE_PODS_MAX: u64 = 57;
 /// Requests a second that a probe lets through, and its seconds.
 const PROBE: (u64, u64) = (20, 10);
+/// The fleet that serves as the negative control; the canary's comes before it, the rest of the stable one after.
+const CONTROL: usize = 1;
 /// Beats in a second.
 pub(crate) const BEATS: usize = 4;
 
@@ -134,13 +136,17 @@ impl World {
         let outage = self.outage_left > 0.0;
         let probing = self.probe && at < PROBE.1;
         let mut counted: Vec<Vec<Counted>> = Vec::with_capacity(3);
+        let mut shares = vec![1.0];
         for fleet in 0..self.fleets.len() {
-            let lean = self.fleets[fleet].lean_on(&mut self.rng, self.setting.mix_wanders);
+            // Processes of one version share its mix of routes.
+            if fleet <= CONTROL {
+                shares = self.fleets[fleet].route_shares(&mut self.rng, self.setting.mix_wanders);
+            }
             self.fleets[fleet].episodes(&mut self.rng, &self.setting);
             let pauses = self.fleets[fleet].pauses(&mut self.rng, &self.setting);
             let mut of_fleet = Vec::with_capacity(self.names.len());
-            for (route, lean) in lean.into_iter().enumerate() {
-                of_fleet.push(self.route(fleet, route, rate * lean, at, load, outage, &pauses, probing));
+            for (route, share) in shares.iter().enumerate() {
+                of_fleet.push(self.route(fleet, route, rate * share, at, load, outage, &pauses, probing));
             }
             counted.push(of_fleet);
         }
