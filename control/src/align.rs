@@ -24,7 +24,7 @@ use serin_config::{
 /// A proxy that was silent for longer is not waited for.
 const LIVE_MS: u64 = 3_000;
 /// A clock that seems to be further off than this after the correction has jumped.
-const JUMP_MS: i64 = 5_000;
+const JUMP_MS: u64 = 5_000;
 /// How much a clock may lose against this one in a second, so that a slow drift is followed.
 const DRIFT_MS: i64 = 1;
 const GRACE_MS: u64 = {
@@ -113,7 +113,7 @@ impl Aligner {
     }
 
     fn second_of(&mut self, report: &WindowReport, now_ms: u64) -> u64 {
-        let off = signed(now_ms) - signed(report.ended_ms);
+        let off = signed(now_ms).saturating_sub(signed(report.ended_ms));
         if !self.proxies.contains_key(&report.proxy) && self.proxies.len() >= PROXIES_MAX {
             let silent = self.proxies.iter().min_by_key(|(_, proxy)| proxy.heard_ms);
             if let Some(name) = silent.map(|(name, _)| name.clone()) {
@@ -121,13 +121,21 @@ impl Aligner {
             }
         }
         let before = self.proxies.get(&report.proxy);
-        let known = before.filter(|proxy| (off - proxy.offset_ms).abs() <= JUMP_MS);
+        let known = before.filter(|proxy| off.abs_diff(proxy.offset_ms) <= JUMP_MS);
         let offset_ms = known.map_or(off, |proxy| proxy.offset_ms.saturating_add(DRIFT_MS).min(off));
-        let by_clock = u64::try_from((signed(report.ended_ms) + offset_ms).max(0)).unwrap_or(0) / 1_000;
+        let by_clock =
+            u64::try_from(signed(report.ended_ms).saturating_add(offset_ms).max(0)).unwrap_or(0) / 1_000;
         // Another life of the same proxy may tell of the second in which the one before ended.
-        let after = before.filter(|proxy| proxy.epoch == report.epoch).map_or(0, |proxy| proxy.last + 1);
-        // Where a clock was off, the next windows would be ahead of time for as long: they go where they belong.
-        let last = if by_clock.saturating_add(1) < after { by_clock } else { by_clock.max(after) };
+        let after = before
+            .filter(|proxy| proxy.epoch == report.epoch)
+            .map_or(0, |proxy| proxy.last.saturating_add(1));
+        // Where a clock seemed to be ahead, the next windows go where they belong, so that others need not wait. A
+        // lone proxy has nobody to meet, and loses nothing.
+        let others = self.proxies.iter().filter(|(name, _)| **name != report.proxy);
+        let alone =
+            others.map(|(_, proxy)| proxy).all(|proxy| now_ms.saturating_sub(proxy.heard_ms) > LIVE_MS);
+        let ahead = by_clock.saturating_add(1) < after;
+        let last = if ahead && !alone { by_clock } else { by_clock.max(after) };
         let proxy = Proxy { epoch: report.epoch, offset_ms, last, heard_ms: now_ms };
         self.proxies.insert(report.proxy.clone(), proxy);
         last

@@ -109,6 +109,15 @@ fn a_clock_that_is_off_or_jumps_does_not_matter() {
 }
 
 #[test]
+fn a_lone_proxy_whose_first_windows_come_all_at_once_loses_none() {
+    let mut aligner = Aligner::default();
+    for second in 1..=20 {
+        let done = take(&mut aligner, window("a", second, second * 1_000), 20_100);
+        assert_eq!((done.seconds.len(), done.late), (1, false), "{second}");
+    }
+}
+
+#[test]
 fn a_clock_that_drifts_is_followed() {
     let mut aligner = Aligner::default();
     for second in 1..=20_000 {
@@ -118,6 +127,17 @@ fn a_clock_that_drifts_is_followed() {
         let done = take(&mut aligner, b, second * 1_000 + 200);
         assert!(second == 1 || !done.late, "{second}");
     }
+}
+
+#[test]
+fn a_clock_that_shows_nonsense_is_no_reason_to_panic() {
+    let mut aligner = Aligner::default();
+    for (sequence, ended_ms) in (1..).zip([0, u64::MAX, 1, u64::MAX - 1, u64::MAX, 0, START_MS]) {
+        let odd = WindowReport { ended_ms, ..window("a", sequence, 0) };
+        take(&mut aligner, odd, sequence * 1_000);
+        take(&mut aligner, window("b", sequence, sequence * 1_000), sequence * 1_000);
+    }
+    assert!(aligner.open.len() <= SECONDS_OPEN_MAX);
 }
 
 #[test]

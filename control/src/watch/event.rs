@@ -7,8 +7,9 @@
 use serin_config::{
     Service,
     policy::{OnTimeout, Step},
+    wire::TripCause,
 };
-use serin_judge::{Advice, Lacking, State as Judged, Verdict};
+use serin_judge::{Advice, Guard, Lacking, State as Judged, Verdict};
 
 use super::Watch;
 use crate::rollout::{Event, HeldFor, Rollout, State};
@@ -28,7 +29,7 @@ impl Watch {
         let state = rollout.state;
         let blind = self.seen_ms.saturating_sub(self.heard_ms) > WINDOW_WAIT_MS;
         if verdict.state == Judged::Fail {
-            return Some((Event::Fail, "a guard failed".into()));
+            return Some(failed(verdict));
         }
         if let Some(event) = self.kept.mounting.event(rollout, &service.rollout.actions) {
             return Some(event);
@@ -73,6 +74,21 @@ impl Watch {
             let what = if blind { "no proxy reports" } else { "the canary had no traffic" };
             (Event::TimedOutWithoutTraffic, format!("{after}: {what}"))
         })
+    }
+}
+
+/// What takes the canary out, and by which guard.
+fn failed(verdict: &Verdict) -> (Event, String) {
+    let route = verdict.route.as_ref().map(|route| format!(" on route {route}")).unwrap_or_default();
+    match verdict.culprit {
+        Some(Guard::FailedRequests) => {
+            (Event::Trip(TripCause::FailedRequests), "the rollout's bound on failed requests is spent".into())
+        }
+        Some(Guard::AddedLatency) => {
+            (Event::Trip(TripCause::AddedLatency), "the rollout's bound on added latency is spent".into())
+        }
+        Some(guard) => (Event::Fail, format!("guard {guard} failed{route}")),
+        None => (Event::Fail, format!("a guard failed{route}")),
     }
 }
 

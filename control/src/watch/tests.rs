@@ -1,6 +1,6 @@
 //! Which windows count for what, and which clock a step runs on.
 
-use serin_config::{Generation, policy::OnTimeout};
+use serin_config::{Generation, policy::OnTimeout, wire::TripCause};
 
 use super::*;
 use crate::{
@@ -238,4 +238,25 @@ fn a_step_counts_from_the_first_second_that_every_proxy_spent_in_it() {
     assert_eq!(verdict.canary.requests, 30, "one window was from before the rollout");
     assert_eq!(verdict.step.failures.canary.requests, 10, "the other proxy's second is the step's first");
     assert_eq!(watch.unstored().len(), 1);
+}
+
+#[test]
+fn a_spent_blast_radius_takes_the_canary_out_without_any_evidence_and_says_so() {
+    let mut service = shop();
+    service.rollout.blast_radius.failed_requests = Some(5);
+    let rollout = running();
+    let mut watch = Watch::begin(&rollout, &service, &[], 0);
+    for at in 1..=6 {
+        let second = Second { at, reports: vec![report(at, START, (100, 1), (100, 1))] };
+        watch.observe(&rollout, &service, &second, at * 1_000);
+        let event = watch.look(&rollout, &service, at * 1_000).unwrap().event;
+        match event {
+            Some((event, reason)) => {
+                assert_eq!((at, event), (5, Event::Trip(TripCause::FailedRequests)));
+                assert!(reason.contains("bound on failed requests"), "{reason}");
+                return;
+            }
+            None => assert!(at < 5),
+        }
+    }
 }
