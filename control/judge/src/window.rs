@@ -156,6 +156,12 @@ impl Window {
                     &cell.headers.less(&slice.headers),
                     weights,
                 );
+                // Which clients failed is not known of the slice. Counted by requests, one broken client would make
+                // the stable version differ from itself, and the judge slow; so its failures are no matter there.
+                if cell.clients.is_some() {
+                    window.control.canary.clients = Some(0);
+                    window.control.stable.clients = Some(0);
+                }
             }
         }
         window
@@ -221,5 +227,18 @@ mod tests {
         assert_eq!((window.canary.judged, window.canary.failed), (3, 2));
         assert_eq!(window.canary.headers.0, [(100, 2)]);
         assert_eq!((window.stable.judged, window.stable.failed), (1, 0));
+    }
+
+    #[test]
+    fn failures_of_the_control_slice_are_no_matter_where_users_stick() {
+        let slice = |clients| {
+            let mut stable = cell("shop", "v1", "cart", &[Outcome::Http5xx; 9]);
+            (stable.clients, stable.control) = (clients, Some(Box::default()));
+            let name = |text| VersionName::try_new(text).unwrap();
+            let shop = ServiceName::try_new("shop").unwrap();
+            let window = Window::gather(&[stable], &shop, &name("v2"), &name("v1"), &ErrorWeights::default());
+            crate::stratum_block::bad(&window.control)
+        };
+        assert_eq!((slice(None), slice(Some(1))), ((0, 9_000), (0, 0)));
     }
 }

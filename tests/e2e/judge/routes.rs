@@ -35,7 +35,7 @@ fn the_one_route_that_is_bad_is_named() {
             running.cancel();
             running.blocking_report().unwrap();
         }
-        assert_eq!(rollout["verdict"]["culprit_route"], "cart", "{rollout}");
+        assert_eq!(rollout["verdict"]["route"], "cart", "{rollout}");
         assert!(explained.contains("cart"), "{explained}");
         (rig.canary.failures(), explained)
     });

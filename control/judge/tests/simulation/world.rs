@@ -259,9 +259,9 @@ impl World {
         for (route, name) in self.names.iter().enumerate() {
             let [canary, control, rest] = [0, 1, 2].map(|fleet| &counted[fleet][route]);
             let (slice, mut stable) = (arm(control), arm(rest));
-            // A slice is counted by requests, also where users stick.
-            let by_requests = |arm: &Arm| Arm { clients: None, ..arm.clone() };
-            window.control.merge(&Pairing { canary: by_requests(&slice), stable: by_requests(&stable) });
+            // Which clients failed is not known of a slice: where users stick, its failures don't count.
+            let of_slice = |arm: &Arm| Arm { clients: sticky.then_some(0), ..arm.clone() };
+            window.control.merge(&Pairing { canary: of_slice(&slice), stable: of_slice(&stable) });
             stable.merge(&slice);
             window.routes.insert(name.clone(), Pairing { canary: arm(canary), stable });
             harmed += canary.harmed;
