@@ -38,7 +38,7 @@ pub struct Step {
     pub max_duration: Duration,
     /// What the canary must be proven to be better than before the next step; none for the margins of
     /// [`ErrorComparison`](super::ErrorComparison). Early steps may ask for less: what comes next exposes few
-    /// users.
+    /// users. A wider margin than that also asks for no proof that the canary is no slower.
     pub pass: Option<Margin>,
 }
 

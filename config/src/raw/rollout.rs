@@ -73,7 +73,8 @@ record! {
         @ max_duration: Duration,
         /// What must be proven of the canary's error rate in this step. Default: pass_ratio and pass_margin of
         /// guards.errors; but where the file doesn't give those, before a step at 5% or less 2 × stable's + 1%, and
-        /// before one at 10% or less 2 × stable's + 0.2%.
+        /// before one at 10% or less 2 × stable's + 0.2%. A step that accepts more errors than guards.errors does asks for
+        /// no proof that the canary is no slower, only that nothing is suspect.
         @ pass: Margin,
     }
 

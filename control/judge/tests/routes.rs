@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use serin_config::{
     RouteName,
-    policy::{LatencyComparison, RolloutPolicy},
+    policy::{LatencyComparison, Margin, RolloutPolicy, Step},
     wire::{LatencyCounts, bucket_of},
 };
 use serin_judge::{Advice, Arm, Evidence, Guard, Lacking, Pairing, State, Verdict, Window, explain};
-use world::{policy, step};
+use world::{policy, ppm, step};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -122,6 +122,18 @@ fn a_changed_mix_of_routes_is_no_regression() {
         assert_ne!(verdict(&evidence).state, State::Fail);
     }
     assert!(verdict(&evidence).against.ln_e.unwrap() < 3.0);
+}
+
+#[test]
+fn a_step_that_accepts_more_errors_asks_for_no_proof_of_latency() {
+    let early = Step { pass: Some(Margin { ratio: 2.0, margin: ppm(10_000) }), ..step() };
+    let mut policy = both();
+    policy.steps = vec![early.clone(), step()];
+    let mut evidence = Evidence::new(&policy);
+    (0..12).for_each(|_| evidence.observe(&route("all", arm(1_000, 0, 20), arm(9_000, 0, 20))));
+    let passed = evidence.verdict(&early, Duration::from_secs(60));
+    assert_eq!((passed.state, passed.no_slower), (State::Pass, None), "{:?}", passed.lacking);
+    assert!(!verdict(&evidence).no_slower.unwrap().reached());
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn a_good_canary_is_promoted_through_all_steps_on_proof_and_the_report_says_what
     let rig = Rig::new(1, &json!({ "steps": steps, "soak": "60s" }));
     for version in [&rig.stable, &rig.canary] {
         version.set_latency(Some(Latency { median: Duration::from_millis(10), sigma: 0.4 }));
-        version.set_error_ppm(1_000);
+        version.set_error_ppm(100);
     }
     let running = rig.load(Stop::Never);
     rig.served(SOON, 10_000);

@@ -219,6 +219,12 @@ impl Comparison {
         asked.and_then(|asked| self.proofs.iter().position(|proof| proof.boundary() == asked)).unwrap_or(0)
     }
 
+    /// Whether a margin accepts more errors than the guard's own.
+    pub(crate) fn is_eased(&self, margin: usize) -> bool {
+        let margin_at = |at: usize| self.proofs.get(at).map(|proof| proof.boundary().margin);
+        margin_at(margin) > margin_at(0)
+    }
+
     /// How far a promotion is proven under a margin.
     pub(crate) fn proof(&self, margin: usize) -> Proven {
         Proven {
