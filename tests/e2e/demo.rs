@@ -1,6 +1,6 @@
 //! `serin demo`, to its end, as a newcomer runs it: each story ends as it should, and says so.
 //!
-//! How fast and how surely rollbacks come is covered by `rollback`.
+//! How fast and how surely rollbacks come is covered by `judge`.
 
 use std::process::Command;
 
@@ -37,5 +37,9 @@ fn the_demo_of_a_good_canary_ends_in_a_promotion() {
 fn the_demo_of_a_slow_canary_ends_in_a_rollback_for_its_latency() {
     let (code, text) = demo(&["--slow"]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("Rolled back: v2 was slower than 100 ms"), "{text}");
+    // Against the stable version or against the limit of 100 ms, whichever shows first.
+    assert!(
+        ["Rolled back: v2 is slower", "Rolled back: v2 was slower"].iter().any(|why| text.contains(why)),
+        "{text}"
+    );
 }
