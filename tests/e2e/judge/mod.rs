@@ -5,8 +5,9 @@
 
 mod errors;
 mod latency;
+mod left_alone;
+mod let_through;
 mod probe;
-mod promotion;
 mod replay;
 mod rig;
 mod routes;
