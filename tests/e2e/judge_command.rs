@@ -137,16 +137,16 @@ fn a_window_that_can_not_be_true_is_named_and_answered_and_is_no_evidence() {
 }
 
 #[test]
-fn a_line_that_is_not_understood_ends_the_reading_and_says_where() {
+fn a_line_that_is_not_understood_is_named_and_left_out() {
     let _machine = beside();
     for (text, said) in [
-        ("{\"type\":\"win\",\"t\":0,\"routes\":{}}", "line 1: no run is open"),
-        ("\n\nnot json", "line 3: not understood"),
-        ("{\"type\":\"wind\"}", "line 1: not understood: unknown variant"),
-        ("{\"type\":\"run\",\"run\":0,\"window_s\":0,\"routes\":[]}", "line 1: window_s is 0"),
+        ("{\"type\":\"win\",\"t\":0,\"routes\":{}}", "line 1: refused: no run is open"),
+        ("\n\nnot json", "line 3: refused: not understood"),
+        ("{\"type\":\"wind\"}", "line 1: refused: not understood: unknown variant"),
+        ("{\"type\":\"run\",\"run\":0,\"window_s\":0,\"routes\":[]}", "line 1: refused: window_s is 0"),
         (
             "{\"type\":\"run\",\"run\":0,\"routes\":[]}\n{\"type\":\"end\",\"run\":1}",
-            "line 2: this ends run 1, but run 0 is open",
+            "line 2: refused: this ends run 1, but run 0 is open",
         ),
     ] {
         let mut judge = Asked::start(&[]);
@@ -155,6 +155,13 @@ fn a_line_that_is_not_understood_ends_the_reading_and_says_where() {
         assert_eq!(code, Some(1), "{words}");
         assert!(words.contains(said) && words.lines().count() == 1, "{words}");
     }
+    let mut judge = Asked::start(&[]);
+    judge.tell(&run(0));
+    judge.tell(&json!("torn"));
+    let window = json!({ "type": "win", "t": 0, "routes": { "r0": { "baseline": { "n": 9, "err": 0 }, "canary": { "n": 1, "err": 0 } } } });
+    assert_eq!(judge.ask(&window)["decision"], "continue");
+    let (code, words) = judge.end();
+    assert_eq!(code, Some(1), "{words}");
     let missing = binary().args(["judge", "--windows", "/nowhere/windows.jsonl"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&missing.stderr).starts_with("serin: /nowhere/windows.jsonl: "));

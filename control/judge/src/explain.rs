@@ -138,7 +138,7 @@ impl Words<'_> {
             Advice::Lower => Some(format!(
                 "The evidence against {canary} mounts: its weight is halved until that is settled."
             )),
-            Advice::Hold { .. } => Some("The weight stays as it is until that is settled.".into()),
+            Advice::Hold { .. } => Some("The weight does not rise until that is settled.".into()),
             Advice::Rollback | Advice::Continue | Advice::Promote => None,
         }
     }

@@ -75,8 +75,13 @@ impl Words<'_> {
             ),
             Lacking::Suspect { guard, ln_e } => {
                 let reason = self.report(Some(*guard)).map_or_else(|| self.compared(), |r| self.reason(r));
-                let odds = odds(Some(*ln_e));
-                format!("{canary} is suspect ({guard}, {odds}), so there is no step forward: {reason}.")
+                // One guard's own evidence is not what the threshold is for: its part of the sum is.
+                let against = &self.verdict.against;
+                let (own, all, need) =
+                    (odds(Some(*ln_e)), odds(against.ln_e), odds(Some(against.ln_threshold)));
+                format!(
+                    "{canary} is suspect ({guard} by itself {own}; all guards together {all}, the threshold is {need}), so there is no step forward: {reason}."
+                )
             }
             Lacking::OverLimit { guard } => match self.report(Some(*guard)) {
                 Some(report) => {

@@ -107,6 +107,20 @@ pub struct StratumReport {
     pub recent: Pair,
 }
 
+impl Verdict {
+    /// The same moment, with the bound of `guard` on what the canary may cost spent: that is a failure whatever the
+    /// evidence says. Unchanged if the policy has no such bound.
+    #[must_use]
+    pub fn spent_on(mut self, guard: Guard) -> Self {
+        if let Some(spent) = self.spent.iter_mut().find(|spent| spent.guard == guard) {
+            spent.spent = spent.spent.max(spent.bound);
+            (self.state, self.advice, self.culprit) = (State::Fail, Advice::Rollback, Some(guard));
+            self.lacking.clear();
+        }
+        self
+    }
+}
+
 /// Evidence and the height that it is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Proof {

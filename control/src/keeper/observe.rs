@@ -2,8 +2,10 @@
 
 use serin_config::{
     ServiceName,
-    wire::{Beat, WindowReport},
+    wire::{Beat, TripCause, WindowReport},
 };
+
+use serin_judge::{Guard, Verdict};
 
 use super::Keeper;
 use crate::{align::Second, collect::Arrival, metrics, planner, watch::Watch};
@@ -14,16 +16,19 @@ impl Keeper {
             Arrival::Duplicate => metrics::windows(0, 1, 0),
             Arrival::New { lost } => {
                 metrics::windows(1, 0, lost);
-                for trip in &report.trips {
-                    let verdict = self.verdicts.get(&trip.service);
-                    if let Some(decision) = planner::trip(&self.state, trip, verdict, now_ms) {
+                let trips = report.trips.clone();
+                let aligned = self.aligner.take(report, now_ms);
+                metrics::late(u64::from(aligned.late));
+                // What tripped the wire is in this window: it is judged first, so that the verdict knows of it.
+                self.judge(&aligned.seconds, now_ms);
+                for trip in &trips {
+                    let verdict =
+                        self.verdicts.get(&trip.service).map(|verdict| tripped(verdict, trip.cause));
+                    if let Some(decision) = planner::trip(&self.state, trip, verdict.as_ref(), now_ms) {
                         // A write that failed is logged and counted where it fails; it is tried again.
                         let _ = self.carry_out(decision, now_ms);
                     }
                 }
-                let aligned = self.aligner.take(report, now_ms);
-                metrics::late(u64::from(aligned.late));
-                self.judge(&aligned.seconds, now_ms);
             }
         }
     }
@@ -101,5 +106,16 @@ impl Keeper {
                 self.state.live(service.name.as_str()).is_some_and(|rollout| rollout.state.is_doubtful());
             metrics::evidence(&service.name, verdict, &self_test, doubt);
         }
+    }
+}
+
+/// A proxy counts what its canary costs as it happens, the judge a second later: where a proxy says that a bound is
+/// spent, it is.
+fn tripped(verdict: &Verdict, cause: TripCause) -> Verdict {
+    let verdict = verdict.clone();
+    match cause {
+        TripCause::Fault => verdict,
+        TripCause::FailedRequests => verdict.spent_on(Guard::FailedRequests),
+        TripCause::AddedLatency => verdict.spent_on(Guard::AddedLatency),
     }
 }

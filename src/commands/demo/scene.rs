@@ -118,7 +118,6 @@ services:
       guards:
         errors: {{pass_ratio: 2, pass_margin: 1%}}
         latency: {{proof: false}}
-        max_p99: 100ms
 admin: {{address: '127.0.0.1:0'}}
 control: {{address: '127.0.0.1:0', state: demo.redb}}
 telemetry: {{debug_headers: true}}

@@ -79,10 +79,7 @@ fn judge(arguments: &Arguments, mut from: impl BufRead) -> ExitCode {
         }
         match judging.take(number, &line, &mut to) {
             Ok(()) => {}
-            Err(Stop::Line(why)) => {
-                complain(number, why);
-                return ExitCode::from(NO);
-            }
+            Err(Stop::Line(why)) => judging.refuse(number, why),
             // Whoever reads has heard enough.
             Err(Stop::Answer(error)) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(Stop::Answer(error)) => return can_not(format_args!("the answer can't be written: {error}")),
@@ -96,7 +93,7 @@ fn complain(number: u64, why: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "serin: line {number}: {why}");
 }
 
-/// Why no further line is read.
+/// Why a line gives no answer.
 enum Stop {
     Line(String),
     Answer(io::Error),
@@ -119,6 +116,8 @@ impl Judging<'_> {
     fn take(&mut self, number: u64, line: &[u8], to: &mut impl Write) -> Result<(), Stop> {
         match serde_json::from_slice::<Head>(line)?.kind {
             Kind::Run => {
+                // Should this line be wrong, what follows belongs to no run, and not to the one before.
+                self.session = None;
                 let run: Run = serde_json::from_slice(line)?;
                 let policy = self.arguments.options.policy(&run);
                 let session = Session::new(run, &policy).map_err(|why| Stop::Line(why.to_string()))?;

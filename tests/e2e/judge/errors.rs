@@ -7,7 +7,7 @@ use serin_config::Weight;
 use serin_loadtest::Stop;
 
 use super::rig::{AT_ONCE, RATE, RUNS, Rig};
-use crate::harness::{SOON, alone, eventually, in_parallel, median, until};
+use crate::harness::{SOON, alone, eventually, http, in_parallel, median, until};
 
 /// How many requests are served before the canary begins to fail: four seconds.
 const HEALTHY: u64 = 4000;
@@ -36,6 +36,29 @@ fn a_canary_that_fails_every_request_costs_at_most_a_second_and_a_half_of_its_sh
     for run in &runs {
         assert!(run.taken_out_after <= Duration::from_millis(1_500), "{run:?}");
     }
+}
+
+#[test]
+fn a_canary_that_has_failed_as_many_requests_as_it_may_is_out_and_the_verdict_says_that() {
+    let _machine = alone();
+    let rig = Rig::new(1, &json!({ "blast_radius": { "failed_requests": 3 } }));
+    rig.canary.set_error_ppm(50_000);
+    let running = rig.load(Stop::Never);
+    let rig = rig.begin();
+    let rollout = eventually(SOON, "the rollout is rolled back", || {
+        let rollout = rig.serin.control().rollout();
+        (rollout["live"] == false).then_some(rollout)
+    });
+    running.cancel();
+    running.blocking_report().unwrap();
+    let verdict = &rollout["verdict"];
+    assert_eq!(
+        (&verdict["state"], &verdict["culprit"]),
+        (&json!("fail"), &json!("failed_requests")),
+        "{rollout}"
+    );
+    let words = http::get(rig.serin.api, "/v1/services/shop/rollout/explain").unwrap().body;
+    assert!(words.contains("may cost at most 3") && !words.contains("Not decided"), "{words}");
 }
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub(super) const RUNS: usize = 20;
 /// must leave room on two cores, since what is timed is Serin and not the scheduler.
 pub(super) const AT_ONCE: usize = 5;
 /// Side by side where nothing is timed.
-pub(super) const AT_ONCE_UNTIMED: usize = 7;
+pub(super) const AT_ONCE_UNTIMED: usize = 10;
 /// Requests a second.
 pub(super) const RATE: f64 = 1000.0;
 /// A rollout that holds its first step for as long as any test takes.
