@@ -3,28 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod reading;
+
 use std::{path::Path, time::Duration};
 
+use reading::Nothing;
 use serin_config::{
-    Balance, Config, Discovery, EndpointPolicy, OnUnready, Problems, Secrets, Version,
+    Balance, Config, Discovery, EndpointPolicy, OnUnready, Problems, Version,
     endpoint::{Dns, Probe},
     load,
     summary::summary,
 };
 
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files here".into())
-    }
-}
-
 fn read(text: &str) -> Result<Config, Problems> {
-    load(text, "f", Path::new("/etc/serin"), &NoSecrets)
+    load(text, "f", Path::new("/etc/serin"), &Nothing)
 }
 
 /// A file whose service holds `service` and whose only version holds `version`.

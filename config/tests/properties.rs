@@ -8,22 +8,14 @@
     reason = "tests panic, and read the samples"
 )]
 
+mod reading;
+
 use std::{collections::BTreeSet, path::Path};
 
 use proptest::{collection::vec, prelude::*, sample::select};
+use reading::Nothing;
 use serde_json::Value;
-use serin_config::{Config, Problems, Secrets, load, schema::json_schema, summary::summary};
-
-struct Nothing;
-
-impl Secrets for Nothing {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files".into())
-    }
-}
+use serin_config::{Config, Problems, load, schema::json_schema, summary::summary};
 
 fn read(text: &str) -> Result<Config, Problems> {
     load(text, "f", Path::new("/etc/serin"), &Nothing)

@@ -3,36 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{path::Path, time::Duration};
+mod reading;
 
-use serin_config::{
-    Config, Problems, Resilience, Secrets, limits::MaxMemory, load, resilience::RetryOn, summary::summary,
-};
+use std::time::Duration;
 
-struct Nothing;
-
-impl Secrets for Nothing {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files".into())
-    }
-}
-
-/// A file whose service has these lines.
-fn read(lines: &str) -> Result<Config, Problems> {
-    let text = format!(
-        r#"listeners: [{{ address: 127.0.0.1:8080 }}]
-routes: [{{ service: shop }}]
-services:
-  shop:
-    versions: {{ stable: {{ endpoints: [127.0.0.1:9001] }}, canary: {{ endpoints: [127.0.0.1:9002] }} }}
-    {lines}
-"#
-    );
-    load(&text, "f", Path::new("/etc/serin"), &Nothing)
-}
+use reading::of_service as read;
+use serin_config::{Config, Problems, Resilience, limits::MaxMemory, resilience::RetryOn, summary::summary};
 
 fn resilience(lines: &str) -> Resilience {
     read(lines).unwrap().catalogue.service("shop").unwrap().resilience.clone()

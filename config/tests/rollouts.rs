@@ -3,38 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{path::Path, time::Duration};
+mod reading;
 
+use std::time::Duration;
+
+use reading::of_service as read;
 use serin_config::{
-    Config, Outcome, Problems, Secrets, load,
+    Outcome,
     policy::{Actions, BothWorse, Direction, Mode, Mounting, Preset, Probe, RolloutPolicy},
     summary::summary,
 };
-
-struct Nothing;
-
-impl Secrets for Nothing {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files".into())
-    }
-}
-
-/// A file whose service has these lines.
-fn read(lines: &str) -> Result<Config, Problems> {
-    let text = format!(
-        r#"listeners: [{{ address: 127.0.0.1:8080 }}]
-routes: [{{ service: shop }}]
-services:
-  shop:
-    versions: {{ stable: {{ endpoints: [127.0.0.1:9001] }}, canary: {{ endpoints: [127.0.0.1:9002] }} }}
-    {lines}
-"#
-    );
-    load(&text, "f", Path::new("/etc/serin"), &Nothing)
-}
 
 fn shop(lines: &str) -> serin_config::Service {
     read(lines)

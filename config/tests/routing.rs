@@ -3,23 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod reading;
+
 use std::{path::Path, time::Duration};
 
+use reading::Nothing;
 use serin_config::{
-    Config, Problems, Route, Secrets, Service, filter::PathEdit, limits, load, matching::ValueMatch,
+    Config, Problems, Route, Service, filter::PathEdit, limits, load, matching::ValueMatch,
     rate_limit::LimitKey, route::Action, steer::OverrideKey, summary::summary,
 };
-
-struct Nothing;
-
-impl Secrets for Nothing {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files".into())
-    }
-}
 
 /// A file with these routes, and these lines more in its service.
 fn file(routes: &[&str], more: &str) -> String {

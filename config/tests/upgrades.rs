@@ -1,19 +1,11 @@
 //! Which protocols a connection may be upgraded to.
 
+mod reading;
+
 use std::path::Path;
 
+use reading::Nothing;
 use serin_config::{Config, file};
-
-struct Nothing;
-
-impl file::Secrets for Nothing {
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files here".into())
-    }
-}
 
 fn load(upgrades: &str) -> Result<Config, String> {
     let text = format!(
