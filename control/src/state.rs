@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serin_config::{Plan, ServiceName, Split};
 
-use crate::{journal::Entry, rollout::Rollout};
+use crate::{journal::Entry, rollout::Rollout, store::FactChanges};
 
 /// What was decided for one service, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub struct Decision {
     pub touched: Vec<ServiceName>,
     /// What the journal says of it.
     pub entries: Vec<Entry>,
+    /// What changes of everything else that is kept.
+    pub facts: FactChanges,
     /// Whether it takes a canary out and nothing else. Such a decision protects users, and so is not made to
     /// wait for the store; every other one is.
     pub protects: bool,

@@ -16,7 +16,7 @@ use crate::{
     metrics,
     rollout::{Rollout, State},
     state::{Decision, Record},
-    store::{Commit, StoreError},
+    store::{self, Commit, StoreError},
     watch::{Checkpoint, Watch},
 };
 
@@ -43,6 +43,7 @@ pub(super) fn commit(
         history: BTreeMap::new(),
         ended: ended.collect(),
         entries: decision.entries.clone(),
+        facts: decision.facts.clone(),
         restores_from: None,
     }
 }
@@ -198,7 +199,7 @@ impl Keeper {
         };
         let decides = commit.generation > self.stored;
         if self.failing {
-            commit = commit.restoring(&self.state, self.evidence());
+            commit = commit.restoring(&self.state, self.evidence(), &self.facts);
             for (rollout, chunks) in self.unstored() {
                 commit.history.entry(rollout).or_default().extend(chunks);
             }
@@ -223,6 +224,7 @@ impl Keeper {
         match self.store.write(commit) {
             Ok(()) => {
                 self.stored = commit.generation;
+                store::apply(&mut self.facts, &commit.facts);
                 for watch in self.watches.values_mut() {
                     if let Some(chunks) = commit.history.get(&watch.rollout()) {
                         watch.stored(chunks);

@@ -35,7 +35,7 @@ use crate::{
     rollout::Rollout,
     state::State,
     status::{Sources, Status},
-    store::{Archive, Commit, Loaded, OpenError, Scribe, Store},
+    store::{Archive, Commit, Facts, Loaded, OpenError, Scribe, Store},
     watch::{Watch, course::Course},
 };
 
@@ -60,6 +60,8 @@ pub(crate) struct Keeper {
     stored: Generation,
     unsaved: Option<Commit>,
     failing: bool,
+    /// The facts that are stored, or were before a write that failed.
+    facts: Facts,
     watches: BTreeMap<ServiceName, Watch>,
     verdicts: BTreeMap<ServiceName, Verdict>,
     ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
@@ -96,7 +98,7 @@ impl Keeper {
         catalogue: &Arc<serin_config::Catalogue>,
         now_ms: u64,
     ) -> Result<Self, BeginError> {
-        let Loaded { stored, evidence, chunks, mut ended, entries } = store.load()?;
+        let Loaded { stored, evidence, chunks, mut ended, entries, facts } = store.load()?;
         let decision = planner::start_up(&stored, catalogue, now_ms)?;
         ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
@@ -132,6 +134,7 @@ impl Keeper {
             stored: stored.generation,
             unsaved: None,
             failing: false,
+            facts,
             watches,
             verdicts,
             ended,

@@ -26,6 +26,7 @@ use crate::{
     refusal::Refusal,
     rollout::{self, AbortedBy, Event, Rollout, StateError},
     state::{Decision, Record, State},
+    store::FactChanges,
     watch::course::Course,
 };
 
@@ -281,6 +282,7 @@ impl State {
             state,
             touched: vec![step.service.clone()],
             entries: vec![entry],
+            facts: FactChanges::new(),
             protects: matches!(step.action, Action::RollBack | Action::Abort | Action::Lower),
         })
     }

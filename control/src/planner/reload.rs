@@ -16,6 +16,7 @@ use crate::{
     refusal::Refusal,
     rollout::{self, AbortedBy, Rollout},
     state::{Decision, Record, State},
+    store::FactChanges,
 };
 
 /// What a store knows; empty before the first start.
@@ -227,7 +228,7 @@ fn load(
     let touched = stored.services.keys().filter(|name| !services.contains_key(*name)).cloned();
     let touched: Vec<ServiceName> = touched.chain(services.keys().cloned()).collect();
     let state = State { plan: Arc::new(plan), services, next_entry, next_rollout: stored.next_rollout };
-    Ok(Decision { state, touched, entries, protects: false })
+    Ok(Decision { state, touched, entries, facts: FactChanges::new(), protects: false })
 }
 
 #[cfg(test)]

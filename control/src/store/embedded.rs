@@ -33,6 +33,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const EVIDENCE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("evidence");
 const ENDED: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("ended");
+const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
 const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
 
 type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send>;
@@ -201,6 +202,17 @@ fn load(database: &Database) -> Result<Loaded, redb::Error> {
     for row in read.open_table(JOURNAL)?.iter()? {
         loaded.entries.push(from_json(row?.1.value())?);
     }
+    match read.open_table(FACTS) {
+        Ok(facts) => {
+            for row in facts.iter()? {
+                let (name, fact) = row?;
+                loaded.facts.insert(name.value().to_owned(), from_json(fact.value())?);
+            }
+        }
+        // A store of an older release.
+        Err(redb::TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     loaded.chunks = history::next_chunks(&read)?;
     loaded.stored.next_entry = loaded.entries.last().map_or(1, |entry| entry.sequence + 1);
     Ok(loaded)
@@ -227,6 +239,7 @@ fn write(database: &Database, commit: &Commit, doubt: Generation) -> Result<Opti
     write_records(&write, commit)?;
     write_ended(&write, commit)?;
     history::write(&write, commit)?;
+    write_facts(&write, commit)?;
     write_journal(&write, commit)?;
     write.commit()?;
     Ok(None)
@@ -281,6 +294,20 @@ fn write_ended(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Er
         }
     }
     history::remove(write, &gone)
+}
+
+fn write_facts(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {
+    let mut facts = write.open_table(FACTS)?;
+    if commit.restores_from.is_some() {
+        facts.retain(|_, _| false)?;
+    }
+    for (name, fact) in &commit.facts {
+        match fact {
+            Some(fact) => facts.insert(name.as_str(), to_json(fact)?.as_slice())?,
+            None => facts.remove(name.as_str())?,
+        };
+    }
+    Ok(())
 }
 
 fn write_journal(write: &WriteTransaction, commit: &Commit) -> Result<(), redb::Error> {

@@ -18,6 +18,7 @@ mod scribe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde_json::Value;
 use serin_config::{Generation, ServiceName};
 
 pub use archive::{Archive, ReadError};
@@ -33,6 +34,15 @@ use crate::{
     state::{Record, State},
     watch::Checkpoint,
 };
+
+/// Whatever else is to be kept, by a name such as `token/ID` or `freeze/ID`. Each part of the control plane keeps
+/// its own as typed values, and makes facts of them where it commits; the store does not look into them. So a part
+/// that has something new to keep needs no table of its own, and what it keeps is written with the decision that it
+/// belongs to, in one transaction.
+pub type Facts = BTreeMap<String, Value>;
+
+/// Facts that change: none to remove one.
+pub type FactChanges = BTreeMap<String, Option<Value>>;
 
 /// Everything that one decision changes; written whole or not at all.
 #[derive(Debug, Clone)]
@@ -53,7 +63,9 @@ pub struct Commit {
     pub ended: Vec<Arc<Rollout>>,
     /// Journal entries to add.
     pub entries: Vec<Entry>,
-    /// Set after a write that failed: `records` and `evidence` are all that there is, and journal entries
+    /// Facts to write; none to remove one.
+    pub facts: FactChanges,
+    /// Set after a write that failed: `records`, `evidence` and `facts` are all that there is, and journal entries
     /// from this sequence on are only those in `entries`. Whatever else the failed write left is removed.
     pub restores_from: Option<u64>,
 }
@@ -74,16 +86,25 @@ impl Commit {
             history: BTreeMap::new(),
             ended: Vec::new(),
             entries: Vec::new(),
+            facts: FactChanges::new(),
             restores_from: None,
         }
     }
 
     /// The same decision, with everything that it does not change: to be written after a write that failed.
-    pub fn restoring(self, state: &State, evidence: BTreeMap<ServiceName, Option<Checkpoint>>) -> Self {
+    /// `facts` are those before the decision.
+    pub fn restoring(
+        self,
+        state: &State,
+        evidence: BTreeMap<ServiceName, Option<Checkpoint>>,
+        facts: &Facts,
+    ) -> Self {
         let records = state.services.iter().map(|(name, record)| (name.clone(), Some(record.clone())));
+        let before = facts.iter().map(|(name, fact)| (name.clone(), Some(fact.clone())));
         Self {
             records: records.collect(),
             evidence,
+            facts: before.chain(self.facts).collect(),
             restores_from: Some(self.entries.first().map_or(state.next_entry, |entry| entry.sequence)),
             ..self
         }
@@ -100,7 +121,18 @@ impl Commit {
         }
         self.ended.extend(later.ended);
         self.entries.extend(later.entries);
+        self.facts.extend(later.facts);
         self
+    }
+}
+
+/// Takes changes over into what there is.
+pub(crate) fn apply(facts: &mut Facts, changes: &FactChanges) {
+    for (name, change) in changes {
+        match change {
+            Some(fact) => drop(facts.insert(name.clone(), fact.clone())),
+            None => drop(facts.remove(name)),
+        }
     }
 }
 
@@ -117,6 +149,8 @@ pub struct Loaded {
     pub ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
     /// The journal, the oldest entry first.
     pub entries: Vec<Entry>,
+    /// Whatever else is kept.
+    pub facts: Facts,
 }
 
 #[cfg(test)]

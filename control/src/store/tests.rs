@@ -24,6 +24,7 @@ fn commit_of(decision: &Decision) -> Commit {
         history: BTreeMap::new(),
         ended: Vec::new(),
         entries: decision.entries.clone(),
+        facts: decision.facts.clone(),
         restores_from: None,
     }
 }
@@ -94,7 +95,7 @@ fn a_full_disk_writes_nothing_and_is_a_passing_trouble() {
     assert_eq!(meanwhile.stored.generation, Generation(1));
     assert_eq!(meanwhile.entries, begun.entries);
     disk.be_full(false);
-    store.write(&commit.restoring(&decision.state, BTreeMap::new())).unwrap();
+    store.write(&commit.restoring(&decision.state, BTreeMap::new(), &Facts::new())).unwrap();
     assert_eq!(store.load().unwrap().stored.generation, Generation(2));
 }
 
@@ -178,4 +179,29 @@ fn a_service_that_is_gone_leaves_nothing_but_its_journal() {
     let loaded = store.load().unwrap();
     assert!(loaded.ended.is_empty() && loaded.stored.services.is_empty() && loaded.evidence.is_empty());
     assert!(!loaded.entries.is_empty());
+}
+
+#[test]
+fn facts_are_written_with_the_decision_and_taken_back_with_it() {
+    let disk = Disk::default();
+    let mut store = disk.store();
+    let fact = |text: &str| Some(Value::from(text));
+    let begun = first();
+    let commit = commit_of(&begun);
+    let facts = BTreeMap::from([("token/a".to_owned(), fact("1")), ("token/b".to_owned(), fact("2"))]);
+    store.write(&Commit { facts, ..commit }).unwrap();
+    let before = store.load().unwrap().facts;
+    assert_eq!(before, BTreeMap::from([("token/a".into(), "1".into()), ("token/b".into(), "2".into())]));
+
+    let decision = rolling(&begun.state);
+    let changes = BTreeMap::from([("token/a".to_owned(), None), ("freeze/c".to_owned(), fact("3"))]);
+    let commit = Commit { facts: changes, ..commit_of(&decision) };
+    store.write(&commit).unwrap();
+    let after = disk.after_a_crash().store().load().unwrap().facts;
+    assert_eq!(after, BTreeMap::from([("freeze/c".into(), "3".into()), ("token/b".into(), "2".into())]));
+
+    let generation = decision.state.plan.generation();
+    let nothing = Commit::of_evidence(generation, 2, BTreeMap::new());
+    store.write(&nothing.restoring(&decision.state, BTreeMap::new(), &before)).unwrap();
+    assert_eq!(store.load().unwrap().facts, before, "what a failed write left is removed, what it removed is back");
 }
