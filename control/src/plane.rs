@@ -75,7 +75,7 @@ impl ControlPlane {
     /// milliseconds since 1970.
     pub fn open(config: &Config, now_ms: u64) -> Result<Self, OpenError> {
         let store = Store::open(&config.control.state)?;
-        let keeper = Keeper::begin(store, &config.catalogue, now_ms)?;
+        let keeper = Keeper::begin(Box::new(store), &config.catalogue, now_ms)?;
         let control = &config.control;
         Ok(Self { keeper, address: control.address.clone(), token: control.token.clone(), opened_ms: now_ms })
     }

@@ -16,7 +16,7 @@ use crate::{
     metrics,
     rollout::{Rollout, State},
     state::{Decision, Record},
-    store::{self, Commit, StoreError},
+    store::{self, Commit, StoreError, Written},
     watch::{Checkpoint, Watch},
 };
 
@@ -222,7 +222,8 @@ impl Keeper {
     /// Writes a commit. The first failure of a row is logged, and the first success after it.
     pub(super) fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
         match self.store.write(commit) {
-            Ok(()) => {
+            Ok(Written { rest_ms }) => {
+                self.rest_ms = rest_ms;
                 self.stored = commit.generation;
                 store::apply(&mut self.facts, &commit.facts);
                 for watch in self.watches.values_mut() {

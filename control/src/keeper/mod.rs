@@ -35,7 +35,7 @@ use crate::{
     rollout::Rollout,
     state::State,
     status::{Sources, Status},
-    store::{Archive, Commit, Facts, Loaded, OpenError, Scribe, Store},
+    store::{Archive, Commit, Engine, Facts, Loaded, OpenError, Scribe},
     watch::{Watch, course::Course},
 };
 
@@ -60,6 +60,8 @@ pub(crate) struct Keeper {
     stored: Generation,
     unsaved: Option<Commit>,
     failing: bool,
+    /// How long the store is not to be written again where nobody waits for it.
+    rest_ms: u64,
     /// The facts that are stored, or were before a write that failed.
     facts: Facts,
     watches: BTreeMap<ServiceName, Watch>,
@@ -94,7 +96,7 @@ enum Event {
 impl Keeper {
     /// Reads the store, merges the file into it, and stores the first plan.
     pub(crate) fn begin(
-        store: Store,
+        mut store: Box<dyn Engine>,
         catalogue: &Arc<serin_config::Catalogue>,
         now_ms: u64,
     ) -> Result<Self, BeginError> {
@@ -134,6 +136,7 @@ impl Keeper {
             stored: stored.generation,
             unsaved: None,
             failing: false,
+            rest_ms: 0,
             facts,
             watches,
             verdicts,
@@ -259,6 +262,7 @@ impl Keeper {
         let commit = Commit { history: self.unstored(), ..evidence };
         // A failure is logged and counted where it happens, and taken back by the next retry.
         let _ = self.write(&commit);
+        self.checkpoint_due_ms = now_ms.saturating_add(every.max(self.rest_ms));
     }
 
     fn publish(&self) {

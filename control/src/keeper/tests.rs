@@ -27,7 +27,7 @@ struct World {
 
 impl World {
     fn on(disk: Disk) -> Self {
-        let mut keeper = Keeper::begin(disk.store(), &catalogue(vec![shop()]), 1_000).unwrap();
+        let mut keeper = Keeper::begin(Box::new(disk.store()), &catalogue(vec![shop()]), 1_000).unwrap();
         let pushed: Arc<Mutex<Vec<Arc<Plan>>>> = Arc::default();
         let sink = pushed.clone();
         keeper.push_to(Box::new(move |plan| sink.lock().unwrap().push(plan)));
@@ -304,7 +304,7 @@ fn a_start_on_a_full_disk_serves_the_stored_split_and_stores_it_later() {
     let mut world = World::new();
     world.steer(Action::Start).unwrap();
     let disk = world.disk.after_a_crash();
-    let store = disk.store();
+    let store = Box::new(disk.store());
     disk.be_full(true);
     let keeper = Keeper::begin(store, &catalogue(vec![shop()]), 2_000).unwrap();
     assert_eq!(canary_share(keeper.plan()), weight("10%"));

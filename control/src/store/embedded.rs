@@ -19,7 +19,8 @@ use serin_config::{
 
 use super::{
     Commit, Loaded,
-    error::{OpenError, StoreError, io_cause},
+    engine::{Engine, Written},
+    error::{OpenError, StoreError, StoreName, io_cause},
     history,
 };
 use crate::state::Record;
@@ -76,45 +77,6 @@ impl Store {
         Ok(store)
     }
 
-    /// Reads everything.
-    pub fn load(&self) -> Result<Loaded, OpenError> {
-        let Some(database) = &self.database else { return Ok(Loaded::default()) };
-        load(database).map_err(|error| open_error(&self.path, &error))
-    }
-
-    /// Writes a commit, which is durable when this returns. After an error it may be there or not, so the
-    /// next one must be [`Commit::restoring`].
-    pub fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let doubt = self.doubt;
-        match self.opened().and_then(|database| write(database, commit, doubt)) {
-            Ok(None) => {
-                self.doubt = Generation::NONE;
-                Ok(())
-            }
-            Ok(Some(found)) => Err(StoreError::Conflict { expected: commit.expected, found }),
-            Err(error) => {
-                self.database = None;
-                self.doubt = self.doubt.max(commit.generation);
-                Err(self.store_error(&error))
-            }
-        }
-    }
-
-    /// Reads the chunks of a rollout's windows, in order; none if there are none.
-    pub(crate) fn history(&self, rollout: u64) -> Result<Vec<Vec<u8>>, StoreError> {
-        let Some(database) = &self.database else { return Ok(Vec::new()) };
-        history::read(database, rollout).map_err(|error| self.store_error(&error))
-    }
-
-    /// What is stored may be as new as this, by a write that was given up.
-    pub(super) fn doubt(&mut self, generation: Generation) {
-        self.doubt = self.doubt.max(generation);
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn opened(&mut self) -> Result<&Database, redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
@@ -143,6 +105,42 @@ impl Store {
             }
             _ => StoreError::Io { path: self.path.clone(), why: error.to_string() },
         }
+    }
+}
+
+impl Engine for Store {
+    fn load(&mut self) -> Result<Loaded, OpenError> {
+        let Some(database) = &self.database else { return Ok(Loaded::default()) };
+        load(database).map_err(|error| open_error(&self.path, &error))
+    }
+
+    fn write(&mut self, commit: &Commit) -> Result<Written, StoreError> {
+        let doubt = self.doubt;
+        match self.opened().and_then(|database| write(database, commit, doubt)) {
+            Ok(None) => {
+                self.doubt = Generation::NONE;
+                Ok(Written::default())
+            }
+            Ok(Some(found)) => Err(StoreError::Conflict { expected: commit.expected, found }),
+            Err(error) => {
+                self.database = None;
+                self.doubt = self.doubt.max(commit.generation);
+                Err(self.store_error(&error))
+            }
+        }
+    }
+
+    fn history(&mut self, rollout: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        history::read(database, rollout).map_err(|error| self.store_error(&error))
+    }
+
+    fn doubt(&mut self, generation: Generation) {
+        self.doubt = self.doubt.max(generation);
+    }
+
+    fn name(&self) -> StoreName {
+        StoreName::File(self.path.clone())
     }
 }
 

@@ -1,8 +1,36 @@
 //! What can be wrong with a store: each text is one line that says what to do.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use serin_config::{Generation, limits::STORE_WAIT};
+
+/// Which store is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreName {
+    /// The file of the embedded store.
+    File(PathBuf),
+    /// The members of etcd, as they are configured.
+    Etcd(Arc<str>),
+}
+
+impl StoreName {
+    /// What may be the matter when it does not answer.
+    fn suspect(&self) -> &'static str {
+        match self {
+            Self::File(_) => "look at the disk under it",
+            Self::Etcd(_) => "look whether most of its members run and reach each other",
+        }
+    }
+}
+
+impl fmt::Display for StoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "store {}", path.display()),
+            Self::Etcd(members) => write!(f, "etcd ({members})"),
+        }
+    }
+}
 
 /// Why the store can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +82,14 @@ pub enum OpenError {
         /// What the system says.
         why: String,
     },
+    /// etcd can't be read, or does not hold what this program writes.
+    #[error("{name} can't be read: {why}")]
+    Etcd {
+        /// Which.
+        name: StoreName,
+        /// What was found, and what to do.
+        why: String,
+    },
 }
 
 /// Why a commit was not written. What of it may have reached the disk is taken back by the next.
@@ -70,16 +106,28 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk under the store {} is full: free some space", .0.display())]
     Full(PathBuf),
-    /// The disk does not answer.
-    #[error(
-        "the disk under the store {} does not answer: a write takes longer than {} s; look at the disk",
-        .0.display(),
-        STORE_WAIT.as_secs()
-    )]
-    Slow(PathBuf),
+    /// It does not answer.
+    #[error("the {name} does not answer: a write takes longer than {wait} s; {suspect}", name = .0, wait = STORE_WAIT.as_secs(), suspect = .0.suspect())]
+    Slow(StoreName),
     /// The thread that writes has ended by a fault.
-    #[error("the store {} is closed after a fault, which is on stderr: restart serin", .0.display())]
-    Gone(PathBuf),
+    #[error("the {0} is closed after a fault, which is on stderr: restart serin")]
+    Gone(StoreName),
+    /// etcd can't be reached, or has no majority.
+    #[error("the {name} can't be written: {why}; {}", name.suspect())]
+    Unreachable {
+        /// Which.
+        name: StoreName,
+        /// What stood in the way.
+        why: String,
+    },
+    /// etcd has no room left.
+    #[error(
+        "the {0} is full: raise its quota (--quota-backend-bytes), then compact, defragment and disarm the alarm"
+    )]
+    NoSpace(StoreName),
+    /// Another control plane leads, so this one may no longer write.
+    #[error("another control plane leads now, so this one no longer writes: ask the one that leads")]
+    Deposed,
     /// Anything else.
     #[error("the store {} can't be written: {why}", path.display())]
     Io {

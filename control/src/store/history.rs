@@ -130,7 +130,7 @@ mod tests {
     use serin_config::{Generation, limits::HISTORY_CHUNK_BYTES};
 
     use super::{
-        super::{Commit, fault::Disk},
+        super::{Commit, Engine as _, fault::Disk},
         *,
     };
     use crate::history::Chunk;

@@ -1,15 +1,19 @@
 //! What survives a kill: every decision, whole, in one transaction.
 //!
 //! A [`Commit`] names the generation that it replaces. If the store holds another one the commit is refused,
-//! whoever writes it: so two writers can't both succeed, and a writer that was away can't go back. The
-//! embedded store is one redb file; it is small, and all of it is read at start-up.
+//! whoever writes it: so two writers can't both succeed, and a writer that was away can't go back. There
+//! are two engines behind one trait: the embedded store, one redb file, and etcd where several control planes
+//! share what was decided. What they hold is small, and all of it is read at start-up.
 //!
 //! A write that failed may have reached the disk all the same: a flush can report an error for bytes that are
 //! found again later. So what was reported as not written is taken back, by a commit that says everything
 //! ([`Commit::restoring`]), before anything else is written.
 
 mod archive;
+#[cfg(test)]
+mod contract;
 mod embedded;
+mod engine;
 mod error;
 #[cfg(test)]
 pub(crate) mod fault;
@@ -23,7 +27,8 @@ use serin_config::{Generation, ServiceName};
 
 pub use archive::{Archive, ReadError};
 pub use embedded::Store;
-pub use error::{OpenError, StoreError};
+pub use engine::{Engine, Written};
+pub use error::{OpenError, StoreError, StoreName};
 pub(crate) use scribe::Scribe;
 
 use crate::{

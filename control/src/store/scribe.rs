@@ -7,7 +7,6 @@
 
 use std::{
     io,
-    path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel},
 };
 
@@ -17,15 +16,15 @@ use serin_config::{
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Archive, Commit, Store, StoreError};
+use super::{Archive, Commit, Engine, StoreError, StoreName, Written};
 
 /// The way to the store's thread. One write at a time.
 #[derive(Debug)]
 pub(crate) struct Scribe {
     jobs: SyncSender<Job>,
     archive: Archive,
-    results: Receiver<Result<(), StoreError>>,
-    path: PathBuf,
+    results: Receiver<Result<Written, StoreError>>,
+    name: StoreName,
     /// A write that took too long is still under way.
     behind: bool,
     /// The newest generation of the writes that took too long: they may succeed yet.
@@ -47,11 +46,11 @@ pub(super) enum Job {
 
 impl Scribe {
     /// Starts the thread. It ends when the scribe is closed or dropped.
-    pub(crate) fn start(mut store: Store) -> io::Result<Self> {
+    pub(crate) fn start(mut store: Box<dyn Engine>) -> io::Result<Self> {
         // Room for all readers, one write and the end: to send never blocks.
         let (jobs, todo) = sync_channel(STORE_READS_MAX + 2);
         let (done, results) = channel();
-        let path = store.path().to_path_buf();
+        let name = store.name();
         std::thread::Builder::new().name("serin-store".into()).spawn(move || {
             for job in todo {
                 match job {
@@ -73,7 +72,7 @@ impl Scribe {
             archive: Archive::new(jobs.clone()),
             jobs,
             results,
-            path,
+            name,
             behind: false,
             doubt: Generation::NONE,
         })
@@ -84,12 +83,12 @@ impl Scribe {
         self.archive.clone()
     }
 
-    /// Writes a commit as [`Store::write`] does, or says within [`STORE_WAIT`] that it is not written.
-    pub(crate) fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
+    /// Writes a commit as [`Engine::write`] does, or says within [`STORE_WAIT`] that it is not written.
+    pub(crate) fn write(&mut self, commit: &Commit) -> Result<Written, StoreError> {
         if self.behind {
             match self.results.try_recv() {
                 Ok(_) => self.behind = false,
-                Err(TryRecvError::Empty) => return Err(StoreError::Slow(self.path.clone())),
+                Err(TryRecvError::Empty) => return Err(StoreError::Slow(self.name.clone())),
                 Err(TryRecvError::Disconnected) => return Err(self.gone()),
             }
         }
@@ -105,7 +104,7 @@ impl Scribe {
             Err(RecvTimeoutError::Timeout) => {
                 self.behind = true;
                 self.doubt = self.doubt.max(commit.generation);
-                Err(StoreError::Slow(self.path.clone()))
+                Err(StoreError::Slow(self.name.clone()))
             }
             Err(RecvTimeoutError::Disconnected) => Err(self.gone()),
         }
@@ -120,6 +119,6 @@ impl Scribe {
     }
 
     fn gone(&self) -> StoreError {
-        StoreError::Gone(self.path.clone())
+        StoreError::Gone(self.name.clone())
     }
 }

@@ -1,18 +1,20 @@
 //! What a store promises: whole decisions, in order, over crashes and full disks.
 
 use redb::TableDefinition;
-use serin_config::limits::{JOURNAL_ENTRIES_MAX, ROLLOUTS_KEPT_MAX};
 
-use super::{fault::Disk, *};
+use super::{
+    contract::{Ground, PROMISES},
+    fault::Disk,
+    *,
+};
 use crate::{
     command::{Action, Actor, Command, Request},
     fixtures::{catalogue, name, shop},
     planner::{decide, start_up},
     state::{Decision, State},
-    watch::Watch,
 };
 
-fn commit_of(decision: &Decision) -> Commit {
+pub(super) fn commit_of(decision: &Decision) -> Commit {
     let state = &decision.state;
     let records = state.services.iter().map(|(name, record)| (name.clone(), Some(record.clone())));
     Commit {
@@ -29,53 +31,31 @@ fn commit_of(decision: &Decision) -> Commit {
     }
 }
 
-fn first() -> Decision {
+pub(super) fn first() -> Decision {
     start_up(&Stored::default(), &catalogue(vec![shop()]), 1).unwrap()
 }
 
-fn rolling(state: &State) -> Decision {
+pub(super) fn rolling(state: &State) -> Decision {
     let command = Command::Rollout { service: name("shop"), action: Action::Start, if_generation: None };
     decide(state, &Request::new(command, Actor::Api, "go"), 2).unwrap().unwrap()
 }
 
-#[test]
-fn what_is_written_is_read_back_after_a_crash() {
-    let disk = Disk::default();
-    let mut store = disk.store();
-    let begun = first();
-    store.write(&commit_of(&begun)).unwrap();
-    let decision = rolling(&begun.state);
-    let rollout = decision.state.live("shop").unwrap().clone();
-    let checkpoint = Watch::begin(&rollout, &shop(), &[], 2).checkpoint().clone();
-    let mut commit = commit_of(&decision);
-    commit.evidence.insert(name("shop"), Some(checkpoint.clone()));
-    store.write(&commit).unwrap();
+impl Ground for Disk {
+    fn begin(&self) -> Box<dyn Engine> {
+        Box::new(self.store())
+    }
 
-    let loaded = disk.after_a_crash().store().load().unwrap();
-    assert_eq!(loaded.stored.generation, decision.state.plan.generation());
-    assert_eq!(loaded.stored.services, decision.state.services);
-    assert_eq!(loaded.stored.next_entry, decision.state.next_entry);
-    assert_eq!(loaded.stored.next_rollout, 2);
-    assert_eq!(loaded.evidence[&name("shop")], checkpoint);
-    let sequences: Vec<u64> = loaded.entries.iter().map(|entry| entry.sequence).collect();
-    assert_eq!(sequences, [1, 2, 3]);
-    assert_eq!(loaded.entries.last(), decision.entries.last());
+    fn found(&self) -> Box<dyn Engine> {
+        Box::new(self.after_a_crash().store())
+    }
 }
 
 #[test]
-fn a_writer_that_was_away_can_not_go_back() {
-    let disk = Disk::default();
-    let mut store = disk.store();
-    let begun = first();
-    store.write(&commit_of(&begun)).unwrap();
-    let decision = rolling(&begun.state);
-    store.write(&commit_of(&decision)).unwrap();
-    let error = store.write(&commit_of(&decision)).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Conflict { expected: Generation(1), found: Generation(2) }),
-        "{error}"
-    );
-    assert_eq!(store.load().unwrap().entries.len(), 3, "nothing of a refused commit is written");
+fn the_embedded_store_keeps_what_a_store_promises() {
+    for (promise, keep) in PROMISES {
+        println!("{promise}");
+        keep(&Disk::default());
+    }
 }
 
 #[test]
@@ -97,31 +77,6 @@ fn a_full_disk_writes_nothing_and_is_a_passing_trouble() {
     disk.be_full(false);
     store.write(&commit.restoring(&decision.state, BTreeMap::new(), &Facts::new())).unwrap();
     assert_eq!(store.load().unwrap().stored.generation, Generation(2));
-}
-
-#[test]
-fn journal_and_ended_rollouts_are_bounded() {
-    let mut store = Disk::default().store();
-    let decision = rolling(&first().state);
-    let rollout = decision.state.live("shop").unwrap().clone();
-    let entry = decision.entries[0].clone();
-    let surplus = 7;
-    let commit = Commit {
-        expected: Generation::NONE,
-        ended: (1..=ROLLOUTS_KEPT_MAX as u64 + surplus)
-            .map(|id| Arc::new(Rollout { id, ..rollout.clone() }))
-            .collect(),
-        entries: (1..=JOURNAL_ENTRIES_MAX + surplus)
-            .map(|sequence| Entry { sequence, ..entry.clone() })
-            .collect(),
-        ..commit_of(&decision)
-    };
-    store.write(&commit).unwrap();
-    let loaded = store.load().unwrap();
-    assert_eq!(loaded.entries.len() as u64, JOURNAL_ENTRIES_MAX);
-    assert_eq!(loaded.entries[0].sequence, surplus + 1);
-    let ended = &loaded.ended[&name("shop")];
-    assert_eq!((ended.len(), ended[0].id), (ROLLOUTS_KEPT_MAX, surplus + 1));
 }
 
 #[test]
@@ -162,46 +117,4 @@ fn what_stands_against_opening_is_one_line_that_says_what_to_do() {
     for error in [missing, folder, text, locked] {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
     }
-}
-
-#[test]
-fn a_service_that_is_gone_leaves_nothing_but_its_journal() {
-    let mut store = Disk::default().store();
-    let begun = first();
-    let decision = rolling(&begun.state);
-    let ended = Arc::new(decision.state.live("shop").unwrap().clone());
-    store.write(&Commit { expected: Generation::NONE, ended: vec![ended], ..commit_of(&decision) }).unwrap();
-    assert_eq!(store.load().unwrap().ended.len(), 1);
-    let records = BTreeMap::from([(name("shop"), None)]);
-    let generation = decision.state.plan.generation();
-    let gone = Commit::of_evidence(generation, 2, BTreeMap::from([(name("shop"), None)]));
-    store.write(&Commit { records, ..gone }).unwrap();
-    let loaded = store.load().unwrap();
-    assert!(loaded.ended.is_empty() && loaded.stored.services.is_empty() && loaded.evidence.is_empty());
-    assert!(!loaded.entries.is_empty());
-}
-
-#[test]
-fn facts_are_written_with_the_decision_and_taken_back_with_it() {
-    let disk = Disk::default();
-    let mut store = disk.store();
-    let fact = |text: &str| Some(Value::from(text));
-    let begun = first();
-    let commit = commit_of(&begun);
-    let facts = BTreeMap::from([("token/a".to_owned(), fact("1")), ("token/b".to_owned(), fact("2"))]);
-    store.write(&Commit { facts, ..commit }).unwrap();
-    let before = store.load().unwrap().facts;
-    assert_eq!(before, BTreeMap::from([("token/a".into(), "1".into()), ("token/b".into(), "2".into())]));
-
-    let decision = rolling(&begun.state);
-    let changes = BTreeMap::from([("token/a".to_owned(), None), ("freeze/c".to_owned(), fact("3"))]);
-    let commit = Commit { facts: changes, ..commit_of(&decision) };
-    store.write(&commit).unwrap();
-    let after = disk.after_a_crash().store().load().unwrap().facts;
-    assert_eq!(after, BTreeMap::from([("freeze/c".into(), "3".into()), ("token/b".into(), "2".into())]));
-
-    let generation = decision.state.plan.generation();
-    let nothing = Commit::of_evidence(generation, 2, BTreeMap::new());
-    store.write(&nothing.restoring(&decision.state, BTreeMap::new(), &before)).unwrap();
-    assert_eq!(store.load().unwrap().facts, before, "what a failed write left is removed, what it removed is back");
 }
