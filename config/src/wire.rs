@@ -118,6 +118,18 @@ pub struct WindowReport {
     /// told in every window until then.
     #[serde(default)]
     pub trips: Vec<Trip>,
+    /// Versions that this proxy could send no request to when the window ended.
+    #[serde(default)]
+    pub unready: Vec<Unready>,
+}
+
+/// A version without an endpoint that is ready: none is known, or each is down, ejected or not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unready {
+    /// The service.
+    pub service: ServiceName,
+    /// The version.
+    pub version: VersionName,
 }
 
 /// A canary that a proxy has taken out without waiting for anybody.

@@ -3,13 +3,13 @@
 //! A proxy numbers its windows without gaps, in each of its lives anew, so one number for each proxy is enough
 //! to know what came before. Nothing here decides; the rollouts' evidence takes the same windows.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serin_config::{
     ServiceName, VersionName,
     limits::{PROXIES_MAX, RECENT_LATENCY_SECONDS_MAX, RECENT_SECONDS_MAX},
     outcome::OutcomeCounts,
-    wire::{LatencyCounts, WindowReport},
+    wire::{LatencyCounts, Unready, WindowReport},
 };
 
 /// Whether a window is new.
@@ -24,12 +24,18 @@ pub enum Arrival {
     Duplicate,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Seen {
     epoch: u64,
     sequence: u64,
     ended_ms: u64,
+    /// When its last window came, on the clock here.
+    heard_ms: u64,
+    unready: Vec<Unready>,
 }
+
+/// A proxy that was silent for longer has no say in who is ready.
+const LIVE_MS: u64 = 5_000;
 
 /// What one version did in one second, all proxies and routes together.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -74,15 +80,21 @@ impl Collector {
     /// Takes a window, unless it was taken before. `now_ms` is in milliseconds since 1970, by a clock that
     /// never goes back.
     pub fn take(&mut self, report: &WindowReport, now_ms: u64) -> Arrival {
-        let arrival = self.arrival(report);
+        let arrival = self.arrival(report, now_ms);
         if matches!(arrival, Arrival::New { .. }) {
             self.remember(report, now_ms);
         }
         arrival
     }
 
-    fn arrival(&mut self, report: &WindowReport) -> Arrival {
-        let seen = Seen { epoch: report.epoch, sequence: report.sequence, ended_ms: report.ended_ms };
+    fn arrival(&mut self, report: &WindowReport, now_ms: u64) -> Arrival {
+        let seen = Seen {
+            epoch: report.epoch,
+            sequence: report.sequence,
+            ended_ms: report.ended_ms,
+            heard_ms: now_ms,
+            unready: report.unready.clone(),
+        };
         let lost = match self.proxies.get(&report.proxy) {
             Some(old) if (report.epoch, report.sequence) <= (old.epoch, old.sequence) => {
                 return Arrival::Duplicate;
@@ -116,6 +128,18 @@ impl Collector {
                 counts.headers = LatencyCounts::default();
             }
         }
+    }
+
+    /// Versions of a service that no live proxy can send a request to; none while no proxy reports.
+    pub fn unready(&self, service: &ServiceName, now_ms: u64) -> Vec<VersionName> {
+        let live = |seen: &&Seen| now_ms.saturating_sub(seen.heard_ms) <= LIVE_MS;
+        let mut live = self.proxies.values().filter(live).map(|seen| {
+            let of_service = seen.unready.iter().filter(|unready| unready.service == *service);
+            of_service.map(|unready| unready.version.clone()).collect::<BTreeSet<_>>()
+        });
+        let Some(first) = live.next() else { return Vec::new() };
+        let common = live.fold(first, |common, theirs| &common & &theirs);
+        common.into_iter().collect()
     }
 
     /// The newest seconds in which a service had traffic, the oldest first.

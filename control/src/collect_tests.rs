@@ -3,7 +3,7 @@
 use serin_config::Generation;
 
 use super::*;
-use crate::fixtures::{report, version};
+use crate::fixtures::{name, report, version};
 
 fn numbered(epoch: u64, sequence: u64) -> WindowReport {
     WindowReport { epoch, ..report(sequence, Generation(1), (1, 0), (9, 1)) }
@@ -96,4 +96,26 @@ fn seconds_are_shown_on_though_the_clock_of_a_proxy_jumps() {
         assert_eq!(arrive(sequence, HOUR_MS * 11 + sequence * 1_000), 36_000 + sequence, "an hour ahead");
     }
     assert_eq!(collector.recent("shop").len(), 60);
+}
+
+#[test]
+fn a_version_is_out_of_reach_when_every_live_proxy_says_so() {
+    let mut collector = Collector::default();
+    let from = |proxy: &str, sequence: u64, without: &[&str]| WindowReport {
+        proxy: proxy.into(),
+        unready: without
+            .iter()
+            .map(|text| Unready { service: name("shop"), version: version(text) })
+            .collect(),
+        ..numbered(1, sequence)
+    };
+    assert!(collector.unready(&name("shop"), 1_000).is_empty(), "nobody reports");
+    collector.take(&from("a", 1, &["v0", "v1"]), 1_000);
+    assert_eq!(collector.unready(&name("shop"), 1_000), [version("v0"), version("v1")]);
+    collector.take(&from("b", 1, &["v1"]), 1_500);
+    assert_eq!(collector.unready(&name("shop"), 2_000), [version("v1")]);
+    assert!(collector.unready(&name("blog"), 2_000).is_empty());
+    collector.take(&from("a", 6, &["v1"]), 6_000);
+    collector.take(&from("a", 7, &["v0"]), 7_000);
+    assert_eq!(collector.unready(&name("shop"), 7_000), [version("v0")], "b is silent");
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Catalogue, Generation, ServiceName, Split, limits::REASON_CHARS_MAX};
+use serin_config::{Catalogue, Generation, ServiceName, Split, VersionName, limits::REASON_CHARS_MAX};
 
 /// Who asked for a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,16 @@ pub enum Command {
         /// As for [`Command::SetWeights`], but only where the caller gives it.
         if_generation: Option<Generation>,
     },
+    /// Takes back what the last rollout of a service did: the split from before it comes back.
+    Undo {
+        /// The service.
+        service: ServiceName,
+        /// As for [`Command::Rollout`].
+        if_generation: Option<Generation>,
+        /// Versions that no proxy can send a request to. Whoever carries the command to the planner fills it in:
+        /// it is what the proxies say at that moment.
+        unready: Vec<VersionName>,
+    },
     /// Takes the routes and services of a changed file.
     Reload(Arc<Catalogue>),
 }
@@ -99,6 +109,10 @@ pub enum Action {
         /// Straight to 100 %.
         full: bool,
     },
+    /// Leaves the present step out, and goes to the next one. Never ends the rollout: that is to promote it.
+    Skip,
     /// Takes the canary out.
     Abort,
+    /// Begins the last rollout again, from its first step, if it did not end in a promotion.
+    Retry,
 }

@@ -120,6 +120,7 @@ pub(crate) fn report(
         probing: vec![],
         cells: vec![cell("v2", canary), cell("v1", stable)],
         trips: vec![],
+        unready: vec![],
     }
 }
 

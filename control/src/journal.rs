@@ -68,6 +68,12 @@ pub enum Action {
     Resume,
     /// It went to its next step by hand, or on timeout.
     Promote,
+    /// It left a step out, by hand.
+    Skip,
+    /// The last rollout, which had not been promoted, began again.
+    Retry,
+    /// What the last rollout did was taken back, by hand.
+    Undo,
     /// It went to its next step, or to its end, on evidence.
     Pass,
     /// It ran out of time, or is in doubt, and stays at its weight.
@@ -92,6 +98,9 @@ impl Action {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Promote => "promote",
+            Self::Skip => "skip",
+            Self::Retry => "retry",
+            Self::Undo => "undo",
             Self::Pass => "pass",
             Self::Hold => "hold",
             Self::Abort => "abort",
@@ -176,9 +185,17 @@ mod tests {
 
     #[test]
     fn an_action_serialises_as_its_label() {
-        for action in
-            [Action::Load, Action::SetWeights, Action::RollBack, Action::Pass, Action::Lower, Action::Raise]
-        {
+        for action in [
+            Action::Load,
+            Action::SetWeights,
+            Action::RollBack,
+            Action::Pass,
+            Action::Lower,
+            Action::Raise,
+            Action::Skip,
+            Action::Retry,
+            Action::Undo,
+        ] {
             assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.label()));
         }
     }

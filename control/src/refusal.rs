@@ -94,6 +94,70 @@ pub enum Refusal {
         /// What stands against it.
         error: StateError,
     },
+    /// What the last rollout did is what there was before it.
+    #[error(
+        "there is nothing to undo on service \"{service}\": the split ({split}) is what it was before the last rollout; \
+         to try that rollout again, retry"
+    )]
+    NothingToUndo {
+        /// The service.
+        service: ServiceName,
+        /// The split in force.
+        split: Split,
+    },
+    /// Somebody has set weights since the last rollout ended, so to undo it would undo that as well.
+    #[error(
+        "the weights of service \"{service}\" were changed since its last rollout ended (it left {left}, now they are \
+         {split}): set them by hand; before that rollout they were {before}"
+    )]
+    MovedSince {
+        /// The service.
+        service: ServiceName,
+        /// What the rollout left.
+        left: Split,
+        /// The split in force.
+        split: Split,
+        /// The split from before the rollout.
+        before: Split,
+    },
+    /// The version that would get the traffic back can't take it.
+    #[error("service \"{service}\" can't go back to \"{version}\": {why}")]
+    NoWayBack {
+        /// The service.
+        service: ServiceName,
+        /// The version.
+        version: VersionName,
+        /// Why not.
+        why: NoWayBack,
+    },
+    /// The last rollout reached its end.
+    #[error(
+        "there is nothing to retry on service \"{service}\": its last rollout was {state}; to take it back, undo"
+    )]
+    NothingToRetry {
+        /// The service.
+        service: ServiceName,
+        /// How it ended.
+        state: State,
+    },
+    /// The file has other roles by now.
+    #[error(
+        "the last rollout of service \"{service}\" was of \"{canary}\" against \"{stable}\", and by now the file says \
+         {} against \"{now_stable}\": start that one instead",
+        now.as_ref().map_or("no canary".into(), |now| format!("\"{now}\""))
+    )]
+    RetryOfAnother {
+        /// The service.
+        service: ServiceName,
+        /// The canary then.
+        canary: VersionName,
+        /// The stable version then.
+        stable: VersionName,
+        /// The canary now.
+        now: Option<VersionName>,
+        /// The stable version now.
+        now_stable: VersionName,
+    },
     /// A changed file asks for another split, or other rules, while a rollout runs.
     #[error(
         "service \"{service}\": the file changes {what} while a rollout of \"{canary}\" is in progress ({state}): \
@@ -127,6 +191,20 @@ pub enum Refusal {
         "service \"{0}\": the file leaves it out while its rollout is in progress: abort or promote the rollout first"
     )]
     ReloadDropsService(ServiceName),
+}
+
+/// Why a version can't get its traffic back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoWayBack {
+    /// It was taken out of the file.
+    #[error("the file no longer has it; put it back into the file with its endpoints, and undo then")]
+    NotInFile,
+    /// No proxy can send a request to it.
+    #[error(
+        "no proxy has an endpoint of it that is ready; start it again and undo then, or set the weights by hand, \
+         which asks nobody"
+    )]
+    NotReady,
 }
 
 impl From<PlanError> for Refusal {

@@ -9,12 +9,16 @@
 //!   whatever the policy says of timeouts; it goes on by itself when traffic comes.
 //! - The step whose weight is 100 % is the end, not a gate: beside it there is no stable version left to
 //!   compare with, so it could only wait for ever.
-//! - An ended rollout stays ended. To try again is to start another.
+//! - An ended rollout stays ended. To try again is to start another. What it did can be taken back, once, which
+//!   brings back the split from before it, whatever had ended it but a roll-back: that one gave the canary
+//!   nothing for a reason.
 //! - Serious evidence that is not yet a verdict halves the canary's share; it comes back when the evidence has
 //!   gone. That is no step: the rollout stays where it is, and is judged as before, at less cost.
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Generation, ServiceName, VersionName, Weight, limits::HALVINGS_MAX, wire::TripCause};
+use serin_config::{
+    Generation, ServiceName, Split, VersionName, Weight, limits::HALVINGS_MAX, wire::TripCause,
+};
 use serin_judge::Verdict;
 
 use crate::watch::course::Course;
@@ -55,6 +59,21 @@ pub enum State {
         /// How that came about.
         why: RolledBackFor,
     },
+    /// Taken back by hand after its end: the split is the one from before it.
+    Undone {
+        /// What it had come to.
+        was: WasUndone,
+    },
+}
+
+/// What a rollout had come to that was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WasUndone {
+    /// The canary had everything.
+    Promoted,
+    /// The canary had nothing.
+    Aborted,
 }
 
 /// What a held step lacks.
@@ -138,6 +157,10 @@ pub enum Event {
         /// Straight to 100 %.
         full: bool,
     },
+    /// Asked for by hand: the present step is left out.
+    Skip,
+    /// Asked for by hand: the split from before the rollout comes back.
+    Undo,
     /// The rollout is to end without promotion.
     Abort(AbortedBy),
 }
@@ -160,6 +183,21 @@ pub enum StateError {
         /// Where.
         step: usize,
     },
+    /// After this step comes the end.
+    #[error(
+        "is at step {}, its last before the canary has everything: to leave it out is to promote it, so promote it",
+        .step + 1
+    )]
+    LastStep {
+        /// Where.
+        step: usize,
+    },
+    /// It has not ended.
+    #[error("is in progress ({0}): abort it, which takes the canary out at once")]
+    InProgress(State),
+    /// It took the canary out for a reason.
+    #[error("has ended ({0}): the canary has nothing already; to try it again, retry")]
+    OutAlready(State),
     /// The event says nothing new in this state.
     #[error("stays as it is ({0})")]
     Unmoved(State),
@@ -174,9 +212,17 @@ impl State {
             _ => Self::Promoted { why },
         };
         match (self, event) {
-            (Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. }, _) => {
-                Err(StateError::Ended(self))
+            (Self::Promoted { .. }, Event::Undo) => Ok(Self::Undone { was: WasUndone::Promoted }),
+            (Self::Aborted { .. }, Event::Undo) => Ok(Self::Undone { was: WasUndone::Aborted }),
+            (Self::RolledBack { .. }, Event::Undo) => Err(StateError::OutAlready(self)),
+            (Self::Running { .. } | Self::Paused { .. } | Self::Held { .. }, Event::Undo) => {
+                Err(StateError::InProgress(self))
             }
+
+            (
+                Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. } | Self::Undone { .. },
+                _,
+            ) => Err(StateError::Ended(self)),
 
             (_, Event::Fail) => Ok(Self::RolledBack { why: RolledBackFor::Evidence }),
             (_, Event::Trip(TripCause::Fault)) => Ok(Self::RolledBack { why: RolledBackFor::Trip }),
@@ -189,6 +235,13 @@ impl State {
                 Self::Running { step } | Self::Paused { step } | Self::Held { step, .. },
                 Event::Promote { full: false },
             ) => Ok(next(step, PromotedBy::Command)),
+
+            (Self::Running { step } | Self::Paused { step } | Self::Held { step, .. }, Event::Skip) => {
+                match weights.get(step + 1) {
+                    Some(weight) if *weight < Weight::WHOLE => Ok(Self::Running { step: step + 1 }),
+                    _ => Err(StateError::LastStep { step }),
+                }
+            }
 
             (Self::Running { step } | Self::Held { step, .. }, Event::Pass) => {
                 Ok(next(step, PromotedBy::Evidence))
@@ -246,15 +299,18 @@ impl State {
     pub fn step(self) -> Option<usize> {
         match self {
             Self::Running { step } | Self::Paused { step } | Self::Held { step, .. } => Some(step),
-            Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. } => None,
+            Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. } | Self::Undone { .. } => {
+                None
+            }
         }
     }
 
-    /// The share that the canary has in this state.
+    /// The share that the canary has in this state; that of an undone rollout is the one from before it
+    /// ([`Rollout::canary_weight`]), here nothing.
     pub fn canary_weight(self, weights: &[Weight]) -> Weight {
         match self {
             Self::Promoted { .. } => Weight::WHOLE,
-            Self::Aborted { .. } | Self::RolledBack { .. } => Weight::ZERO,
+            Self::Aborted { .. } | Self::RolledBack { .. } | Self::Undone { .. } => Weight::ZERO,
             Self::Running { step } | Self::Paused { step } | Self::Held { step, .. } => {
                 weights.get(step).copied().unwrap_or(Weight::ZERO)
             }
@@ -287,6 +343,8 @@ impl std::fmt::Display for State {
             Self::RolledBack { why: RolledBackFor::BlastRadius } => {
                 f.write_str("rolled back because its blast radius was spent")
             }
+            Self::Undone { was: WasUndone::Promoted } => f.write_str("undone by hand after its promotion"),
+            Self::Undone { was: WasUndone::Aborted } => f.write_str("undone by hand after it was aborted"),
         }
     }
 }
@@ -307,6 +365,9 @@ pub struct Rollout {
     pub rules: String,
     /// The weights of its steps.
     pub weights: Vec<Weight>,
+    /// The split from before it; none in one that an older release began.
+    #[serde(default)]
+    pub before: Option<Split>,
     /// How far it is.
     pub state: State,
     /// How often the canary's share at this step is halved, since evidence mounts against it.
@@ -338,8 +399,25 @@ fn no_generation() -> Generation {
 }
 
 impl Rollout {
+    /// The split from before it. An older release did not keep it; then, and nearly always, the stable version
+    /// had everything.
+    pub fn split_before(&self) -> Split {
+        self.before.clone().unwrap_or_else(|| Split::whole(self.stable.clone()))
+    }
+
+    /// The split that its state asks for.
+    pub fn split(&self) -> Split {
+        match self.state {
+            State::Undone { .. } => self.split_before(),
+            _ => Split::canary_and_stable(self.canary.clone(), self.canary_weight(), self.stable.clone()),
+        }
+    }
+
     /// The share that the canary has now.
     pub fn canary_weight(&self) -> Weight {
+        if matches!(self.state, State::Undone { .. }) {
+            return self.split_before().of(&self.canary);
+        }
         let weight = self.state.canary_weight(&self.weights);
         if !self.state.is_live() || weight == Weight::ZERO {
             return weight;

@@ -103,8 +103,31 @@ fn a_trip_says_whether_the_blast_radius_was_spent() {
 }
 
 #[test]
+fn a_step_is_skipped_whether_or_not_it_waits_and_the_end_is_no_step() {
+    for state in [RUNNING, PAUSED, HELD, DRY] {
+        assert_eq!(on(state, Event::Skip), Ok(State::Running { step: 1 }), "{state}");
+    }
+    assert_eq!(on(State::Running { step: 1 }, Event::Skip), Err(StateError::LastStep { step: 1 }));
+}
+
+#[test]
+fn what_has_ended_is_undone_once_and_a_roll_back_never() {
+    let undone = State::Undone { was: WasUndone::Promoted };
+    assert_eq!(on(State::Promoted { why: PromotedBy::Evidence }, Event::Undo), Ok(undone));
+    let aborted = State::Aborted { why: AbortedBy::Command };
+    assert_eq!(on(aborted, Event::Undo), Ok(State::Undone { was: WasUndone::Aborted }));
+    assert_eq!(on(undone, Event::Undo), Err(StateError::Ended(undone)));
+    let back = State::RolledBack { why: RolledBackFor::Evidence };
+    assert_eq!(on(back, Event::Undo), Err(StateError::OutAlready(back)));
+    for state in [RUNNING, PAUSED, HELD, DRY] {
+        assert_eq!(on(state, Event::Undo), Err(StateError::InProgress(state)));
+    }
+}
+
+#[test]
 fn a_state_reads_back_from_json() {
-    for state in [RUNNING, PAUSED, DRY, State::Promoted { why: PromotedBy::Timeout }] {
+    let undone = State::Undone { was: WasUndone::Aborted };
+    for state in [RUNNING, PAUSED, DRY, State::Promoted { why: PromotedBy::Timeout }, undone] {
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
     }
@@ -122,6 +145,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Pause),
         Just(Event::Resume),
         any::<bool>().prop_map(|full| Event::Promote { full }),
+        Just(Event::Skip),
+        Just(Event::Undo),
         Just(Event::Abort(AbortedBy::Command)),
         Just(Event::Trip(TripCause::AddedLatency)),
         Just(Event::Mounting),
@@ -141,7 +166,17 @@ proptest! {
         for event in events {
             let next = state.on(event, &weights);
             if !state.is_live() {
-                prop_assert_eq!(next, Err(StateError::Ended(state)));
+                match (state, event) {
+                    (State::Promoted { .. } | State::Aborted { .. }, Event::Undo) => {
+                        let undone = matches!(next, Ok(State::Undone { .. }));
+                        prop_assert!(undone, "{:?}", next);
+                        state = next.unwrap();
+                    }
+                    (State::RolledBack { .. }, Event::Undo) => {
+                        prop_assert_eq!(next, Err(StateError::OutAlready(state)));
+                    }
+                    _ => prop_assert_eq!(next, Err(StateError::Ended(state))),
+                }
                 continue;
             }
             let Ok(next) = next else { continue };

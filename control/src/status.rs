@@ -140,7 +140,12 @@ pub struct EarlierRollout {
     pub id: u64,
     /// The version that was under test.
     pub canary: VersionName,
-    /// How it ended, in words.
+    /// The version that was trusted.
+    pub stable: VersionName,
+    /// How it ended.
+    #[serde(flatten)]
+    pub state: rollout::State,
+    /// The same in words.
     pub summary: String,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
@@ -244,6 +249,8 @@ impl From<&Rollout> for EarlierRollout {
         Self {
             id: rollout.id,
             canary: rollout.canary.clone(),
+            stable: rollout.stable.clone(),
+            state: rollout.state,
             summary: rollout.state.to_string(),
             started_ms: rollout.started_ms,
             ended_ms: rollout.ended_ms,

@@ -213,6 +213,40 @@ fn a_rollout_is_steered_and_a_failing_canary_rolled_back_and_explained() {
 }
 
 #[test]
+fn a_rollout_is_skipped_through_promoted_undone_tried_again_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    assert_eq!(world.steer(&json!({ "action": "retry" })).problem(409), "no-rollout");
+    assert_eq!(world.steer(&json!({ "action": "undo" })).problem(409), "no-rollout");
+    world.steer(&json!({ "action": "start" }));
+    assert_eq!(world.steer(&json!({ "action": "undo" })).problem(409), "rollout-state");
+    assert_eq!(world.steer(&json!({ "action": "skip" })).json()["weights"]["v2"], "50%");
+    assert_eq!(world.steer(&json!({ "action": "skip" })).problem(409), "rollout-state");
+    assert_eq!(world.steer(&json!({ "action": "promote" })).json()["weights"]["v2"], "100%");
+    assert_eq!(world.steer(&json!({ "action": "retry" })).problem(409), "nothing-to-retry");
+    let undone = world.steer(&json!({ "action": "undo", "reason": "v2 leaks memory" }));
+    assert_eq!(undone.json()["weights"], json!({ "v1": "100%", "v2": "0%" }));
+    assert_eq!(undone.json()["rollout"]["state"], "undone");
+    assert_eq!(canary_share(world.pushed.lock().unwrap().last().unwrap()), weight("0%"));
+    let again = world.steer(&json!({ "action": "retry" })).json();
+    assert_eq!((&again["rollout"]["id"], &again["weights"]["v2"]), (&json!(2), &json!("10%")));
+
+    let list = |query: &str| world.get(&format!("/v1/rollouts{query}")).json()["rollouts"].clone();
+    let told: Vec<(Value, Value, Value)> = list("?service=shop")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["id"].clone(), row["state"].clone(), row["live"].clone()))
+        .collect();
+    assert_eq!(told, [(json!(2), json!("running"), json!(true)), (json!(1), json!("undone"), json!(false))]);
+    assert_eq!(list("?limit=1")[0]["id"], 2);
+    assert_eq!(list("?before=2")[0]["summary"], "undone by hand after its promotion");
+    assert_eq!(world.get("/v1/rollouts?service=blog").problem(404), "no-such-service");
+    assert_eq!(world.get("/v1/rollouts?limit=0").problem(400), "malformed-query");
+    world.stop();
+}
+
+#[test]
 fn the_windows_of_a_rollout_can_be_taken_out_as_lines() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::start(&config(vec![shop()], directory.path().join("state.redb")));

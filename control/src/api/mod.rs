@@ -11,6 +11,7 @@ mod listener;
 mod name;
 mod problem;
 mod read;
+mod rollouts;
 mod serve;
 mod write;
 
@@ -60,6 +61,7 @@ fn router(context: Context) -> Router {
         .route("/v1/services/{service}/rollout", get(read::rollout).post(write::steer))
         .route("/v1/services/{service}/rollout/explain", get(read::explain))
         .route("/v1/services/{service}/rollouts/{id}/windows", get(export::of_service))
+        .route("/v1/rollouts", get(rollouts::list))
         .route("/v1/rollouts/{id}/windows", get(export::of_any))
         .route("/v1/journal", get(read::journal))
         .fallback(no_such_path)

@@ -69,6 +69,11 @@ impl From<Refusal> for Problem {
             Refusal::ThirdVersion { .. } => (S::CONFLICT, "third-version-has-traffic"),
             Refusal::NoRollout(_) => (S::CONFLICT, "no-rollout"),
             Refusal::Rollout { .. } => (S::CONFLICT, "rollout-state"),
+            Refusal::NothingToUndo { .. } => (S::CONFLICT, "nothing-to-undo"),
+            Refusal::MovedSince { .. } => (S::CONFLICT, "weights-moved-since"),
+            Refusal::NoWayBack { .. } => (S::CONFLICT, "no-way-back"),
+            Refusal::NothingToRetry { .. } => (S::CONFLICT, "nothing-to-retry"),
+            Refusal::RetryOfAnother { .. } => (S::CONFLICT, "other-roles"),
             Refusal::ReloadDuringRollout { .. }
             | Refusal::ReloadDropsVersion { .. }
             | Refusal::ReloadDropsService(_) => (S::CONFLICT, "reload-refused"),

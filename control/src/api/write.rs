@@ -93,7 +93,10 @@ enum Wanted {
     Pause,
     Resume,
     Promote,
+    Skip,
     Abort,
+    Undo,
+    Retry,
 }
 
 pub(super) async fn steer(
@@ -106,14 +109,21 @@ pub(super) async fn steer(
         let detail = "\"full\" goes with the action \"promote\" only";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "full-without-promote", detail));
     }
+    let if_generation = body.if_generation;
     let action = match body.action {
         Wanted::Start => Action::Start,
         Wanted::Pause => Action::Pause,
         Wanted::Resume => Action::Resume,
         Wanted::Promote => Action::Promote { full: body.full.unwrap_or(false) },
+        Wanted::Skip => Action::Skip,
         Wanted::Abort => Action::Abort,
+        Wanted::Retry => Action::Retry,
+        Wanted::Undo => {
+            let command = Command::Undo { service, if_generation, unready: Vec::new() };
+            return carry(&context, &name, command, &body.reason).await;
+        }
     };
-    let command = Command::Rollout { service, action, if_generation: body.if_generation };
+    let command = Command::Rollout { service, action, if_generation };
     carry(&context, &name, command, &body.reason).await
 }
 

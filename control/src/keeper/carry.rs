@@ -31,8 +31,8 @@ pub(super) fn commit(
     let ended = decision.touched.iter().filter_map(|name| {
         let rollout = state.services.get(name)?.rollout.as_ref()?;
         let was = before.get(name).and_then(|record| record.rollout.as_ref());
-        let was_ended = was.is_some_and(|was| was.id == rollout.id && !was.state.is_live());
-        (!rollout.state.is_live() && !was_ended).then(|| Arc::new(rollout.clone()))
+        // One that had ended may be undone, and is written again then.
+        (!rollout.state.is_live() && was != Some(rollout)).then(|| Arc::new(rollout.clone()))
     });
     Commit {
         expected,
@@ -152,6 +152,7 @@ impl Keeper {
     pub(super) fn remember(&mut self, commit: &Commit) {
         for rollout in &commit.ended {
             let kept = self.ended.entry(rollout.service.clone()).or_default();
+            kept.retain(|kept| kept.id != rollout.id);
             kept.push(rollout.clone());
             let surplus = kept.len().saturating_sub(ROLLOUTS_KEPT_MAX);
             kept.drain(..surplus);

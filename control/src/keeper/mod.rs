@@ -28,6 +28,7 @@ use crate::{
     align::Aligner,
     clock::Clock,
     collect::Collector,
+    command::Command,
     journal::Journal,
     metrics,
     past::Past,
@@ -204,7 +205,10 @@ impl Keeper {
 
     fn handle(&mut self, event: Event, now_ms: u64) {
         match event {
-            Event::Order(Order { request, reply }) => {
+            Event::Order(Order { mut request, reply }) => {
+                if let Command::Undo { service, unready, .. } = &mut request.command {
+                    *unready = self.collector.unready(service, now_ms);
+                }
                 let decided = planner::decide(&self.state, &request, now_ms);
                 let answer = match decided {
                     Ok(Some(decision)) => self.carry_out(decision, now_ms).map_err(CommandError::from),

@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-use serin_config::{Weight, limits::STORE_WAIT};
+use serin_config::{Weight, limits::STORE_WAIT, wire::Unready};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -13,7 +13,7 @@ use crate::{
     access::Answer,
     command::{Action, Actor, Command, Request},
     fixtures::{canary_share, catalogue, name, report, shop, split, weight},
-    rollout::{RolledBackFor, State as S},
+    rollout::{RolledBackFor, State as S, WasUndone},
     store::{StoreError, fault::Disk},
 };
 
@@ -205,6 +205,46 @@ fn an_abort_by_hand_does_not_wait_for_the_disk_and_says_that_it_is_not_stored() 
     world.disk.be_full(true);
     let answer = world.steer(Action::Abort).unwrap();
     assert!(!answer.stored && canary_share(&answer.plan) == Weight::ZERO);
+    assert_eq!(canary_share(&world.last_pushed()), Weight::ZERO);
+}
+
+#[test]
+fn a_promotion_is_undone_though_the_disk_is_full_and_is_told_of_as_undone() {
+    let mut world = World::new();
+    world.steer(Action::Start).unwrap();
+    world.steer(Action::Promote { full: true }).unwrap();
+    world.disk.be_full(true);
+    let undo = Command::Undo { service: name("shop"), if_generation: None, unready: vec![] };
+    let answer = world.ask(undo).unwrap();
+    assert!(!answer.stored && canary_share(&world.last_pushed()) == Weight::ZERO);
+    world.disk.be_full(false);
+    world.second((0, 0), (100, 0));
+    let undone = S::Undone { was: WasUndone::Promoted };
+    let ended = &world.stored().ended[&name("shop")];
+    assert_eq!(ended.iter().map(|rollout| (rollout.id, rollout.state)).collect::<Vec<_>>(), [(1, undone)]);
+    world.steer(Action::Retry).unwrap();
+    let status = world.status();
+    let earlier = &status.services["shop"].earlier;
+    assert_eq!(earlier.iter().map(|rollout| (rollout.id, rollout.state)).collect::<Vec<_>>(), [(1, undone)]);
+}
+
+#[test]
+fn nothing_goes_back_to_a_version_that_no_proxy_can_reach() {
+    let mut world = World::new();
+    world.steer(Action::Start).unwrap();
+    world.steer(Action::Promote { full: true }).unwrap();
+    let undo = || Command::Undo { service: name("shop"), if_generation: None, unready: vec![] };
+    let tell = |world: &mut World, unready: Vec<Unready>| {
+        world.sequence += 1;
+        let window = report(world.sequence, world.keeper.plan().generation(), (9, 0), (0, 0));
+        world.keeper.handle(Event::Window(WindowReport { unready, ..window }), world.now_ms);
+    };
+    let version = crate::fixtures::version("v1");
+    tell(&mut world, vec![Unready { service: name("shop"), version }]);
+    let refused = world.ask(undo()).unwrap_err();
+    assert!(refused.to_string().contains("no proxy has an endpoint"), "{refused}");
+    tell(&mut world, vec![]);
+    world.ask(undo()).unwrap();
     assert_eq!(canary_share(&world.last_pushed()), Weight::ZERO);
 }
 

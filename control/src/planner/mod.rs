@@ -9,6 +9,7 @@
 //! exception: weights that give the canary nothing and the stable version everything are what `abort` does,
 //! and who is in a hurry to take a canary out must not be sent to another command.
 
+mod again;
 mod reload;
 
 use std::sync::Arc;
@@ -41,13 +42,19 @@ pub fn decide(state: &State, request: &Request, now_ms: u64) -> Result<Option<De
         Command::Rollout { service, action, if_generation } => {
             fresh(state, *if_generation)?;
             let event = match action {
-                By::Start => return start(state, service, &who).map(Some),
+                By::Start => return start(state, service, Action::Start, &who).map(Some),
+                By::Retry => return again::retry(state, service, &who).map(Some),
                 By::Pause => Event::Pause,
                 By::Resume => Event::Resume,
                 By::Promote { full } => Event::Promote { full: *full },
+                By::Skip => Event::Skip,
                 By::Abort => Event::Abort(AbortedBy::Command),
             };
             steer(state, service, event, None, &who).map(Some)
+        }
+        Command::Undo { service, if_generation, unready } => {
+            fresh(state, *if_generation)?;
+            again::undo(state, service, unready, &who).map(Some)
         }
         Command::Reload(catalogue) => reload(state, catalogue, now_ms),
     }
@@ -140,7 +147,7 @@ fn set_weights(state: &State, name: &ServiceName, split: &Split, who: &Who<'_>) 
     )
 }
 
-fn start(state: &State, name: &ServiceName, who: &Who<'_>) -> Result<Decision, Refusal> {
+fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Result<Decision, Refusal> {
     let (service, record) = find(state, name)?;
     if let Some(rollout) = record.live() {
         return Err(Refusal::AlreadyRuns {
@@ -174,6 +181,7 @@ fn start(state: &State, name: &ServiceName, who: &Who<'_>) -> Result<Decision, R
         stable: service.stable.clone(),
         rules: reload::rules(service),
         weights,
+        before: Some(record.split.clone()),
         state: begun,
         halvings: 0,
         start_generation: generation,
@@ -186,8 +194,8 @@ fn start(state: &State, name: &ServiceName, who: &Who<'_>) -> Result<Decision, R
         verdict: None,
     };
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
-    let mut decision = state
-        .take(Step { service: name, record, action: Action::Start, verdict: None, of_rollout: true }, who)?;
+    let mut decision =
+        state.take(Step { service: name, record, action, verdict: None, of_rollout: true }, who)?;
     decision.state.next_rollout += 1;
     Ok(decision)
 }
@@ -200,7 +208,7 @@ fn steer(
     verdict: Option<&Verdict>,
     who: &Who<'_>,
 ) -> Result<Decision, Refusal> {
-    let (_, record) = find(state, name)?;
+    let (service, record) = find(state, name)?;
     let before = record.rollout.as_ref().ok_or_else(|| Refusal::NoRollout(name.clone()))?;
     let after = before
         .state
@@ -224,8 +232,8 @@ fn steer(
     let share_generation =
         if rollout.canary_weight() == before.canary_weight() { before.share_generation } else { generation };
     let rollout = Rollout { share_generation, ..rollout };
-    let split =
-        Split::canary_and_stable(rollout.canary.clone(), rollout.canary_weight(), rollout.stable.clone());
+    // An undone rollout brings back a split from before it; the file may have given other roles since.
+    let split = in_order(service, &rollout.split());
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
     let action = match event {
         Event::Pass => Action::Pass,
@@ -241,6 +249,8 @@ fn steer(
         Event::TrafficSeen | Event::Cleared | Event::Resume => Action::Resume,
         Event::Pause => Action::Pause,
         Event::Promote { .. } => Action::Promote,
+        Event::Skip => Action::Skip,
+        Event::Undo => Action::Undo,
         Event::Abort(_) => Action::Abort,
     };
     state.take(Step { service: name, record, action, verdict, of_rollout: true }, who)
@@ -262,6 +272,12 @@ impl State {
         let old = self.services.get(step.service).map(|record| record.split.clone());
         state.plan = Arc::new(self.plan.with_split(step.service.as_str(), step.record.split.clone())?);
         let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
+        let protects = match step.action {
+            Action::RollBack | Action::Abort | Action::Lower => true,
+            // After a promotion; after an abort it may give the canary back what it had before.
+            Action::Undo => again::lowers(rollout, old.as_ref(), &step.record.split),
+            _ => false,
+        };
         let entry = Entry {
             sequence: state.next_entry,
             at_ms: who.now_ms,
@@ -283,7 +299,7 @@ impl State {
             touched: vec![step.service.clone()],
             entries: vec![entry],
             facts: FactChanges::new(),
-            protects: matches!(step.action, Action::RollBack | Action::Abort | Action::Lower),
+            protects,
         })
     }
 }

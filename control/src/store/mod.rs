@@ -106,7 +106,11 @@ impl Commit {
     ) -> Self {
         let records = state.services.iter().map(|(name, record)| (name.clone(), Some(record.clone())));
         let before = facts.iter().map(|(name, fact)| (name.clone(), Some(fact.clone())));
+        let last = state.services.values().filter_map(|record| record.rollout.as_ref());
+        // What became of an ended one may have been written, though it was taken back: it is written as it is.
+        let last = last.filter(|rollout| !rollout.state.is_live()).cloned().map(Arc::new);
         Self {
+            ended: self.ended.iter().cloned().chain(last).collect(),
             records: records.collect(),
             evidence,
             facts: before.chain(self.facts).collect(),

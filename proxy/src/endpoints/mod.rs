@@ -190,6 +190,11 @@ impl Endpoints {
         self.roster.load().members.len()
     }
 
+    /// Whether there is one that a request can be sent to.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.roster.load().ready.is_empty()
+    }
+
     /// All endpoints as they stand.
     pub(crate) fn standings(&self) -> Vec<Standing> {
         self.state().standings.members().to_vec()

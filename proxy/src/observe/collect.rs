@@ -15,7 +15,7 @@ use std::{
 use serin_config::{
     Generation, Plan, ServiceName, Weight,
     limits::BEAT_PERIOD,
-    wire::{Beat, LatencyCounts, Report, Trip, WindowCell, WindowReport},
+    wire::{Beat, LatencyCounts, Report, Trip, Unready, WindowCell, WindowReport},
 };
 use tokio::{
     sync::mpsc,
@@ -182,6 +182,20 @@ impl Collector {
         probed.map(|service| service.name.clone()).collect()
     }
 
+    /// Versions that no request can be sent to right now.
+    fn unready(&self, plan: &Plan) -> Vec<Unready> {
+        let mut unready = Vec::new();
+        for service in plan.catalogue().services() {
+            for version in &service.versions {
+                let known = self.shared.known(&service.name, &version.name);
+                if known.is_some_and(|known| !known.endpoints.is_ready()) {
+                    unready.push(Unready { service: service.name.clone(), version: version.name.clone() });
+                }
+            }
+        }
+        unready
+    }
+
     fn report(&mut self, pending: &mut Pending) {
         let Pending { tick: Some(_), cells, .. } = std::mem::take(pending) else { return };
         self.windows.sequence += 1;
@@ -199,6 +213,7 @@ impl Collector {
             probing: self.probing(&plan, began),
             cells: cells.into_values().collect(),
             trips: self.trips(),
+            unready: self.unready(&plan),
         };
         if self.up.try_send(Report::Window(report)).is_err() {
             self.counters.windows_dropped.increment(1);

@@ -1,0 +1,104 @@
+//! The rollouts that are known: one in progress or last for each service, and the ended ones that are kept.
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use serin_config::{ServiceName, VersionName, limits::API_ENTRIES_MAX};
+
+use super::{Context, problem::Problem};
+use crate::{
+    rollout,
+    status::{EarlierRollout, RolloutStatus, ServiceStatus},
+};
+
+/// Rollouts in an answer that asks for no number.
+const ROLLOUTS_DEFAULT: usize = 100;
+
+/// Which of them a reader wants.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    service: Option<String>,
+    limit: Option<usize>,
+    before: Option<u64>,
+}
+
+/// A rollout in the list: what it was and how it ended.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    id: u64,
+    service: &'a ServiceName,
+    canary: &'a VersionName,
+    stable: &'a VersionName,
+    #[serde(flatten)]
+    state: rollout::State,
+    summary: &'a str,
+    live: bool,
+    started_ms: u64,
+    ended_ms: Option<u64>,
+}
+
+/// The newest first, over all services or of one.
+pub(super) async fn list(
+    State(context): State<Context>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(page) =
+        page.map_err(|rejection| Problem::bad_request("malformed-query", rejection.body_text()))?;
+    let limit = page.limit.unwrap_or(ROLLOUTS_DEFAULT);
+    if limit == 0 || limit > API_ENTRIES_MAX {
+        let detail = format!("limit must be from 1 to {API_ENTRIES_MAX}");
+        return Err(Problem::bad_request("malformed-query", detail));
+    }
+    let status = context.access.status();
+    if let Some(name) = page.service.as_deref()
+        && !status.services.contains_key(name)
+    {
+        return Err(Problem::no_service(&name.chars().take(80).collect::<String>()));
+    }
+    let wanted =
+        |service: &&ServiceStatus| page.service.as_deref().is_none_or(|name| service.name.as_str() == name);
+    let mut rows: Vec<Row<'_>> = status.services.values().filter(wanted).flat_map(of_service).collect();
+    rows.retain(|row| page.before.is_none_or(|before| row.id < before));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(limit);
+    Ok(Json(json!({ "rollouts": rows })))
+}
+
+fn of_service(service: &ServiceStatus) -> impl Iterator<Item = Row<'_>> {
+    let last = service.rollout.iter().map(|rollout| Row::of_last(&service.name, rollout));
+    last.chain(service.earlier.iter().map(|rollout| Row::of_earlier(&service.name, rollout)))
+}
+
+impl<'a> Row<'a> {
+    fn of_last(service: &'a ServiceName, rollout: &'a RolloutStatus) -> Self {
+        Self {
+            id: rollout.id,
+            service,
+            canary: &rollout.canary,
+            stable: &rollout.stable,
+            state: rollout.state,
+            summary: &rollout.summary,
+            live: rollout.live,
+            started_ms: rollout.started_ms,
+            ended_ms: rollout.ended_ms,
+        }
+    }
+
+    fn of_earlier(service: &'a ServiceName, rollout: &'a EarlierRollout) -> Self {
+        Self {
+            id: rollout.id,
+            service,
+            canary: &rollout.canary,
+            stable: &rollout.stable,
+            state: rollout.state,
+            summary: &rollout.summary,
+            live: false,
+            started_ms: rollout.started_ms,
+            ended_ms: rollout.ended_ms,
+        }
+    }
+}
