@@ -18,6 +18,7 @@ pub mod filter;
 pub mod limits;
 pub mod listener;
 pub mod matching;
+pub mod moment;
 pub mod name;
 pub mod outcome;
 pub mod percent;
