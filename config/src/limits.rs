@@ -44,6 +44,8 @@ pub const LISTENERS_MAX: usize = 64;
 pub const VERSIONS_MAX: usize = 64;
 /// The most certificates of one listener.
 pub const CERTIFICATES_MAX: usize = 256;
+/// The most client certificates that the file may give roles on the API.
+pub const IDENTITIES_MAX: usize = 256;
 /// The largest PEM file: a system's bundle of authorities has about 250 KiB.
 pub const PEM_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest header of the PROXY protocol that is read, further fields included.
@@ -239,6 +241,8 @@ pub const STRATA_REPORTED_MAX: usize = 10;
 pub const SCHEME_BUCKETS_MAX: u16 = 4_096;
 /// The longest line of windows that `serin judge` reads: a thousand routes with full histograms of both versions.
 pub const JUDGE_LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest name of whoever asks for a change, as journal and audit log have it, in characters.
+pub const CALLER_CHARS_MAX: usize = 200;
 /// The longest reason that a command may carry, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 /// Seconds of counts that the control plane keeps for each service, to be shown.
@@ -276,6 +280,55 @@ pub const HISTORY_TOTAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const SECOND_GRACE: Duration = Duration::from_secs(1);
 /// Seconds that are open at once.
 pub const SECONDS_OPEN_MAX: usize = 8;
+/// Requests a second that one token or certificate may send to the control API, and so many more in a burst. What
+/// a pipeline and a few terminals ask for is far below it.
+pub const API_RATE: u32 = 100;
+/// See [`API_RATE`].
+pub const API_BURST: u32 = 200;
+/// Requests a second without a valid token or certificate that are answered for one address; the others are only
+/// told so. Who shows a valid one is never locked out by them.
+pub const API_STRANGER_RATE: u32 = 5;
+/// See [`API_STRANGER_RATE`].
+pub const API_STRANGER_BURST: u32 = 20;
+/// Callers whose rates the control API tells apart; whoever has asked least lately gives way.
+pub const API_RATE_KEYS_MAX: usize = 4_096;
+/// Watchers of the control API at once, requests that wait for a verdict included.
+pub const API_WATCHERS_MAX: usize = 64;
+/// How long one stream of events lasts; the client connects again and goes on where it was.
+pub const API_WATCH_LIFE: Duration = Duration::from_secs(600);
+/// Events that wait for one watcher to read; the sources wait for nobody.
+pub const API_WATCH_QUEUE_MAX: usize = 16;
+/// How long a watcher may take to read before it is cut.
+pub const API_WATCH_STALL: Duration = Duration::from_secs(30);
+/// How often a quiet stream of events gives a sign of life.
+pub const API_WATCH_BEAT: Duration = Duration::from_secs(15);
+/// The longest that a request may wait for a verdict.
+pub const API_VERDICT_WAIT_MAX: Duration = Duration::from_secs(300);
+/// Services in one answer of the control API.
+pub const API_SERVICES_MAX: usize = 1_000;
+/// Tokens of the control API, expired ones that nobody has taken back included.
+pub const TOKENS_MAX: usize = 1_000;
+/// How long a token of the control API lives, unless whoever asks for it says otherwise.
+pub const TOKEN_LIFE_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// The longest that a token of the control API may live.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The shortest that a token of the control API may live.
+pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(60);
+/// How long an answer to a change is remembered, so that the same change sent again is not done again.
+pub const REPEAT_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Changes that are remembered so; the oldest go first.
+pub const REPEATS_MAX: usize = 1_000;
+/// The longest idempotency key, in bytes.
+pub const REPEAT_KEY_BYTES_MAX: usize = 255;
+/// Entries of the audit log that are kept; the oldest go first.
+pub const AUDIT_ENTRIES_MAX: u64 = 10_000;
+/// Refused requests that wait for the audit log; what is more is counted only.
+pub const AUDIT_QUEUE_MAX: usize = 256;
+/// How long refusals of the same kind are summed up before they become one entry: nobody can wash the audit log
+/// out by asking for what is refused.
+pub const AUDIT_SUM: Duration = Duration::from_secs(60);
+/// Kinds of refusals that are summed up at once; further ones become entries at once.
+pub const AUDIT_SUMS_MAX: usize = 64;
 /// Journal entries in one answer of the control API.
 pub const API_ENTRIES_MAX: usize = 1_000;
 /// How often a decision that could not be stored is tried again.

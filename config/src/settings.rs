@@ -8,7 +8,8 @@ use std::{
 
 pub use crate::telemetry::Telemetry;
 use crate::{
-    address::Address, catalogue::Catalogue, endpoint::Dns, limits::Limits, listener::Listener, secret::Secret,
+    address::Address, catalogue::Catalogue, endpoint::Dns, grant::CertificateGrant, limits::Limits,
+    listener::Listener, secret::Secret, tls::ListenerTls,
 };
 
 /// The admin listener's address, unless the file says otherwise.
@@ -50,6 +51,18 @@ pub struct Control {
     pub address: Address,
     /// Where its state is kept.
     pub state: PathBuf,
-    /// If present, every request to the API must carry it as a bearer token.
+    /// A bearer token of the API that may do everything. Where it or `identities` are given, nobody may do
+    /// anything without a token or a certificate.
     pub token: Option<Secret>,
+    /// TLS of the API. Given wherever other machines reach it, unless the file names the danger.
+    pub tls: Option<ListenerTls>,
+    /// What holders of client certificates may do on the API.
+    pub identities: Vec<CertificateGrant>,
+}
+
+impl Control {
+    /// Whether whoever asks must say who it is.
+    pub fn asks_who(&self) -> bool {
+        self.token.is_some() || !self.identities.is_empty()
+    }
 }

@@ -188,9 +188,16 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     let reach = |local: bool| if local { "" } else { ", reachable from other machines" };
     let (admin, control) = (&config.admin.address, &config.control.address);
     writeln!(to, "admin       {admin}{}", reach(admin.is_local()))?;
+    let tls = if config.control.tls.is_some() { " by TLS" } else { "" };
     let token = if config.control.token.is_some() { "with a token" } else { "without a token" };
+    let certificates = match config.control.identities.len() {
+        0 => String::new(),
+        1 => ", 1 client certificate".into(),
+        more => format!(", {more} client certificates"),
+    };
     let state = config.control.state.display();
-    writeln!(to, "control     {control}{}, {token}, state in {state}", reach(control.is_local()))?;
+    let reach = reach(control.is_local());
+    writeln!(to, "control     {control}{tls}{reach}, {token}{certificates}, state in {state}")?;
     write_telemetry(&config.telemetry, to)?;
     let limits = &config.limits;
     let workers = limits.workers.map_or_else(|| "one for each core".into(), |n| n.to_string());

@@ -133,7 +133,13 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
         listeners: Vec::new(),
         catalogue: catalogue(services),
         admin: Admin { address: "127.0.0.1:0".parse().unwrap() },
-        control: Control { address: "127.0.0.1:0".parse().unwrap(), state, token: None },
+        control: Control {
+            address: "127.0.0.1:0".parse().unwrap(),
+            state,
+            token: None,
+            tls: None,
+            identities: Vec::new(),
+        },
         telemetry: Telemetry {
             instance: "edge".into(),
             trace_sampling: Weight::ZERO,

@@ -1,8 +1,8 @@
 //! What operators talk to: the admin listener and the control plane.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::{Surroundings, secret, section};
+use super::{Surroundings, identity, secret, section, tls};
 use crate::{
     address::Address,
     problem::{Problems, Reported},
@@ -25,12 +25,12 @@ pub(super) fn check_admin(field: Field<raw::Admin>, problems: &mut Problems) -> 
 /// The control plane.
 pub(super) fn check_control(
     field: Field<raw::Control>,
+    services: &Result<BTreeSet<String>, Reported>,
     around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Control, Reported> {
     let raw = section(field)?;
-    let given = raw.address.given().map(|address| address.place.clone());
-    let address = local(raw.address, raw.danger_beyond_loopback, CONTROL_ADDRESS_DEFAULT, problems);
+    let (given, danger) = (raw.address.optional(), raw.danger_beyond_loopback.or(false));
     let state = match raw.state.optional() {
         Ok(Some(given)) if given.value.is_empty() => {
             let right = format!("write the path of a file, such as {STATE_DEFAULT}");
@@ -46,13 +46,39 @@ pub(super) fn check_control(
         Ok(None) => Ok(None),
         Err(reported) => Err(reported),
     };
-    let (address, token) = (address?, token?);
-    // Whoever reaches this API moves traffic; the danger that was named is reading along, not that.
-    if let (false, None, Some(place)) = (address.is_local(), &token, given) {
-        let right = "add token: \"${NAME}\" or token: \"${file:PATH}\"";
-        return Err(problems.add(&place, "an API beyond this machine needs a bearer token", right));
+    let tls = match raw.tls.optional() {
+        Ok(Some(raw)) => tls::check_api(raw, around, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    let place = raw.identities.given().map(|identities| identities.place.clone());
+    let identities = identity::check_all(raw.identities, services, problems);
+    let (given, danger, state) = (given?, danger?, state?);
+    let (token, tls, identities) = (token?, tls?, identities?);
+    let asks_certificates = tls.as_ref().is_some_and(|tls| tls.client_certificates.is_some());
+    if let (Some(place), false) = (place, asks_certificates) {
+        let right = "write \"tls: { certificates: […], client_ca: clients.crt }\" beside it";
+        return Err(problems.add(&place, "clients are not asked for certificates", right));
     }
-    Ok(Control { address, state: state?, token })
+    let address = match given {
+        None => Address::Tcp(CONTROL_ADDRESS_DEFAULT),
+        Some(given) if given.value.is_local() => given.value,
+        // Whoever reaches this API moves traffic; the danger that can be named is reading along, not that.
+        Some(given) if token.is_none() && identities.is_empty() => {
+            let right =
+                "add token: \"${NAME}\" or token: \"${file:PATH}\", or identities for client certificates";
+            let wrong = "an API beyond this machine needs a bearer token or client certificates";
+            return Err(problems.add(&given.place, wrong, right));
+        }
+        Some(given) if tls.is_none() && !danger => {
+            let wrong = format!("{} can be reached from other machines, and not by TLS", given.value);
+            let right = "add \"tls: { certificates: […] }\", write an address in 127.0.0.0/8, [::1] or unix:/path, or \
+                         set danger_beyond_loopback: true, and whoever reads along has the token";
+            return Err(problems.add(&given.place, wrong, right));
+        }
+        Some(given) => given.value,
+    };
+    Ok(Control { address, state, token, tls, identities })
 }
 
 /// An address that only this machine reaches, unless the danger is asked for by name.

@@ -9,6 +9,7 @@ mod control;
 mod endpoint;
 mod events;
 mod guards;
+mod identity;
 mod limits;
 mod listener;
 mod naming;
@@ -62,7 +63,7 @@ pub fn check(
     let listeners = listener::check_all(file.listeners, top, around, problems);
     let services = services.and_then(|services| service::check_all(services, around, problems));
     let admin = control::check_admin(file.admin, problems);
-    let control = control::check_control(file.control, around, problems);
+    let control = control::check_control(file.control, &names, around, problems);
     let telemetry = telemetry::check(file.telemetry, around, problems);
     let limits = limits::check(file.limits, problems);
     let dns = endpoint::check_dns(file.dns, problems);

@@ -29,13 +29,32 @@ pub(super) fn check_listener(
 ) -> Result<ListenerTls, Reported> {
     let certificates = certificates(raw.certificates, &place, around, problems);
     let min_version = raw.min_version.or(TlsVersion::default());
-    let client_certificates = client_certificates(raw.client_ca, raw.client_auth, around, problems);
+    let client_certificates =
+        client_certificates(raw.client_ca, raw.client_auth, ClientAuth::Required, around, problems);
     let http2 = raw.http2.or(true);
     Ok(ListenerTls {
         certificates: certificates?,
         min_version: min_version?,
         client_certificates: client_certificates?,
         http2: http2?,
+    })
+}
+
+/// TLS of the control plane's API, which speaks HTTP/1.1 only.
+pub(super) fn check_api(
+    Spanned { place, value: raw }: Spanned<raw::ApiTls>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<ListenerTls, Reported> {
+    let certificates = certificates(raw.certificates, &place, around, problems);
+    let min_version = raw.min_version.or(TlsVersion::default());
+    let client_certificates =
+        client_certificates(raw.client_ca, raw.client_auth, ClientAuth::Optional, around, problems);
+    Ok(ListenerTls {
+        certificates: certificates?,
+        min_version: min_version?,
+        client_certificates: client_certificates?,
+        http2: false,
     })
 }
 
@@ -65,6 +84,7 @@ fn certificates(
 fn client_certificates(
     ca: Field<String>,
     auth: Field<ClientAuth>,
+    default: ClientAuth,
     around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Option<ClientCertificates>, Reported> {
@@ -79,7 +99,7 @@ fn client_certificates(
         (None, _) => Ok(None),
         (Some(ca), auth) => {
             let ca = authorities(&ca, around, problems)?;
-            let required = auth.map_or(ClientAuth::Required, |auth| auth.value);
+            let required = auth.map_or(default, |auth| auth.value);
             Ok(match required {
                 ClientAuth::None => None,
                 ClientAuth::Optional => Some(ClientCertificates { ca, required: false }),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::decode::{Fault, Leaf};
 use crate::{
     address::{Address, AddressError, UNIX_PATH_MAX},
+    grant::Role,
     limits::{MaxMemory, NAME_LENGTH_MAX},
     name::{EventName, ListenerName, RouteName, ServiceName, VersionName},
     percent::PercentError,
@@ -353,6 +354,12 @@ choice_leaf!(
     "hold, promote or rollback",
     "what a step can do when its time is up",
     [("hold", Self::Hold), ("promote", Self::Promote), ("rollback", Self::Rollback)]
+);
+choice_leaf!(
+    Role,
+    "viewer, operator or admin",
+    "a role",
+    [("viewer", Self::Viewer), ("operator", Self::Operator), ("admin", Self::Admin)]
 );
 choice_leaf!(
     B3,

@@ -20,7 +20,7 @@ pub mod tls;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
 pub use listener::{Listener, TrustedPeer};
-pub use operation::{Admin, Control, Limits};
+pub use operation::{Admin, Control, Identity, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{
     Actions, BlastRadius, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe, Rollout,
@@ -32,7 +32,7 @@ pub use route::{
 };
 pub use service::{Events, Mirror, Override, Service, Sticky, Timeouts, Version};
 pub use telemetry::{AccessLog, Otlp, Telemetry};
-pub use tls::{CertificateFiles, EndpointTls, ListenerTls};
+pub use tls::{ApiTls, CertificateFiles, EndpointTls, ListenerTls};
 
 use self::{
     decode::{List, Named},

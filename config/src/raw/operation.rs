@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{leaf::SecretSource, record::record, size::ByteSize};
-use crate::{address::Address, limits::MaxMemory};
+use super::{decode::List, leaf::SecretSource, record::record, size::ByteSize, tls::ApiTls};
+use crate::{address::Address, grant::Role, limits::MaxMemory, name::ServiceName};
 
 record! {
     /// The admin listener: health, metrics, the current plan; reads only.
@@ -16,15 +16,38 @@ record! {
 
     /// The embedded control plane.
     pub struct Control {
-        /// Where its API listens. Default: 127.0.0.1:9902.
+        /// Where its API listens. An address that other machines can reach needs tls, and a token or identities.
+        /// Default: 127.0.0.1:9902.
         @ address: Address,
-        /// true: allows an address that other machines can reach. Default: false.
+        /// true: allows such an address without tls, so that tokens can be read on their way. Default: false.
         @ danger_beyond_loopback: bool,
         /// The file that keeps its state, relative to this file's directory. Default: serin-state.redb.
         @ state: String,
-        /// The bearer token that every request to the API must carry: "${NAME}" for an environment variable
-        /// or "${file:PATH}" for a file, relative to this file's directory. Default: none is asked for.
+        /// A bearer token of the API that may do everything: "${NAME}" for an environment variable or "${file:PATH}"
+        /// for a file, relative to this file's directory. With it, every request must carry a token or come with a
+        /// certificate. Default: none, and whoever reaches the API may do everything.
         @ token: SecretSource,
+        /// TLS of the API. Default: none.
+        @ tls: ApiTls,
+        /// What holders of client certificates may do on the API; needs tls.client_ca. Default: none may do anything
+        /// without a token.
+        @ identities: List<Identity>,
+    }
+
+    /// What the holder of a client certificate may do on the control plane's API. One of subject, uri and dns says
+    /// whose certificate.
+    pub struct Identity {
+        /// The whole subject as text (RFC 4514), such as "CN=deploy,O=Example".
+        @ subject: String,
+        /// An alternative name of type URI, such as spiffe://example.org/deploy.
+        @ uri: String,
+        /// An alternative name of type DNS, such as deploy.example.org.
+        @ dns: String,
+        /// viewer reads; operator sets weights and steers rollouts, too; admin gives tokens and reads the audit log,
+        /// too.
+        required @ role: Role,
+        /// With these services only. Default: with all.
+        @ services: List<ServiceName>,
     }
 
     /// Bounds on what the proxy takes on.

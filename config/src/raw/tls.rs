@@ -29,6 +29,21 @@ record! {
         @ http2: bool,
     }
 
+    /// TLS of the control plane's API.
+    pub struct ApiTls {
+        /// Certificates with their keys; at least one. The client's server name (SNI) chooses by the names in
+        /// the certificates; the first is the default. Changed files are taken without a restart.
+        required @ certificates: List<CertificateFiles>,
+        /// The oldest version that is spoken: "1.2" or "1.3". Default: "1.2".
+        @ min_version: TlsVersion,
+        /// The file (PEM) of the certificates that may sign those of clients, relative to this file's directory.
+        /// Default: clients are not asked for certificates.
+        @ client_ca: String,
+        /// What clients must show: required turns those without a certificate away, optional lets them in, who then
+        /// need a token, none does not ask. Default: optional where client_ca is given, else none.
+        @ client_auth: ClientAuth,
+    }
+
     /// A certificate and its private key, PEM files, relative to this file's directory.
     pub struct CertificateFiles {
         /// The chain, the own certificate first.

@@ -10,7 +10,8 @@
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serin_config::limits::CLIENT_CERT_HEADER_BYTES_MAX;
+pub use serin_config::subject::text as subject;
+use serin_config::{limits::CLIENT_CERT_HEADER_BYTES_MAX, subject::escape};
 
 /// The header that tells endpoints who the client has proved to be.
 pub const HEADER: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
@@ -71,31 +72,6 @@ pub fn write(headers: &mut HeaderMap, proved: Option<&HeaderValue>) {
     }
 }
 
-/// The text of a subject from its parts (`CN`, `a.example`), most specific last, as certificates have them.
-pub fn subject<'a>(parts: impl DoubleEndedIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut text = String::new();
-    for (name, value) in parts.rev() {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(name);
-        text.push('=');
-        let last = value.chars().count().saturating_sub(1);
-        for (at, c) in value.chars().enumerate() {
-            let at_end = at == 0 || at == last;
-            let special = matches!(c, '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=')
-                || (c == ' ' && at_end)
-                || (c == '#' && at == 0);
-            if special || !(' '..='~').contains(&c) {
-                escape(c, '\\', &mut text);
-            } else {
-                text.push(c);
-            }
-        }
-    }
-    text
-}
-
 /// A value without quotes, controls and characters beyond ASCII; names that are valid hold none of them. The
 /// backslash is kept for the codes of a subject only.
 fn written(value: &str) -> String {
@@ -110,12 +86,6 @@ fn written(value: &str) -> String {
         }
     }
     text
-}
-
-fn escape(c: char, with: char, text: &mut String) {
-    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-        let _ = write!(text, "{with}{byte:02X}");
-    }
 }
 
 fn quoted(value: &str) -> String {
