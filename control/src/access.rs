@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use serin_config::{Plan, limits::COMMAND_WAIT};
+use serin_config::{Generation, Plan, limits::COMMAND_WAIT};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    audit::{Audit, Note},
+    clock::Clock,
     command::Request,
     journal::Journal,
+    metrics,
     refusal::Refusal,
     status::Status,
     store::{Archive, StoreError},
@@ -21,6 +24,8 @@ pub struct Answer {
     /// Whether it is stored. A canary is taken out even if the store can't be written; the write is tried
     /// again until it succeeds.
     pub stored: bool,
+    /// Where the same change was done before with the same key, the plan in force after it: nothing was done now.
+    pub repeats: Option<Generation>,
 }
 
 /// Why a request was not carried out.
@@ -46,6 +51,20 @@ pub enum CommandError {
     Stopped,
 }
 
+impl CommandError {
+    /// The word for it: the end of the problem's type in the API.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.kind(),
+            Self::Store(StoreError::Full(_)) => "disk-full",
+            Self::Store(_) => "store-failed",
+            Self::Busy => "too-many-commands",
+            Self::Late => "timeout",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// A request and where its answer goes.
 pub(crate) struct Order {
     pub(crate) request: Request,
@@ -59,6 +78,10 @@ pub(crate) struct Access {
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) journal: Journal,
     pub(crate) archive: Archive,
+    pub(crate) audit: Audit,
+    /// Where the API tells of what it refuses before a command is made of it.
+    pub(crate) refused: mpsc::Sender<Note>,
+    pub(crate) clock: Clock,
 }
 
 impl Access {
@@ -73,6 +96,14 @@ impl Access {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(CommandError::Stopped),
             Err(_) => Err(CommandError::Late),
+        }
+    }
+
+    /// Tells of a request that was refused before a command was made of it. Waits for nobody: what finds no place
+    /// is counted.
+    pub(crate) fn refuse(&self, note: Note) {
+        if self.refused.try_send(note).is_err() {
+            metrics::audit_lost();
         }
     }
 

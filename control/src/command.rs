@@ -6,9 +6,17 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Catalogue, Generation, ServiceName, Split, VersionName, limits::REASON_CHARS_MAX};
+use serin_config::{
+    Catalogue, Generation, Grant, ServiceName, Split, VersionName,
+    limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
+};
 
-/// Who asked for a change.
+use crate::{
+    repeat::RepeatKey,
+    tokens::{TokenId, Wanted},
+};
+
+/// What kind of somebody asked for a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
@@ -33,13 +41,39 @@ impl std::fmt::Display for Actor {
     }
 }
 
+/// Who asked for a change, and from where: the one that journal and audit log name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The token or certificate that was shown, or `local` where nobody had to show one.
+    pub name: String,
+    /// The address, or the user at the other end of a Unix socket.
+    pub from: String,
+}
+
+impl Caller {
+    /// A caller. Both texts are shown on terminals and in logs, so they are made [`plain`].
+    pub fn new(name: &str, from: &str) -> Self {
+        Self { name: plain(name, CALLER_CHARS_MAX), from: plain(from, CALLER_CHARS_MAX) }
+    }
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} from {}", self.name, self.from)
+    }
+}
+
 /// One request to the planner.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// What is asked for.
     pub command: Command,
-    /// Who asks.
+    /// What kind of somebody asks.
     pub actor: Actor,
+    /// Who asks; none where nobody in particular does: the file, the judge, a proxy.
+    pub who: Option<Caller>,
+    /// What makes it known again when it is sent twice.
+    pub key: Option<RepeatKey>,
     /// Why, in the words of whoever asks; may be empty. Kept to [`REASON_CHARS_MAX`] characters.
     pub reason: String,
 }
@@ -48,16 +82,25 @@ impl Request {
     /// A request by `actor`; a longer reason is cut. It is shown on terminals and in logs, so what steers
     /// these (line ends, escapes) becomes a space.
     pub fn new(command: Command, actor: Actor, reason: &str) -> Self {
-        Self {
-            command,
-            actor,
-            reason: reason
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .take(REASON_CHARS_MAX)
-                .collect(),
-        }
+        Self { command, actor, who: None, key: None, reason: plain(reason, REASON_CHARS_MAX) }
     }
+
+    /// The same, asked by somebody in particular.
+    #[must_use]
+    pub fn by(self, who: Caller) -> Self {
+        Self { who: Some(who), ..self }
+    }
+
+    /// The same, to be done once however often it is sent with this key.
+    #[must_use]
+    pub fn once(self, key: RepeatKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+}
+
+/// At most so many characters of a text, with spaces for what steers terminals.
+fn plain(text: &str, chars_max: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(chars_max).collect()
 }
 
 /// What can be asked for.
@@ -93,6 +136,65 @@ pub enum Command {
     },
     /// Takes the routes and services of a changed file.
     Reload(Arc<Catalogue>),
+    /// Makes a token of the API.
+    GiveToken {
+        /// What is wanted.
+        wanted: Box<Wanted>,
+        /// As for [`Command::Rollout`].
+        if_generation: Option<Generation>,
+    },
+    /// Takes a token of the API back.
+    TakeBackToken {
+        /// Which.
+        id: TokenId,
+        /// As for [`Command::Rollout`].
+        if_generation: Option<Generation>,
+    },
+}
+
+impl Command {
+    /// The word for it in the audit log.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::SetWeights { .. } => "set_weights",
+            Self::Rollout { action, .. } => action.label(),
+            Self::Undo { .. } => "undo",
+            Self::Reload(_) => "reload",
+            Self::GiveToken { .. } => "create_token",
+            Self::TakeBackToken { .. } => "delete_token",
+        }
+    }
+
+    /// The service that it is about; none where it is about all, or none.
+    pub const fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::SetWeights { service, .. } | Self::Rollout { service, .. } | Self::Undo { service, .. } => {
+                Some(service)
+            }
+            Self::Reload(_) | Self::GiveToken { .. } | Self::TakeBackToken { .. } => None,
+        }
+    }
+}
+
+/// What is asked for, in words for people.
+impl std::fmt::Display for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SetWeights { split, if_generation, .. } => {
+                write!(f, "{split}, if plan {if_generation} is in force")
+            }
+            Self::Rollout { action: Action::Promote { full: true }, .. } => f.write_str("promote to the end"),
+            Self::Rollout { action, .. } => f.write_str(action.label()),
+            Self::Undo { .. } => f.write_str("undo the last rollout"),
+            Self::Reload(_) => f.write_str("take the changed file"),
+            Self::GiveToken { wanted, .. } => {
+                let Wanted { id, name, role, services, life_ms, .. } = wanted.as_ref();
+                let grant = Grant { role: *role, services: services.clone() };
+                write!(f, "token {name} ({id}): {grant}, for {} s", life_ms / 1_000)
+            }
+            Self::TakeBackToken { id, .. } => write!(f, "token {id}"),
+        }
+    }
 }
 
 /// What can be done with a rollout by hand.
@@ -115,4 +217,19 @@ pub enum Action {
     Abort,
     /// Begins the last rollout again, from its first step, if it did not end in a promotion.
     Retry,
+}
+
+impl Action {
+    /// The word for it in the API and in the audit log.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Promote { .. } => "promote",
+            Self::Skip => "skip",
+            Self::Abort => "abort",
+            Self::Retry => "retry",
+        }
+    }
 }

@@ -13,7 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serin_config::{Generation, ServiceName, Split, limits::JOURNAL_ENTRIES_MAX};
 use serin_judge::Verdict;
 
-use crate::{command::Actor, rollout::State};
+use crate::{
+    command::{Actor, Caller},
+    rollout::State,
+};
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,8 +25,11 @@ pub struct Entry {
     pub sequence: u64,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
-    /// Who asked for it.
+    /// What kind of somebody asked for it.
     pub actor: Actor,
+    /// Who asked for it, and from where; none where nobody in particular did. Entries of older releases have none.
+    #[serde(default)]
+    pub who: Option<Caller>,
     /// The service; none where the decision concerns all.
     pub service: Option<ServiceName>,
     /// What was done.
@@ -127,6 +133,19 @@ impl Journal {
         }
     }
 
+    /// At most `limit` entries after the sequence `after`, the oldest first.
+    pub fn after(&self, after: u64, limit: usize) -> Vec<Arc<Entry>> {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let from = kept.partition_point(|entry| entry.sequence <= after);
+        kept.range(from..).take(limit).cloned().collect()
+    }
+
+    /// The sequence of the newest entry; 0 while there is none.
+    pub fn last(&self) -> u64 {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        kept.back().map_or(0, |entry| entry.sequence)
+    }
+
     /// The newest `limit` entries, newest first: those of one service if given (entries that concern all
     /// services are among them), and only those below the sequence `before` if given.
     pub fn newest(&self, service: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<Entry>> {
@@ -149,6 +168,7 @@ mod tests {
             sequence,
             at_ms: 0,
             actor: Actor::Api,
+            who: None,
             service: service.map(|name| ServiceName::try_new(name).unwrap()),
             action: Action::SetWeights,
             from: None,
@@ -172,6 +192,9 @@ mod tests {
         assert_eq!(sequences(&journal.newest(None, None, 2)), [4, 3]);
         assert_eq!(sequences(&journal.newest(None, Some(3), 9)), [2, 1]);
         assert_eq!(sequences(&journal.newest(Some("a"), None, 9)), [4, 3, 1]);
+        assert_eq!(sequences(&journal.after(1, 2)), [2, 3]);
+        assert_eq!(sequences(&journal.after(4, 2)), [] as [u64; 0]);
+        assert_eq!((journal.last(), Journal::default().last()), (4, 0));
     }
 
     #[test]
@@ -181,6 +204,13 @@ mod tests {
         let all = journal.newest(None, None, usize::MAX);
         assert_eq!(all.len() as u64, JOURNAL_ENTRIES_MAX);
         assert_eq!(all.last().unwrap().sequence, 6);
+    }
+
+    #[test]
+    fn an_entry_of_an_older_release_is_read_and_names_nobody() {
+        let mut old = serde_json::to_value(entry(1, None)).unwrap();
+        old.as_object_mut().unwrap().remove("who");
+        assert_eq!(serde_json::from_value::<Entry>(old).unwrap(), entry(1, None));
     }
 
     #[test]

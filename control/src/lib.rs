@@ -12,6 +12,7 @@
 mod access;
 pub mod align;
 mod api;
+pub mod audit;
 mod clock;
 pub mod collect;
 pub mod command;
@@ -26,12 +27,15 @@ pub mod past;
 mod plane;
 pub mod planner;
 pub mod refusal;
+pub mod repeat;
 pub mod rollout;
 #[cfg(test)]
 mod samples;
 pub mod state;
 pub mod status;
 pub mod store;
+mod tls;
+pub mod tokens;
 pub mod watch;
 
 pub use access::{Answer, CommandError};

@@ -14,6 +14,7 @@ const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
 const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
 const WINDOWS_LATE: &str = "serin_control_windows_late_total";
 const STORE_ERRORS: &str = "serin_control_store_errors_total";
+const AUDIT_LOST: &str = "serin_control_audit_lost_total";
 const SPLIT: &str = "serin_split_weight_ratio";
 const STEP: &str = "serin_rollout_step";
 
@@ -49,6 +50,10 @@ fn describe() {
         "Windows that came too late for their second, and were left out of the evidence."
     );
     describe_counter!(STORE_ERRORS, "Writes to the store that failed.");
+    describe_counter!(
+        AUDIT_LOST,
+        "Refused requests to the API that are not in the audit log: too many at once."
+    );
     describe_gauge!(SPLIT, "The share of a version in its service's traffic, 0 to 1.");
     describe_gauge!(STEP, "The step of the rollout in progress, from 1; 0 while none is.");
     describe_gauge!(
@@ -73,7 +78,7 @@ fn describe() {
         SELF_TEST_SUSPICIONS,
         "How often it looked worse at 20 to 1, so that more proof is asked for since."
     );
-    for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, WINDOWS_LATE, STORE_ERRORS] {
+    for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, WINDOWS_LATE, STORE_ERRORS, AUDIT_LOST] {
         counter!(name).increment(0);
     }
 }
@@ -91,6 +96,10 @@ pub(crate) fn windows(received: u64, duplicate: u64, lost: u64) {
 
 pub(crate) fn late(windows: u64) {
     counter!(WINDOWS_LATE).increment(windows);
+}
+
+pub(crate) fn audit_lost() {
+    counter!(AUDIT_LOST).increment(1);
 }
 
 pub(crate) fn store_failed() {

@@ -7,8 +7,8 @@ use std::{
 
 use serin_config::{
     Address, Catalogue, Config, Plan,
-    limits::{COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
-    secret::Secret,
+    limits::{AUDIT_QUEUE_MAX, COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
+    settings::Control,
     wire::Report,
 };
 use tokio::sync::{mpsc, watch};
@@ -24,6 +24,7 @@ use crate::{
     refusal::Refusal,
     status::Status,
     store::{self, Store},
+    tls,
 };
 
 /// Why the control plane can't be opened: one line that says what to do.
@@ -58,8 +59,7 @@ pub struct ReloadRefused(#[from] pub CommandError);
 /// An opened control plane: its state is read, its first plan made and stored.
 pub struct ControlPlane {
     keeper: Keeper,
-    address: Address,
-    token: Option<Secret>,
+    settings: Control,
     opened_ms: u64,
 }
 
@@ -76,8 +76,7 @@ impl ControlPlane {
     pub fn open(config: &Config, now_ms: u64) -> Result<Self, OpenError> {
         let store = Store::open(&config.control.state)?;
         let keeper = Keeper::begin(Box::new(store), &config.catalogue, now_ms)?;
-        let control = &config.control;
-        Ok(Self { keeper, address: control.address.clone(), token: control.token.clone(), opened_ms: now_ms })
+        Ok(Self { keeper, settings: config.control.clone(), opened_ms: now_ms })
     }
 
     /// The plan in force.
@@ -88,26 +87,42 @@ impl ControlPlane {
     /// Binds the API and starts everything. `push` is called with each new plan, on the thread that decides,
     /// in the order of generations; it must not block. The first plan ([`Self::plan`]) is not pushed.
     pub async fn serve(mut self, push: Push) -> Result<Handle, ServeError> {
-        let listener = api::Listener::bind(&self.address).await?;
+        let tls = match &self.settings.tls {
+            Some(settings) => Some(tls::open(settings, &[b"http/1.1"]).map_err(ServeError::from)?),
+            None => None,
+        };
+        let listener = api::Listener::bind(&self.settings.address).await?;
         let address = listener.address().clone();
         let (orders, order_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (reports, report_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
+        let (refused, refused_inlet) = mpsc::channel(AUDIT_QUEUE_MAX);
         let (stop, stopped) = watch::channel(false);
+        let clock = Clock::not_before(self.opened_ms);
         let access = Access {
             orders,
             status: self.keeper.status(),
             journal: self.keeper.journal().clone(),
             archive: self.keeper.archive(),
+            audit: self.keeper.audit(),
+            refused,
+            clock,
         };
         self.keeper.push_to(push);
         let inlets = Inlets {
             orders: order_inlet,
             reports: report_inlet,
+            refused: refused_inlet,
             stop: stopped.clone(),
-            clock: Clock::not_before(self.opened_ms),
+            clock,
         };
         let keeper = spawn(self.keeper, inlets).map_err(ServeError::Thread)?;
-        let api = tokio::spawn(api::serve(listener, access.clone(), self.token, stopped));
+        let context = api::Context::new(access.clone(), &self.settings, &listener, stopped.clone());
+        let acceptor = tls.map(|(acceptor, renewal)| {
+            // It ends with the last handle on what it keeps up to date.
+            tokio::spawn(renewal.run());
+            acceptor
+        });
+        let api = tokio::spawn(api::serve(listener, acceptor, context, stopped));
         Ok(Handle { access, reports, address, stop, keeper, api })
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use serin_config::{Generation, Plan, ServiceName, Split, VersionName, Weight, plan::PlanError};
 
-use crate::rollout::{State, StateError};
+use crate::{
+    rollout::{State, StateError},
+    tokens::TokenRefusal,
+};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -191,6 +194,46 @@ pub enum Refusal {
         "service \"{0}\": the file leaves it out while its rollout is in progress: abort or promote the rollout first"
     )]
     ReloadDropsService(ServiceName),
+    /// A token can't be made or taken back.
+    #[error(transparent)]
+    Token(TokenRefusal),
+    /// Another change was done with this key.
+    #[error(
+        "another change was made with this idempotency key in the last 24 hours: give each change a key of its own"
+    )]
+    KeyTaken,
+}
+
+impl Refusal {
+    /// The word for it: the end of the problem's type in the API.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Stale { .. } => "stale-generation",
+            Self::NoService(_) => "no-such-service",
+            Self::NoVersion { .. } => "no-such-version",
+            Self::RolloutRuns { .. } | Self::AlreadyRuns { .. } => "rollout-in-progress",
+            Self::NoCanary(_) => "no-canary",
+            Self::AlreadyWhole { .. } => "canary-has-all-traffic",
+            Self::ThirdVersion { .. } => "third-version-has-traffic",
+            Self::NoRollout(_) => "no-rollout",
+            Self::Rollout { .. } => "rollout-state",
+            Self::NothingToUndo { .. } => "nothing-to-undo",
+            Self::MovedSince { .. } => "weights-moved-since",
+            Self::NoWayBack { .. } => "no-way-back",
+            Self::NothingToRetry { .. } => "nothing-to-retry",
+            Self::RetryOfAnother { .. } => "other-roles",
+            Self::ReloadDuringRollout { .. }
+            | Self::ReloadDropsVersion { .. }
+            | Self::ReloadDropsService(_) => "reload-refused",
+            Self::Token(TokenRefusal::Name(_)) => "not-a-name",
+            Self::Token(TokenRefusal::NameTaken { .. }) => "name-taken",
+            Self::Token(TokenRefusal::TooMany) => "too-many-tokens",
+            Self::Token(TokenRefusal::NoService(_)) => "no-such-service",
+            Self::Token(TokenRefusal::ForNothing) => "no-services",
+            Self::Token(TokenRefusal::None(_)) => "no-such-token",
+            Self::KeyTaken => "key-taken",
+        }
+    }
 }
 
 /// Why a version can't get its traffic back.

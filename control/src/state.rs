@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serin_config::{Plan, ServiceName, Split};
 
-use crate::{journal::Entry, rollout::Rollout, store::FactChanges};
+use crate::{journal::Entry, repeat::Repeats, rollout::Rollout, store::FactChanges, tokens::Tokens};
 
 /// What was decided for one service, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,10 @@ pub struct State {
     pub next_entry: u64,
     /// The number of the next rollout.
     pub next_rollout: u64,
+    /// The tokens of the API.
+    pub tokens: Arc<Tokens>,
+    /// The changes that are known again when they are sent twice.
+    pub repeats: Arc<Repeats>,
 }
 
 impl State {

@@ -15,6 +15,7 @@ use crate::{
     collect::{Collector, Counts, Second},
     rollout::{self, Rollout},
     state::State,
+    tokens::Tokens,
     watch::course::Course,
 };
 
@@ -35,6 +36,8 @@ pub struct Status {
     pub stored: bool,
     /// The services, sorted by name.
     pub services: BTreeMap<ServiceName, ServiceStatus>,
+    /// The tokens of the API.
+    pub tokens: Arc<Tokens>,
 }
 
 /// One service.
@@ -168,7 +171,7 @@ impl Sources<'_> {
         let plan = self.state.plan.clone();
         let services =
             plan.services().map(|(service, split)| (service.name.clone(), self.service(service, split)));
-        Status { services: services.collect(), plan, stored: self.stored }
+        Status { services: services.collect(), plan, stored: self.stored, tokens: self.state.tokens.clone() }
     }
 
     fn service(&self, service: &serin_config::Service, split: &Split) -> ServiceStatus {

@@ -1,39 +1,156 @@
-//! Who may ask: the bearer token, and the defence against browsers.
+//! Who may ask for what: the caller's identity, its role, its rate, and the defence against browsers.
 //!
 //! The API listens on loopback by default, and every web page that the operator opens can send requests
 //! there. Two checks keep it out. A page on another origin can send a form but not JSON without a preflight,
 //! which is never answered; so a change must come as JSON. And a page whose host name was rebound to
-//! 127.0.0.1 is of the same origin, but its requests still carry that name; so without a token the `host`
-//! header must be an IP address or `localhost`.
+//! 127.0.0.1 is of the same origin, but its requests still carry that name; so where nobody must say who it is the
+//! `host` header must be an IP address or `localhost`.
 //!
 //! Nobody is answered when a fault has ended the keeper: the snapshot would go on to tell of rollouts in
 //! progress that nobody watches.
+//!
+//! What is refused of changes, here or further in, is told to the audit log, unless the keeper has told it already.
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{Method, StatusCode, header};
 
-use super::{Context, problem::Problem};
-use crate::access::CommandError;
+use super::{
+    Context,
+    identity::{Identity, STRANGER},
+    operation::{Operation, Reach},
+    peer::Peer,
+    problem::{Problem, Told},
+    rate::Key,
+};
+use crate::{
+    access::CommandError,
+    audit::{Fate, Note},
+    command::{Actor, Caller},
+};
 
-pub(super) async fn guard(State(context): State<Context>, request: Request, next: Next) -> Response {
-    match check(&context, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
+    let asked = Asked::of(&context, &request);
+    let now_ms = context.access.clock.now_ms();
+    let (who, response) = match identify(&context, &request, &asked.peer, now_ms) {
+        Ok(identity) => {
+            let who = identity.caller.clone();
+            let response = match refusal(&context, &request, asked.operation.as_ref(), &identity, now_ms) {
+                Some(problem) => problem.into_response(),
+                None => {
+                    request.extensions_mut().insert(identity);
+                    next.run(request).await
+                }
+            };
+            (who, response)
+        }
+        Err(problem) => (Caller::new(STRANGER, &asked.peer.from), problem.into_response()),
+    };
+    if let Some(told) = response.extensions().get::<Told>().filter(|told| !told.in_audit_log) {
+        asked.note(&context, who, told);
+    }
+    response
+}
+
+/// What the audit log is told of a request that is refused.
+struct Asked {
+    operation: Option<Operation>,
+    peer: Peer,
+    reads: bool,
+    line: String,
+    service: Option<String>,
+}
+
+impl Asked {
+    fn of(context: &Context, request: &Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>();
+        let operation = matched.and_then(|path| context.operations.find(request.method(), path.as_str()));
+        let peer = request.extensions().get::<Peer>().cloned();
+        let path = request.uri().path();
+        let limited = operation.filter(|operation| operation.path.starts_with(SERVICE));
+        Self {
+            operation: operation.cloned(),
+            peer: peer.unwrap_or_else(|| Peer::at("unknown".into())),
+            reads: reads(request.method()),
+            line: format!("{} {path}", request.method()).chars().take(LINE_CHARS_MAX).collect(),
+            service: limited.and_then(|_| service(path)),
+        }
+    }
+
+    fn note(&self, context: &Context, who: Caller, told: &Told) {
+        if self.reads {
+            return;
+        }
+        context.access.refuse(Note {
+            who: Some(who),
+            actor: Actor::Api,
+            what: self.operation.as_ref().map_or("unknown", |operation| operation.id).to_owned(),
+            detail: self.line.clone(),
+            service: self.service.clone(),
+            reason: String::new(),
+            fate: if told.fate_unknown { Fate::Unknown } else { Fate::Refused },
+            refusal: Some((told.kind.to_owned(), told.detail.clone())),
+            generation: None,
+        });
     }
 }
 
-fn check(context: &Context, request: &Request) -> Result<(), Problem> {
-    if let Some(token) = &context.token {
-        let given = request.headers().get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        let right = given.and_then(bearer).is_some_and(|given| token.matches(given));
-        if !right {
-            let detail = "send the token of control.token as \"authorization: Bearer TOKEN\"";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
+const SERVICE: &str = "/v1/services/{service}";
+/// Of a request's method and path in the audit log.
+const LINE_CHARS_MAX: usize = 200;
+
+/// The service in a path below `/v1/services/`; what can't be read names none.
+fn service(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/v1/services/")?.split('/').next()?;
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        let decoded = match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            plain => plain,
+        };
+        bytes.push(decoded);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whoever asks, or the problem that nobody knows.
+fn identify(context: &Context, request: &Request, peer: &Peer, now_ms: u64) -> Result<Identity, Problem> {
+    let authorization = request.headers().get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+    let tokens = &context.access.status().tokens;
+    context.known.identify(authorization, peer, tokens, now_ms).map_err(|stranger| {
+        let detail = stranger.to_string();
+        match context.rates.take(Key::Address(peer.from.clone()), now_ms) {
+            true => Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
+            false => Problem::too_many(detail),
         }
+    })
+}
+
+/// The problem with a request of somebody who is known, if there is one.
+fn refusal(
+    context: &Context,
+    request: &Request,
+    operation: Option<&Operation>,
+    identity: &Identity,
+    now_ms: u64,
+) -> Option<Problem> {
+    if !identity.local && !context.rates.take(Key::Name(identity.caller.name.clone()), now_ms) {
+        let detail = format!("{} asks for more than it may: wait a second", identity.caller.name);
+        return Some(Problem::too_many(detail));
     }
     if context.names_refused
         && let Some(host) = host(request).filter(|host| !is_own_name(host))
@@ -42,22 +159,39 @@ fn check(context: &Context, request: &Request) -> Result<(), Problem> {
             "the host \"{}\" is a name: without a token, use the IP address or localhost",
             host.chars().take(80).collect::<String>()
         );
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host-refused", detail));
+        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host-refused", detail));
     }
     if context.access.has_stopped() {
-        return Err(CommandError::Stopped.into());
+        return Some(CommandError::Stopped.into());
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && !is_json(request) {
+    if let Some(problem) = operation.and_then(|operation| forbidden(operation, identity, request)) {
+        return Some(problem);
+    }
+    // To delete takes a preflight from a page in any case.
+    if !reads(request.method()) && *request.method() != Method::DELETE && !is_json(request) {
         let detail = "a change must be sent with \"content-type: application/json\"";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
+        return Some(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
     }
-    Ok(())
+    None
 }
 
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+/// The problem where the caller may not ask for this.
+fn forbidden(operation: &Operation, identity: &Identity, request: &Request) -> Option<Problem> {
+    let Identity { caller, grant, .. } = identity;
+    let detail = if grant.role < operation.role {
+        format!("this takes the role {}, and {} is {}", operation.role, caller.name, grant.role)
+    } else {
+        let covered = match operation.reach {
+            Reach::Service => service(request.uri().path()).is_some_and(|name| grant.covers(&name)),
+            Reach::Whole => !grant.is_limited(),
+            Reach::Filtered | Reach::Open => true,
+        };
+        if covered || !grant.is_limited() {
+            return None;
+        }
+        format!("{} is limited: {grant}; ask for what concerns these services only", caller.name)
+    };
+    Some(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
 }
 
 /// The host that the client named; none in HTTP/1.0 without one, which no browser sends.
@@ -102,10 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn the_bearer_scheme_is_read_in_any_case() {
-        assert_eq!(bearer(b"Bearer abc"), Some(&b"abc"[..]));
-        assert_eq!(bearer(b"bearer  abc"), Some(&b"abc"[..]));
-        assert_eq!(bearer(b"Basic abc"), None);
-        assert_eq!(bearer(b"x"), None);
+    fn the_service_in_a_path_is_read_as_the_router_reads_it() {
+        assert_eq!(service("/v1/services/shop/weights").as_deref(), Some("shop"));
+        assert_eq!(service("/v1/services/%73hop").as_deref(), Some("shop"));
+        for odd in ["/v1/plan", "/v1/services/%7", "/v1/services/%zz", "/v1/services/%ff", "/v1/services/%+1"]
+        {
+            assert_eq!(service(odd), None, "{odd}");
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::{
     io,
+    net::SocketAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
 };
 
 use serin_config::Address;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::tls::TlsError;
 
 /// Why the API can't be served: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,9 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
+    /// Its certificates can't be used.
+    #[error("the control API can't be served: {0}; mend the file, or name another in control.tls")]
+    Tls(#[from] TlsError),
     /// The thread that decides can't be started.
     #[error("the control plane's thread can't be started: {0}")]
     Thread(#[source] io::Error),
@@ -56,9 +62,9 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// An accepted connection.
+/// An accepted connection, and who is at its other end as far as the system knows.
 pub(super) enum Connection {
-    Tcp(TcpStream),
+    Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
 
@@ -94,7 +100,9 @@ impl Listener {
 
     pub(super) async fn accept(&self) -> io::Result<Connection> {
         match &self.socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| Connection::Tcp(stream)),
+            Socket::Tcp(listener) => {
+                listener.accept().await.map(|(stream, from)| Connection::Tcp(stream, from))
+            }
             Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| Connection::Unix(stream)),
         }
     }

@@ -1,34 +1,43 @@
 //! HTTP in, typed command out; JSON and problem details (RFC 9457) back.
 //!
 //! Reads are answered from the published snapshot and from the journal in memory, so they work whatever the
-//! disk does. Everything that is refused is refused before a command is made of it: unknown fields, a
-//! missing generation, a host name that a browser was tricked into.
+//! disk does. Everything that is refused is refused before a command is made of it: callers without the role,
+//! unknown fields, a missing generation, a host name that a browser was tricked into.
+//!
+//! All operations stand in [`routes`], each with the role that it takes; the router, the check of roles and the OpenAPI
+//! document are made from that one list.
 
-mod body;
+mod audit;
+mod change;
 mod export;
 mod guard;
+mod identity;
 mod listener;
 mod name;
+mod openapi;
+mod operation;
+mod peer;
 mod problem;
+mod rate;
 mod read;
 mod rollouts;
+mod routes;
+mod schema;
 mod serve;
+mod tokens;
+mod verdict;
+mod watch;
 mod write;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    error_handling::HandleErrorLayer,
-    extract::DefaultBodyLimit,
-    middleware,
-    routing::{get, put},
-};
-use http::StatusCode;
+use axum::{Router, error_handling::HandleErrorLayer, extract::DefaultBodyLimit, middleware};
+use http::{HeaderMap, StatusCode, header};
 use serin_config::{
-    limits::{API_BODY_BYTES_MAX, API_CONCURRENCY_MAX, API_TIMEOUT},
-    secret::Secret,
+    limits::{API_BODY_BYTES_MAX, API_CONCURRENCY_MAX, API_TIMEOUT, API_WATCHERS_MAX},
+    settings::Control,
 };
+use tokio::sync::{Semaphore, watch as signal};
 use tower::{BoxError, ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
 pub use listener::BindError;
@@ -36,44 +45,78 @@ pub(crate) use listener::Listener;
 pub(crate) use serve::serve;
 
 use crate::access::Access;
+use identity::Known;
+use operation::{Operations, Pace};
 use problem::Problem;
+use rate::Rates;
 
 /// What every handler may use.
 #[derive(Clone)]
-struct Context {
+pub(crate) struct Context {
     access: Access,
-    token: Option<Arc<Secret>>,
-    /// Whether the `host` header must not be a name: over TCP and without a token.
+    known: Arc<Known>,
+    operations: Arc<Operations>,
+    rates: Arc<Rates>,
+    watchers: Arc<Semaphore>,
+    stop: signal::Receiver<bool>,
+    /// Whether the `host` header must not be a name: over TCP, where nobody must say who it is.
     names_refused: bool,
 }
 
+impl Context {
+    pub(crate) fn new(
+        access: Access,
+        control: &Control,
+        listener: &Listener,
+        stop: signal::Receiver<bool>,
+    ) -> Self {
+        let known = Known { token: control.token.clone(), certificates: control.identities.clone() };
+        Self {
+            access,
+            names_refused: listener.is_tcp() && !known.ask(),
+            known: Arc::new(known),
+            operations: Arc::new(Operations::of(&routes::routes())),
+            rates: Arc::default(),
+            watchers: Arc::new(Semaphore::new(API_WATCHERS_MAX)),
+            stop,
+        }
+    }
+}
+
 fn router(context: Context) -> Router {
+    let (mut prompt, mut waits) = (Router::new(), Router::new());
+    for route in routes::routes() {
+        let into = match route.operation.pace {
+            Pace::Prompt => &mut prompt,
+            Pace::Waits => &mut waits,
+        };
+        *into = std::mem::take(into).route(route.operation.path, route.handler);
+    }
     let bounds = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(out_of_bounds))
         .load_shed()
         .layer(GlobalConcurrencyLimitLayer::new(API_CONCURRENCY_MAX))
         .timeout(API_TIMEOUT);
-    Router::new()
-        .route("/v1/plan", get(read::plan))
-        .route("/v1/services", get(read::services))
-        .route("/v1/services/{service}", get(read::service))
-        .route("/v1/services/{service}/weights", put(write::set_weights))
-        .route("/v1/services/{service}/rollout", get(read::rollout).post(write::steer))
-        .route("/v1/services/{service}/rollout/explain", get(read::explain))
-        .route("/v1/services/{service}/rollouts/{id}/windows", get(export::of_service))
-        .route("/v1/rollouts", get(rollouts::list))
-        .route("/v1/rollouts/{id}/windows", get(export::of_any))
-        .route("/v1/journal", get(read::journal))
+    prompt
+        .layer(bounds)
+        .merge(waits)
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context.clone(), guard::guard))
         .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
-        .layer(bounds)
         .with_state(context)
 }
 
+/// Whether a client prefers this form of answer: it names it.
+fn accepts(headers: &HeaderMap, media: &str) -> bool {
+    let named = |value: &http::HeaderValue| {
+        value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains(media))
+    };
+    headers.get_all(header::ACCEPT).iter().any(named)
+}
+
 async fn no_such_path(uri: http::Uri) -> Problem {
-    let detail = format!("there is nothing at {}: the API begins at /v1/services", uri.path());
+    let detail = format!("there is nothing at {}: /v1/openapi.json says what there is", uri.path());
     Problem::new(StatusCode::NOT_FOUND, "no-such-path", detail)
 }
 

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use crate::{access::CommandError, refusal::Refusal, status::weights, store::StoreError};
+use crate::{access::CommandError, refusal::Refusal, status::weights, tokens::TokenRefusal};
 
 /// One problem.
 #[derive(Debug)]
@@ -13,19 +13,47 @@ pub(super) struct Problem {
     kind: &'static str,
     detail: String,
     more: Map<String, Value>,
+    in_audit_log: bool,
+    fate_unknown: bool,
+}
+
+/// What a response with a problem says of itself, for the audit log.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) kind: &'static str,
+    pub(super) detail: String,
+    /// Whether the keeper has told the audit log of it.
+    pub(super) in_audit_log: bool,
+    /// Whether what was asked for may be done all the same.
+    pub(super) fate_unknown: bool,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, detail: detail.into(), more: Map::new() }
+        let detail = detail.into();
+        Self { status, kind, detail, more: Map::new(), in_audit_log: false, fate_unknown: false }
     }
 
     pub(super) fn bad_request(kind: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, kind, detail)
     }
 
+    /// Somebody asks too much.
+    pub(super) fn too_many(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail)
+    }
+
     pub(super) fn no_service(name: &str) -> Self {
         Refusal::NoService(name.to_owned()).into()
+    }
+
+    /// Leaves services out of what it shows of the plan in force.
+    pub(super) fn without_services(mut self, leave_out: impl Fn(&str) -> bool) -> Self {
+        let shown = self.more.get_mut("current").and_then(|current| current.get_mut("services"));
+        if let Some(Value::Object(services)) = shown {
+            services.retain(|name, _| !leave_out(name));
+        }
+        self
     }
 
     /// Adds a member.
@@ -37,6 +65,12 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let told = Told {
+            kind: self.kind,
+            detail: self.detail.clone(),
+            in_audit_log: self.in_audit_log,
+            fate_unknown: self.fate_unknown,
+        };
         let mut members = self.more;
         members.insert("type".into(), format!("urn:serin:problem:{}", self.kind).into());
         members.insert("title".into(), self.kind.replace('-', " ").into());
@@ -48,9 +82,10 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        response.extensions_mut().insert(told);
         response
     }
 }
@@ -58,27 +93,17 @@ impl IntoResponse for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         use StatusCode as S;
-        let (status, kind) = match &refusal {
-            Refusal::Stale { .. } => (S::CONFLICT, "stale-generation"),
-            Refusal::NoService(_) => (S::NOT_FOUND, "no-such-service"),
-            Refusal::NoVersion { .. } => (S::UNPROCESSABLE_ENTITY, "no-such-version"),
-            Refusal::RolloutRuns { .. } => (S::CONFLICT, "rollout-in-progress"),
-            Refusal::AlreadyRuns { .. } => (S::CONFLICT, "rollout-in-progress"),
-            Refusal::NoCanary(_) => (S::CONFLICT, "no-canary"),
-            Refusal::AlreadyWhole { .. } => (S::CONFLICT, "canary-has-all-traffic"),
-            Refusal::ThirdVersion { .. } => (S::CONFLICT, "third-version-has-traffic"),
-            Refusal::NoRollout(_) => (S::CONFLICT, "no-rollout"),
-            Refusal::Rollout { .. } => (S::CONFLICT, "rollout-state"),
-            Refusal::NothingToUndo { .. } => (S::CONFLICT, "nothing-to-undo"),
-            Refusal::MovedSince { .. } => (S::CONFLICT, "weights-moved-since"),
-            Refusal::NoWayBack { .. } => (S::CONFLICT, "no-way-back"),
-            Refusal::NothingToRetry { .. } => (S::CONFLICT, "nothing-to-retry"),
-            Refusal::RetryOfAnother { .. } => (S::CONFLICT, "other-roles"),
-            Refusal::ReloadDuringRollout { .. }
-            | Refusal::ReloadDropsVersion { .. }
-            | Refusal::ReloadDropsService(_) => (S::CONFLICT, "reload-refused"),
+        let status = match &refusal {
+            Refusal::NoService(_) | Refusal::Token(TokenRefusal::None(_)) => S::NOT_FOUND,
+            Refusal::NoVersion { .. }
+            | Refusal::KeyTaken
+            | Refusal::Token(TokenRefusal::Name(_) | TokenRefusal::NoService(_) | TokenRefusal::ForNothing) => {
+                S::UNPROCESSABLE_ENTITY
+            }
+            // All others could be done at another time.
+            _ => S::CONFLICT,
         };
-        let problem = Self::new(status, kind, refusal.to_string());
+        let problem = Self::new(status, refusal.kind(), refusal.to_string());
         match refusal {
             Refusal::Stale { current, .. } => {
                 let splits = current
@@ -95,14 +120,14 @@ impl From<Refusal> for Problem {
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         use StatusCode as S;
-        let (status, kind) = match error {
-            CommandError::Refused(refusal) => return refusal.into(),
-            CommandError::Store(StoreError::Full(_)) => (S::SERVICE_UNAVAILABLE, "disk-full"),
-            CommandError::Store(_) => (S::SERVICE_UNAVAILABLE, "store-failed"),
-            CommandError::Busy => (S::SERVICE_UNAVAILABLE, "too-many-commands"),
-            CommandError::Late => (S::GATEWAY_TIMEOUT, "timeout"),
-            CommandError::Stopped => (S::SERVICE_UNAVAILABLE, "stopped"),
+        let status = match error {
+            CommandError::Refused(refusal) => return Self { in_audit_log: true, ..refusal.into() },
+            CommandError::Store(_) | CommandError::Busy | CommandError::Stopped => S::SERVICE_UNAVAILABLE,
+            CommandError::Late => S::GATEWAY_TIMEOUT,
         };
-        Self::new(status, kind, error.to_string())
+        // The keeper tells of all that came to it and was answered.
+        let in_audit_log = matches!(error, CommandError::Store(_));
+        let fate_unknown = matches!(error, CommandError::Late);
+        Self { in_audit_log, fate_unknown, ..Self::new(status, error.kind(), error.to_string()) }
     }
 }

@@ -3,19 +3,27 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use serin_config::{Generation, ServiceName, limits::API_ENTRIES_MAX};
+use serin_config::{
+    Generation, Grant, Route, ServiceName,
+    limits::{API_ENTRIES_MAX, API_SERVICES_MAX},
+};
 use serin_judge::Verdict;
 
-use super::{Context, name::Name, problem::Problem};
+use super::{
+    Context,
+    identity::{Identity, LOCAL},
+    name::Name,
+    problem::Problem,
+};
 use crate::{
-    command::Actor,
+    command::{Actor, Caller},
     journal::{Action, Entry},
     rollout,
     status::{RolloutStatus, ServiceStatus, Weights, weights},
@@ -24,9 +32,13 @@ use crate::{
 /// Entries in an answer that asks for no number.
 const ENTRIES_DEFAULT: usize = 100;
 
-pub(super) async fn plan(State(context): State<Context>) -> Json<Value> {
+pub(super) async fn plan(
+    State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
+) -> Response {
     let status = context.access.status();
-    let services = status.plan.services().map(|(service, split)| {
+    let services = status.plan.services().filter(|(service, _)| grant.covers(service.name.as_str()));
+    let services = services.map(|(service, split)| {
         json!({
             "name": service.name,
             "stable": service.stable,
@@ -38,32 +50,78 @@ pub(super) async fn plan(State(context): State<Context>) -> Json<Value> {
             "rollout": service.rollout,
         })
     });
-    Json(json!({
+    let leads_there = |route: &&Route| {
+        route.service().map_or(!grant.is_limited(), |service| grant.covers(service.as_str()))
+    };
+    let body = json!({
         "generation": status.plan.generation(),
         "parent": status.plan.parent(),
         "stored": status.stored,
-        "routes": status.plan.catalogue().routes(),
+        "routes": status.plan.catalogue().routes().iter().filter(leads_there).collect::<Vec<_>>(),
         "services": services.collect::<Vec<_>>(),
-    }))
+    });
+    (tag(status.plan.generation()), Json(body)).into_response()
+}
+
+/// The plan as an entity tag, to be sent back in `if-match`.
+fn tag(generation: Generation) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{generation}\""))]
+}
+
+/// What a reader of the list of services may ask for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServicesPage {
+    limit: Option<usize>,
+    after: Option<String>,
 }
 
 /// A service in the list: without its seconds and earlier rollouts.
-pub(super) async fn services(State(context): State<Context>) -> Json<Value> {
+pub(super) async fn services(
+    State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
+    page: Result<Query<ServicesPage>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(page) = page.map_err(malformed)?;
+    let limit = match page.limit {
+        None => API_SERVICES_MAX,
+        given => limit(given, API_SERVICES_MAX)?,
+    };
     let status = context.access.status();
-    let services = status.services.values().map(|service| {
-        json!({
-            "name": service.name,
-            "weights": service.weights,
-            "stable": service.stable,
-            "canary": service.canary,
-            "versions": service.versions,
-            "rollout": service.rollout.as_ref().map(|rollout| json!({
-                "id": rollout.id, "live": rollout.live, "summary": rollout.summary,
-            })),
-        })
-    });
-    let services: Vec<Value> = services.collect();
-    Json(json!({ "generation": status.plan.generation(), "stored": status.stored, "services": services }))
+    let after = page.after.unwrap_or_default();
+    let mut rest = status
+        .services
+        .values()
+        .filter(|service| grant.covers(service.name.as_str()) && *service.name.as_str() > *after);
+    let shown: Vec<&ServiceStatus> = rest.by_ref().take(limit).collect();
+    let next = rest.next().and(shown.last()).map(|service| &service.name);
+    let views: Vec<Value> = shown.iter().map(|service| brief(service)).collect();
+    Ok(Json(json!({
+        "generation": status.plan.generation(),
+        "stored": status.stored,
+        "services": views,
+        "next": next,
+    })))
+}
+
+/// A service as lists show it.
+pub(super) fn brief(service: &ServiceStatus) -> Value {
+    json!({
+        "name": service.name,
+        "weights": service.weights,
+        "stable": service.stable,
+        "canary": service.canary,
+        "versions": service.versions,
+        "rollout": service.rollout.as_ref().map(|rollout| json!({
+            "id": rollout.id, "live": rollout.live, "summary": rollout.summary,
+        })),
+    })
+}
+
+pub(super) async fn split(State(context): State<Context>, Name(name): Name) -> Result<Response, Problem> {
+    let service = find(&context, &name)?;
+    let body = json!({ "generation": service.generation, "weights": service.weights });
+    Ok((tag(service.generation), Json(body)).into_response())
 }
 
 pub(super) async fn service(
@@ -90,9 +148,7 @@ pub(super) async fn explain(
     entries.retain(|entry| entry.rollout == Some(rollout.id));
     entries.reverse();
     let lines = sentences(&service, &rollout, &entries);
-    let wants_json = headers.get_all(header::ACCEPT).iter().any(|value| {
-        value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("application/json"))
-    });
+    let wants_json = super::accepts(&headers, "application/json");
     if !wants_json {
         return Ok((
             [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
@@ -116,7 +172,9 @@ fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Arc<En
         let split = entry.to.as_ref().map(ToString::to_string).unwrap_or_default();
         let because = if entry.reason.is_empty() { String::new() } else { format!(": {}", entry.reason) };
         let action = entry.action.label().replace('_', " ");
-        lines.push(format!("{after:>8.1} s  {action:<9} → {split}  ({}{because})", entry.actor));
+        let named = entry.who.as_ref().filter(|who| who.name != LOCAL);
+        let who = named.map_or_else(|| entry.actor.to_string(), |who| who.name.clone());
+        lines.push(format!("{after:>8.1} s  {action:<9} → {split}  ({who}{because})"));
     }
     if let Some(verdict) = &rollout.verdict {
         lines.extend(serin_judge::explain(verdict, canary, stable));
@@ -135,25 +193,45 @@ pub(super) struct Page {
 
 pub(super) async fn journal(
     State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(page) =
-        page.map_err(|rejection| Problem::bad_request("malformed-query", rejection.body_text()))?;
-    let limit = page.limit.unwrap_or(ENTRIES_DEFAULT);
-    if limit == 0 || limit > API_ENTRIES_MAX {
-        let detail = format!("limit must be from 1 to {API_ENTRIES_MAX}");
-        return Err(Problem::bad_request("malformed-query", detail));
-    }
-    let entries = context.access.journal.newest(page.service.as_deref(), page.before, limit);
+    let Query(page) = page.map_err(malformed)?;
+    let limit = limit(page.limit, API_ENTRIES_MAX)?;
+    let mut entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
+    entries.retain(|entry| concerns(entry, &grant));
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| more).map(|entry| entry.sequence);
     let views: Vec<EntryView<'_>> = entries.iter().map(|entry| EntryView::from(entry.as_ref())).collect();
-    Ok(Json(json!({ "entries": views })))
+    Ok(Json(json!({ "entries": views, "next": next })))
 }
 
-fn find(context: &Context, name: &str) -> Result<ServiceStatus, Problem> {
+/// Whether an entry is for whoever has this grant: entries about no service are about all.
+pub(super) fn concerns(entry: &Entry, grant: &Grant) -> bool {
+    entry.service.as_ref().is_none_or(|service| grant.covers(service.as_str()))
+}
+
+/// How many entries an answer shall have.
+pub(super) fn limit(given: Option<usize>, most: usize) -> Result<usize, Problem> {
+    let limit = given.unwrap_or(ENTRIES_DEFAULT);
+    if limit == 0 || limit > most {
+        let detail = format!("limit must be from 1 to {most}");
+        return Err(Problem::bad_request("malformed-query", detail));
+    }
+    Ok(limit)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn malformed(rejection: QueryRejection) -> Problem {
+    Problem::bad_request("malformed-query", rejection.body_text())
+}
+
+pub(super) fn find(context: &Context, name: &str) -> Result<ServiceStatus, Problem> {
     context.access.status().services.get(name).cloned().ok_or_else(|| Problem::no_service(name))
 }
 
-fn find_rollout(context: &Context, name: &str) -> Result<(ServiceStatus, RolloutStatus), Problem> {
+pub(super) fn find_rollout(context: &Context, name: &str) -> Result<(ServiceStatus, RolloutStatus), Problem> {
     let service = find(context, name)?;
     match service.rollout.clone() {
         Some(rollout) => Ok((service, rollout)),
@@ -166,10 +244,11 @@ fn find_rollout(context: &Context, name: &str) -> Result<(ServiceStatus, Rollout
 
 /// A journal entry as the API shows it: splits as maps.
 #[derive(Serialize)]
-struct EntryView<'a> {
+pub(super) struct EntryView<'a> {
     sequence: u64,
     at_ms: u64,
     actor: Actor,
+    who: Option<&'a Caller>,
     service: Option<&'a ServiceName>,
     action: Action,
     from: Option<Weights>,
@@ -187,6 +266,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             sequence: entry.sequence,
             at_ms: entry.at_ms,
             actor: entry.actor,
+            who: entry.who.as_ref(),
             service: entry.service.as_ref(),
             action: entry.action,
             from: entry.from.as_ref().map(weights),

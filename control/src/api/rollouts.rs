@@ -1,21 +1,23 @@
 //! The rollouts that are known: one in progress or last for each service, and the ended ones that are kept.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Query, State, rejection::QueryRejection},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serin_config::{ServiceName, VersionName, limits::API_ENTRIES_MAX};
 
-use super::{Context, problem::Problem};
+use super::{
+    Context,
+    identity::Identity,
+    problem::Problem,
+    read::{limit, malformed},
+};
 use crate::{
     rollout,
     status::{EarlierRollout, RolloutStatus, ServiceStatus},
 };
-
-/// Rollouts in an answer that asks for no number.
-const ROLLOUTS_DEFAULT: usize = 100;
 
 /// Which of them a reader wants.
 #[derive(Debug, Deserialize)]
@@ -44,28 +46,29 @@ struct Row<'a> {
 /// The newest first, over all services or of one.
 pub(super) async fn list(
     State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(page) =
-        page.map_err(|rejection| Problem::bad_request("malformed-query", rejection.body_text()))?;
-    let limit = page.limit.unwrap_or(ROLLOUTS_DEFAULT);
-    if limit == 0 || limit > API_ENTRIES_MAX {
-        let detail = format!("limit must be from 1 to {API_ENTRIES_MAX}");
-        return Err(Problem::bad_request("malformed-query", detail));
-    }
+    let Query(page) = page.map_err(malformed)?;
+    let limit = limit(page.limit, API_ENTRIES_MAX)?;
     let status = context.access.status();
     if let Some(name) = page.service.as_deref()
+        && grant.covers(name)
         && !status.services.contains_key(name)
     {
         return Err(Problem::no_service(&name.chars().take(80).collect::<String>()));
     }
-    let wanted =
-        |service: &&ServiceStatus| page.service.as_deref().is_none_or(|name| service.name.as_str() == name);
+    let wanted = |service: &&ServiceStatus| {
+        let name = service.name.as_str();
+        grant.covers(name) && page.service.as_deref().is_none_or(|wanted| wanted == name)
+    };
     let mut rows: Vec<Row<'_>> = status.services.values().filter(wanted).flat_map(of_service).collect();
     rows.retain(|row| page.before.is_none_or(|before| row.id < before));
     rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+    let more = rows.len() > limit;
     rows.truncate(limit);
-    Ok(Json(json!({ "rollouts": rows })))
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    Ok(Json(json!({ "rollouts": rows, "next": next })))
 }
 
 fn of_service(service: &ServiceStatus) -> impl Iterator<Item = Row<'_>> {

@@ -1,26 +1,26 @@
-//! Connections of the API: bounded in number and in age, and none may take its time over a request head.
+//! Connections of the API: bounded in number and in age, and none may take its time over a handshake or a request
+//! head.
 //!
-//! The age is what bounds a client that never reads its answer: it would hold its place for ever.
+//! The age is what bounds a client that never reads its answer: it would hold its place for ever. A connection that
+//! carries a stream of events may become as old as a stream.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serin_config::{
-    limits::{API_CONNECTIONS_MAX, API_TIMEOUT, HEAD_BYTES_MAX},
-    secret::Secret,
-};
+use serin_config::limits::{API_CONNECTIONS_MAX, API_TIMEOUT, API_WATCH_LIFE, HEAD_BYTES_MAX};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::{Context, Listener, listener::Connection, router};
-use crate::access::Access;
+use super::{Context, Listener, listener::Connection, peer::Peer, router};
+use crate::tls::Acceptor;
 
 /// How long to leave off accepting when the system has no more descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -32,12 +32,11 @@ const CONNECTION_AGE_MAX: Duration = API_TIMEOUT.saturating_mul(2);
 /// Serves until told to stop, then lets requests in progress end.
 pub(crate) async fn serve(
     listener: Listener,
-    access: Access,
-    token: Option<Secret>,
+    tls: Option<Acceptor>,
+    context: Context,
     mut stop: watch::Receiver<bool>,
 ) {
-    let names_refused = listener.is_tcp() && token.is_none();
-    let router = router(Context { access, token: token.map(Arc::new), names_refused });
+    let router = router(context);
     let permits = Arc::new(Semaphore::new(API_CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -45,11 +44,20 @@ pub(crate) async fn serve(
             () = stopped(&mut stop) => break,
         };
         let Some((connection, permit)) = accepted else { continue };
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, stop, tls) = (router.clone(), stop.clone(), tls.clone());
         tokio::spawn(async move {
-            match connection {
-                Connection::Tcp(stream) => converse(stream, router, stop).await,
-                Connection::Unix(stream) => converse(stream, router, stop).await,
+            match (connection, tls) {
+                (Connection::Tcp(stream, from), None) => {
+                    converse(stream, Peer::tcp(from), router, stop).await;
+                }
+                (Connection::Tcp(stream, from), Some(tls)) => {
+                    secure(stream, Peer::tcp(from), &tls, router, stop).await;
+                }
+                // Whoever reads along a Unix socket reads everything else, too.
+                (Connection::Unix(stream), _) => {
+                    let peer = Peer::unix(&stream);
+                    converse(stream, peer, router, stop).await;
+                }
             }
             drop(permit);
         });
@@ -77,12 +85,34 @@ async fn accept(
     }
 }
 
-async fn converse<S>(stream: S, router: Router, mut stop: watch::Receiver<bool>)
+async fn secure(
+    stream: TcpStream,
+    peer: Peer,
+    tls: &Acceptor,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let shaken = tokio::select! {
+        shaken = timeout(API_TIMEOUT, tls.accept(stream)) => shaken,
+        () = stopped(&mut stop) => return,
+    };
+    match shaken {
+        Ok(Ok((stream, holder))) => converse(stream, peer.showing(holder), router, stop).await,
+        Ok(Err(error)) => debug!(from = peer.from, "no TLS with a client of the control API: {error}"),
+        Err(_) => debug!(from = peer.from, "no TLS with a client of the control API: it took too long"),
+    }
+}
+
+async fn converse<S>(stream: S, peer: Peer, router: Router, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service =
-        service_fn(move |request: http::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+    let of_requests = peer.clone();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(of_requests.clone());
+        router.clone().oneshot(request)
+    });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -92,7 +122,7 @@ where
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopped_or_old(&mut stop) => {
+        () = stopped_or_old(&mut stop, &peer) => {
             connection.as_mut().graceful_shutdown();
             match timeout(API_TIMEOUT, connection).await {
                 Ok(ended) => ended,
@@ -105,12 +135,14 @@ where
     }
 }
 
-async fn stopped_or_old(stop: &mut watch::Receiver<bool>) {
-    let _ = timeout(CONNECTION_AGE_MAX, stopped(stop)).await;
+async fn stopped_or_old(stop: &mut watch::Receiver<bool>, peer: &Peer) {
+    if timeout(CONNECTION_AGE_MAX, stopped(stop)).await.is_err() && peer.has_streamed() {
+        let _ = timeout(API_WATCH_LIFE, stopped(stop)).await;
+    }
 }
 
 /// Ends when the API is told to stop, or when whoever could tell it is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -131,7 +163,7 @@ mod tests {
     async fn a_client_that_never_reads_its_answer_is_cut() {
         let (mut client, server) = duplex(1024);
         let (_stop, stopped) = watch::channel(false);
-        let connection = tokio::spawn(converse(server, large(), stopped));
+        let connection = tokio::spawn(converse(server, Peer::at("a pipe".into()), large(), stopped));
         client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         client.read_u8().await.unwrap();
         timeout(CONNECTION_AGE_MAX + 2 * API_TIMEOUT, connection).await.expect("cut in time").unwrap();
@@ -141,7 +173,7 @@ mod tests {
     async fn a_client_that_drips_its_request_is_cut() {
         let (mut client, server) = duplex(1024);
         let (_stop, stopped) = watch::channel(false);
-        let connection = tokio::spawn(converse(server, large(), stopped));
+        let connection = tokio::spawn(converse(server, Peer::at("a pipe".into()), large(), stopped));
         let dripping = async {
             loop {
                 sleep(Duration::from_secs(1)).await;

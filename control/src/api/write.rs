@@ -15,10 +15,15 @@ use serde::{
 use serde_json::json;
 use serin_config::{Generation, ServiceName, Split, VersionName, Weight};
 
-use super::{Context, body::Body, name::Name, problem::Problem};
+use super::{
+    Context,
+    change::{Change, Whose},
+    name::Name,
+    problem::Problem,
+};
 use crate::{
     access::Answer,
-    command::{Action, Actor, Command, Request},
+    command::{Action, Command},
 };
 
 #[derive(Debug, Deserialize)]
@@ -58,10 +63,10 @@ impl<'de> Deserialize<'de> for Pairs {
 pub(super) async fn set_weights(
     State(context): State<Context>,
     Name(name): Name,
-    Body(body): Body<SetWeights>,
+    Change { form, whose }: Change<SetWeights>,
 ) -> Result<Response, Problem> {
     let service = service(&name)?;
-    let Some(if_generation) = body.if_generation else {
+    let Some(if_generation) = whose.if_generation(form.if_generation)? else {
         let generation = context.access.status().plan.generation();
         let detail = format!(
             "if_generation is missing: read the service, and send the generation on which your choice rests \
@@ -70,10 +75,10 @@ pub(super) async fn set_weights(
         return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "generation-required", detail)
             .with("generation", json!(generation)));
     };
-    let split = Split::try_new(body.weights.0)
+    let split = Split::try_new(form.weights.0)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-a-split", error.to_string()))?;
     let command = Command::SetWeights { service, split, if_generation };
-    carry(&context, &name, command, &body.reason).await
+    carry(&context, &name, command, &form.reason, &whose).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,29 +107,29 @@ enum Wanted {
 pub(super) async fn steer(
     State(context): State<Context>,
     Name(name): Name,
-    Body(body): Body<Steer>,
+    Change { form, whose }: Change<Steer>,
 ) -> Result<Response, Problem> {
     let service = service(&name)?;
-    if body.full.is_some() && body.action != Wanted::Promote {
+    if form.full.is_some() && form.action != Wanted::Promote {
         let detail = "\"full\" goes with the action \"promote\" only";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "full-without-promote", detail));
     }
-    let if_generation = body.if_generation;
-    let action = match body.action {
+    let if_generation = whose.if_generation(form.if_generation)?;
+    let action = match form.action {
         Wanted::Start => Action::Start,
         Wanted::Pause => Action::Pause,
         Wanted::Resume => Action::Resume,
-        Wanted::Promote => Action::Promote { full: body.full.unwrap_or(false) },
+        Wanted::Promote => Action::Promote { full: form.full.unwrap_or(false) },
         Wanted::Skip => Action::Skip,
         Wanted::Abort => Action::Abort,
         Wanted::Retry => Action::Retry,
         Wanted::Undo => {
             let command = Command::Undo { service, if_generation, unready: Vec::new() };
-            return carry(&context, &name, command, &body.reason).await;
+            return carry(&context, &name, command, &form.reason, &whose).await;
         }
     };
     let command = Command::Rollout { service, action, if_generation };
-    carry(&context, &name, command, &body.reason).await
+    carry(&context, &name, command, &form.reason, &whose).await
 }
 
 /// A text that is not even a name can't be a service.
@@ -132,13 +137,23 @@ fn service(name: &str) -> Result<ServiceName, Problem> {
     ServiceName::try_new(name).map_err(|_| Problem::no_service(&name.chars().take(80).collect::<String>()))
 }
 
-async fn carry(context: &Context, name: &str, command: Command, reason: &str) -> Result<Response, Problem> {
-    let Answer { plan, stored } = context.access.command(Request::new(command, Actor::Api, reason)).await?;
+async fn carry(
+    context: &Context,
+    name: &str,
+    command: Command,
+    reason: &str,
+    whose: &Whose,
+) -> Result<Response, Problem> {
+    let grant = &whose.identity.grant;
+    let answer = context.access.command(whose.asks(command, reason)).await;
+    let Answer { plan, stored, repeats } =
+        answer.map_err(|error| Problem::from(error).without_services(|name| !grant.covers(name)))?;
     let status: Arc<_> = context.access.status();
     let service = status.services.get(name);
     let body = json!({
-        "generation": plan.generation(),
+        "generation": repeats.unwrap_or(plan.generation()),
         "stored": stored,
+        "repeated": repeats.is_some(),
         "weights": plan.split(name).map(crate::status::weights),
         "rollout": service.and_then(|service| service.rollout.as_ref()),
     });

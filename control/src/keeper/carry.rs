@@ -81,7 +81,7 @@ impl Keeper {
 
     /// The plan in force, and whether it is stored.
     pub(super) fn answer(&self) -> Answer {
-        Answer { plan: self.state.plan.clone(), stored: self.unsaved.is_none() }
+        Answer { plan: self.state.plan.clone(), stored: self.unsaved.is_none(), repeats: None }
     }
 
     fn next_watches(&self, decision: &Decision, now_ms: u64) -> Vec<(ServiceName, Option<Watch>)> {
@@ -129,7 +129,9 @@ impl Keeper {
 
     fn adopt(&mut self, decision: Decision, watches: Vec<(ServiceName, Option<Watch>)>, commit: &Commit) {
         let old = std::mem::replace(&mut self.state, decision.state);
-        (self.push)(self.state.plan.clone());
+        if self.state.plan.generation() > old.plan.generation() {
+            (self.push)(self.state.plan.clone());
+        }
         for (name, watch) in watches {
             match watch {
                 Some(watch) => drop(self.watches.insert(name, watch)),
@@ -169,6 +171,7 @@ impl Keeper {
                 service = entry.service.as_ref().map(tracing::field::display),
                 action = entry.action.label(),
                 actor = %entry.actor,
+                who = entry.who.as_ref().map(tracing::field::display),
                 generation = entry.generation.0,
                 split = entry.to.as_ref().map(tracing::field::display),
                 rollout = entry.state.as_ref().map(tracing::field::display),

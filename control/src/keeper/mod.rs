@@ -11,6 +11,7 @@
 
 mod carry;
 mod observe;
+mod orders;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,8 +25,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use crate::{
-    access::{CommandError, Order},
+    access::Order,
     align::Aligner,
+    audit::{Audit, AuditLog, Note},
     clock::Clock,
     collect::Collector,
     command::Command,
@@ -33,10 +35,12 @@ use crate::{
     metrics,
     past::Past,
     planner,
+    repeat::Repeats,
     rollout::Rollout,
     state::State,
     status::{Sources, Status},
     store::{Archive, Commit, Engine, Facts, Loaded, OpenError, Scribe},
+    tokens::Tokens,
     watch::{Watch, course::Course},
 };
 
@@ -72,6 +76,7 @@ pub(crate) struct Keeper {
     aligner: Aligner,
     past: Past,
     journal: Journal,
+    audit: AuditLog,
     push: Push,
     status: watch::Sender<Arc<Status>>,
     checkpoint_due_ms: u64,
@@ -82,12 +87,14 @@ pub(crate) struct Keeper {
 pub(crate) struct Inlets {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) refused: mpsc::Receiver<Note>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) clock: Clock,
 }
 
 enum Event {
     Order(Order),
+    Refused(Note),
     Window(WindowReport),
     Beat(Beat),
     Tick,
@@ -101,7 +108,9 @@ impl Keeper {
         catalogue: &Arc<serin_config::Catalogue>,
         now_ms: u64,
     ) -> Result<Self, BeginError> {
-        let Loaded { stored, evidence, chunks, mut ended, entries, facts } = store.load()?;
+        let Loaded { mut stored, evidence, chunks, mut ended, entries, facts } = store.load()?;
+        stored.tokens = Arc::new(Tokens::from_facts(&facts));
+        stored.repeats = Arc::new(Repeats::from_facts(&facts));
         let decision = planner::start_up(&stored, catalogue, now_ms)?;
         ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
@@ -115,6 +124,7 @@ impl Keeper {
         }
         let journal = Journal::default();
         journal.extend(entries);
+        let audit = AuditLog::from_facts(&facts);
         let collector = Collector::default();
         let verdicts = BTreeMap::new();
         let sources = Sources {
@@ -146,6 +156,7 @@ impl Keeper {
             aligner: Aligner::default(),
             past: Past::default(),
             journal,
+            audit,
             push: Box::new(|_| {}),
             status,
             checkpoint_due_ms: now_ms,
@@ -176,6 +187,10 @@ impl Keeper {
         &self.journal
     }
 
+    pub(crate) fn audit(&self) -> Audit {
+        self.audit.reader()
+    }
+
     pub(crate) fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.subscribe()
     }
@@ -187,6 +202,7 @@ impl Keeper {
         loop {
             let event = tokio::select! {
                 Some(order) = inlets.orders.recv() => Event::Order(order),
+                Some(note) = inlets.refused.recv() => Event::Refused(note),
                 Some(report) = inlets.reports.recv() => match report {
                     Report::Window(window) => Event::Window(window),
                     Report::Beat(beat) => Event::Beat(beat),
@@ -209,16 +225,12 @@ impl Keeper {
                 if let Command::Undo { service, unready, .. } = &mut request.command {
                     *unready = self.collector.unready(service, now_ms);
                 }
-                let decided = planner::decide(&self.state, &request, now_ms);
-                let answer = match decided {
-                    Ok(Some(decision)) => self.carry_out(decision, now_ms).map_err(CommandError::from),
-                    Ok(None) => Ok(self.answer()),
-                    Err(refusal) => Err(refusal.into()),
-                };
+                let answer = self.take_order(&request, now_ms);
                 self.publish();
                 // Whoever asked may have gone; what was decided holds all the same.
                 let _ = reply.send(answer);
             }
+            Event::Refused(note) => self.note_refused(note, now_ms),
             Event::Window(report) => {
                 self.take_window(report, now_ms);
                 self.publish();
@@ -238,12 +250,14 @@ impl Keeper {
                 if now_ms >= self.checkpoint_due_ms {
                     self.keep_evidence(now_ms);
                 }
+                self.keep_audit(now_ms, false);
                 self.publish();
             }
             Event::Stop => {
                 self.retry_due_ms = now_ms;
                 self.retry(now_ms);
                 self.keep_evidence(now_ms);
+                self.keep_audit(now_ms, true);
                 if self.unsaved.is_some() {
                     error!(
                         stored = self.stored.0,

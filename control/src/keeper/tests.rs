@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    access::Answer,
+    access::{Answer, CommandError},
     command::{Action, Actor, Command, Request},
     fixtures::{canary_share, catalogue, name, report, shop, split, weight},
     rollout::{RolledBackFor, State as S, WasUndone},

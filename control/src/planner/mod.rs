@@ -11,6 +11,7 @@
 
 mod again;
 mod reload;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -22,9 +23,10 @@ use serin_judge::Verdict;
 pub use reload::{Stored, reload, start_up};
 
 use crate::{
-    command::{Action as By, Actor, Command, Request},
+    command::{Action as By, Actor, Caller, Command, Request},
     journal::{Action, Entry},
     refusal::Refusal,
+    repeat::KeyTaken,
     rollout::{self, AbortedBy, Event, Rollout, StateError},
     state::{Decision, Record, State},
     store::FactChanges,
@@ -33,7 +35,24 @@ use crate::{
 
 /// Decides on a request. None: it asks for what is there already, so there is nothing to do.
 pub fn decide(state: &State, request: &Request, now_ms: u64) -> Result<Option<Decision>, Refusal> {
-    let who = Who { actor: request.actor, reason: &request.reason, now_ms };
+    let Some(mut decision) = decide_once(state, request, now_ms)? else { return Ok(None) };
+    if let Some(key) = &request.key {
+        let generation = decision.state.plan.generation();
+        let facts = Arc::make_mut(&mut decision.state.repeats).remember(key, generation, now_ms);
+        decision.facts.extend(facts);
+    }
+    Ok(Some(decision))
+}
+
+/// Whether a request is one that was done before, by its key; gives the plan in force after it.
+pub fn repeated(state: &State, request: &Request, now_ms: u64) -> Result<Option<Generation>, Refusal> {
+    let Some(key) = &request.key else { return Ok(None) };
+    let done = state.repeats.find(key, now_ms).map_err(|KeyTaken| Refusal::KeyTaken)?;
+    Ok(done.map(|done| done.generation))
+}
+
+fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<Decision>, Refusal> {
+    let who = Who { actor: request.actor, caller: request.who.as_ref(), reason: &request.reason, now_ms };
     match &request.command {
         Command::SetWeights { service, split, if_generation } => {
             fresh(state, Some(*if_generation))?;
@@ -57,6 +76,12 @@ pub fn decide(state: &State, request: &Request, now_ms: u64) -> Result<Option<De
             again::undo(state, service, unready, &who).map(Some)
         }
         Command::Reload(catalogue) => reload(state, catalogue, now_ms),
+        Command::GiveToken { wanted, if_generation } => {
+            tokens::give(state, wanted, *if_generation, &who).map(Some)
+        }
+        Command::TakeBackToken { id, if_generation } => {
+            tokens::take_back(state, id, *if_generation).map(Some)
+        }
     }
 }
 
@@ -69,7 +94,7 @@ pub fn judge(
     reason: &str,
     now_ms: u64,
 ) -> Option<Decision> {
-    let who = Who { actor: Actor::Judge, reason, now_ms };
+    let who = Who { actor: Actor::Judge, caller: None, reason, now_ms };
     steer(state, service, event, Some(verdict), &who).ok()
 }
 
@@ -87,7 +112,7 @@ pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) 
     }
     let reason = format!("the proxy took {} out by itself: {}", trip.version, trip.reason);
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
-    let who = Who { actor: Actor::Proxy, reason: &reason, now_ms };
+    let who = Who { actor: Actor::Proxy, caller: None, reason: &reason, now_ms };
     if record.live().is_some() {
         return steer(state, &trip.service, Event::Trip(trip.cause), verdict, &who).ok();
     }
@@ -101,6 +126,7 @@ pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) 
 /// Who asks, why, and when.
 struct Who<'a> {
     actor: Actor,
+    caller: Option<&'a Caller>,
     reason: &'a str,
     now_ms: u64,
 }
@@ -282,6 +308,7 @@ impl State {
             sequence: state.next_entry,
             at_ms: who.now_ms,
             actor: who.actor,
+            who: who.caller.cloned(),
             service: Some(step.service.clone()),
             action: step.action,
             from: old,

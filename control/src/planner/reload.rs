@@ -14,9 +14,11 @@ use crate::{
     command::Actor,
     journal::{Action, Entry},
     refusal::Refusal,
+    repeat::Repeats,
     rollout::{self, AbortedBy, Rollout},
     state::{Decision, Record, State},
     store::FactChanges,
+    tokens::Tokens,
 };
 
 /// What a store knows; empty before the first start.
@@ -30,11 +32,22 @@ pub struct Stored {
     pub next_entry: u64,
     /// The number of the next rollout.
     pub next_rollout: u64,
+    /// The tokens of the API.
+    pub tokens: Arc<Tokens>,
+    /// The changes that are known again when they are sent twice.
+    pub repeats: Arc<Repeats>,
 }
 
 impl Default for Stored {
     fn default() -> Self {
-        Self { generation: Generation::NONE, services: BTreeMap::new(), next_entry: 1, next_rollout: 1 }
+        Self {
+            generation: Generation::NONE,
+            services: BTreeMap::new(),
+            next_entry: 1,
+            next_rollout: 1,
+            tokens: Arc::default(),
+            repeats: Arc::default(),
+        }
     }
 }
 
@@ -63,6 +76,8 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
         services: state.services.clone(),
         next_entry: state.next_entry,
         next_rollout: state.next_rollout,
+        tokens: state.tokens.clone(),
+        repeats: state.repeats.clone(),
     };
     let mut decision = load(&stored, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
@@ -205,6 +220,7 @@ fn load(
             sequence: next_entry,
             at_ms: now_ms,
             actor: Actor::File,
+            who: None,
             service: service.cloned(),
             action,
             from: service.and_then(|name| stored.services.get(name)).map(|old| old.split.clone()),
@@ -227,7 +243,14 @@ fn load(
     }
     let touched = stored.services.keys().filter(|name| !services.contains_key(*name)).cloned();
     let touched: Vec<ServiceName> = touched.chain(services.keys().cloned()).collect();
-    let state = State { plan: Arc::new(plan), services, next_entry, next_rollout: stored.next_rollout };
+    let state = State {
+        plan: Arc::new(plan),
+        services,
+        next_entry,
+        next_rollout: stored.next_rollout,
+        tokens: stored.tokens.clone(),
+        repeats: stored.repeats.clone(),
+    };
     Ok(Decision { state, touched, entries, facts: FactChanges::new(), protects: false })
 }
 

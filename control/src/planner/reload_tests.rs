@@ -41,6 +41,8 @@ fn stored(state: &State) -> Stored {
         services: state.services.clone(),
         next_entry: state.next_entry,
         next_rollout: state.next_rollout,
+        tokens: state.tokens.clone(),
+        repeats: state.repeats.clone(),
     }
 }
 

@@ -1,0 +1,286 @@
+//! The JSON Schemas of what goes in and what comes out.
+//!
+//! Forms that are read are closed, as their readers are. What is told is open: whoever reads it must let pass what it
+//! does not know, since an answer may say more in a later release.
+
+use serde_json::{Map, Value, json};
+use serin_config::{
+    Role,
+    limits::{
+        API_ENTRIES_MAX, API_SERVICES_MAX, NAME_LENGTH_MAX, REPEAT_KEY_BYTES_MAX, TOKEN_LIFE_DEFAULT,
+        TOKEN_LIFE_MAX, TOKEN_LIFE_MIN,
+    },
+};
+
+/// A reference to one of [`all`].
+pub(super) fn of(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+macro_rules! references {
+    ($($function:ident: $name:literal),* $(,)?) => {$(
+        pub(super) fn $function() -> Value {
+            of($name)
+        }
+    )*};
+}
+
+references! {
+    applied: "Applied",
+    audit_page: "AuditPage",
+    delete_token: "DeleteToken",
+    explanation: "Explanation",
+    journal_page: "JournalPage",
+    made_token: "MadeToken",
+    new_token: "NewToken",
+    plan: "Plan",
+    rollout: "Rollout",
+    rollout_page: "RolloutPage",
+    service: "Service",
+    service_page: "ServicePage",
+    set_weights: "SetWeights",
+    split: "Split",
+    steer: "Steer",
+    token_page: "TokenPage",
+    verdict: "Verdict",
+}
+
+pub(super) fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+pub(super) fn object() -> Value {
+    json!({ "type": "object" })
+}
+
+pub(super) fn name() -> Value {
+    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}$", NAME_LENGTH_MAX - 1) })
+}
+
+pub(super) fn number() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX })
+}
+
+pub(super) fn entries_limit() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": API_ENTRIES_MAX })
+}
+
+pub(super) fn services_limit() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": API_SERVICES_MAX })
+}
+
+pub(super) fn duration() -> Value {
+    json!({ "type": "string", "pattern": "^([0-9]{1,6}ms|[0-9]{1,2}s|1[0-9]{2}s|2[0-9]{2}s|300s|[0-5]m)$", "examples": ["30s"] })
+}
+
+pub(super) fn until() -> Value {
+    json!({ "enum": ["decided", "ended", "changed"] })
+}
+
+pub(super) fn token_id() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{16}$" })
+}
+
+pub(super) fn idempotency_key() -> Value {
+    json!({ "type": "string", "pattern": format!("^[!-~]{{1,{REPEAT_KEY_BYTES_MAX}}}$") })
+}
+
+pub(super) fn if_match() -> Value {
+    json!({ "type": "string", "pattern": "^\"[0-9]{1,15}\"$", "examples": ["\"7\""] })
+}
+
+fn weight() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,4})?%$", "examples": ["10%"] })
+}
+
+fn weights() -> Value {
+    json!({ "type": "object", "propertyNames": name(), "additionalProperties": weight() })
+}
+
+fn maybe(schema: Value) -> Value {
+    let nothing = json!({ "type": "null" });
+    json!({ "anyOf": Value::Array(vec![schema, nothing]) })
+}
+
+fn list(schema: Value) -> Value {
+    Value::Object(Map::from_iter([("type".to_owned(), "array".into()), ("items".to_owned(), schema)]))
+}
+
+/// An object of which at least these members are there.
+fn told(members: &[(&str, Value)]) -> Value {
+    let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    let properties: Map<String, Value> =
+        members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    json!({ "type": "object", "properties": properties, "required": names })
+}
+
+/// An object that has these members and no others.
+fn form(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+    let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
+    let members = required.iter().chain(optional);
+    let properties: Map<String, Value> =
+        members.map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
+}
+
+fn reason() -> (&'static str, Value) {
+    let about = "Why, for the journal and the audit log; longer ones are cut.";
+    ("reason", json!({ "type": "string", "default": "", "description": about }))
+}
+
+fn if_generation() -> (&'static str, Value) {
+    let about = "The plan on which the choice rests: if another one is in force, nothing is done (409).";
+    ("if_generation", json!({ "anyOf": [number(), { "type": "null" }], "description": about }))
+}
+
+/// All schemas, by name.
+pub(super) fn all() -> Value {
+    let role = json!({ "enum": Role::ALL.map(Role::label) });
+    let caller = told(&[("name", text()), ("from", text())]);
+    let services = maybe(list(name()));
+    let token = || {
+        vec![
+            ("id", token_id()),
+            ("name", name()),
+            ("role", of("Role")),
+            ("services", services.clone()),
+            ("created_ms", number()),
+            ("created_by", maybe(of("Caller"))),
+            ("expires_ms", number()),
+        ]
+    };
+    let made: Vec<_> = token().into_iter().chain([("token", text())]).collect();
+    let life = json!({
+        "anyOf": [
+            { "type": "integer", "minimum": TOKEN_LIFE_MIN.as_secs(), "maximum": TOKEN_LIFE_MAX.as_secs() },
+            { "type": "null" },
+        ],
+        "default": TOKEN_LIFE_DEFAULT.as_secs(),
+    });
+    let action = json!({ "enum": ["start", "pause", "resume", "promote", "skip", "abort", "retry", "undo"] });
+    let full = json!({ "type": ["boolean", "null"], "description": "Straight to 100%; with promote only." });
+    let state = json!({ "enum": ["pass", "fail", "insufficient"] });
+    json!({
+        "Role": role,
+        "Caller": caller,
+        "Problem": told(&[("type", text()), ("title", text()), ("status", number()), ("detail", text())]),
+        "SetWeights": form(&[("weights", weights())], &[if_generation(), reason()]),
+        "Steer": form(&[("action", action)], &[("full", full), if_generation(), reason()]),
+        "Applied": told(&[
+            ("generation", number()),
+            ("stored", json!({ "type": "boolean" })),
+            ("repeated", json!({ "type": "boolean" })),
+            ("weights", maybe(weights())),
+            ("rollout", maybe(of("Rollout"))),
+        ]),
+        "NewToken": form(
+            &[("name", name()), ("role", of("Role"))],
+            &[("services", services.clone()), ("expires_in_seconds", life), if_generation(), reason()],
+        ),
+        "DeleteToken": form(&[], &[if_generation(), reason()]),
+        "Token": told(&token()),
+        "MadeToken": told(&made),
+        "TokenPage": told(&[("tokens", list(of("Token"))), ("next", maybe(token_id()))]),
+        "Split": told(&[("generation", number()), ("weights", weights())]),
+        "Plan": told(&[
+            ("generation", number()),
+            ("parent", number()),
+            ("stored", json!({ "type": "boolean" })),
+            ("routes", list(object())),
+            ("services", list(told(&[("name", name()), ("weights", weights())]))),
+        ]),
+        "ServicePage": told(&[
+            ("generation", number()),
+            ("stored", json!({ "type": "boolean" })),
+            ("services", list(told(&[
+                ("name", name()),
+                ("weights", weights()),
+                ("stable", name()),
+                ("canary", maybe(name())),
+            ]))),
+            ("next", maybe(name())),
+        ]),
+        "Service": told(&[
+            ("name", name()),
+            ("generation", number()),
+            ("weights", weights()),
+            ("stable", name()),
+            ("canary", maybe(name())),
+            ("versions", list(told(&[("version", name()), ("weight", weight())]))),
+            ("rollout", maybe(of("Rollout"))),
+            ("earlier", list(told(&[("id", number()), ("summary", text())]))),
+            ("seconds", list(object())),
+        ]),
+        "Rollout": told(&[
+            ("id", number()),
+            ("canary", name()),
+            ("stable", name()),
+            ("state", text()),
+            ("summary", text()),
+            ("live", json!({ "type": "boolean" })),
+            ("weight", weight()),
+            ("steps", list(weight())),
+            ("started_ms", number()),
+            ("step_began_ms", number()),
+        ]),
+        "RolloutPage": told(&[
+            ("rollouts", list(told(&[
+                ("id", number()),
+                ("service", name()),
+                ("canary", name()),
+                ("stable", name()),
+                ("state", text()),
+                ("summary", text()),
+                ("live", json!({ "type": "boolean" })),
+                ("started_ms", number()),
+                ("ended_ms", maybe(number())),
+            ]))),
+            ("next", maybe(number())),
+        ]),
+        "Explanation": told(&[
+            ("service", name()),
+            ("lines", list(text())),
+            ("rollout", of("Rollout")),
+            ("journal", list(of("Decision"))),
+        ]),
+        "Decision": told(&[
+            ("sequence", number()),
+            ("at_ms", number()),
+            ("actor", text()),
+            ("who", maybe(of("Caller"))),
+            ("service", maybe(name())),
+            ("action", text()),
+            ("from", maybe(weights())),
+            ("to", maybe(weights())),
+            ("generation", number()),
+            ("reason", text()),
+        ]),
+        "JournalPage": told(&[("entries", list(of("Decision"))), ("next", maybe(number()))]),
+        "Request": told(&[
+            ("sequence", number()),
+            ("at_ms", number()),
+            ("times", number()),
+            ("who", maybe(of("Caller"))),
+            ("actor", text()),
+            ("what", text()),
+            ("detail", text()),
+            ("service", maybe(text())),
+            ("reason", text()),
+            ("fate", json!({ "enum": ["done", "refused", "unknown"] })),
+            ("problem", maybe(text())),
+            ("because", maybe(text())),
+            ("generation", maybe(number())),
+        ]),
+        "AuditPage": told(&[("entries", list(of("Request"))), ("next", maybe(number()))]),
+        "Verdict": told(&[
+            ("service", name()),
+            ("generation", number()),
+            ("state", state),
+            ("decided", json!({ "type": "boolean" })),
+            ("ended", json!({ "type": "boolean" })),
+            ("reasons", list(text())),
+            ("rollout", told(&[("id", number()), ("canary", name()), ("stable", name()), ("summary", text())])),
+            ("evidence", maybe(object())),
+        ]),
+    })
+}

@@ -1,0 +1,54 @@
+//! Refusals of the same kind, counted until they become one entry.
+
+use serin_config::limits::{AUDIT_SUM, AUDIT_SUMS_MAX};
+
+use super::Note;
+
+#[expect(clippy::cast_possible_truncation, reason = "a minute")]
+const SUM_MS: u64 = AUDIT_SUM.as_millis() as u64;
+
+#[derive(Debug)]
+struct Sum {
+    /// The newest of its kind.
+    note: Note,
+    /// How many there were since the first, which is an entry already.
+    times: u64,
+    since_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sums(Vec<Sum>);
+
+impl Sums {
+    /// Counts a refusal. Gives it back where it is the first of its kind, and is to become an entry.
+    pub(super) fn take(&mut self, note: Note, now_ms: u64) -> Option<Note> {
+        if let Some(sum) = self.0.iter_mut().find(|sum| sum.is_like(&note)) {
+            sum.note = note;
+            sum.times += 1;
+            return None;
+        }
+        if self.0.len() < AUDIT_SUMS_MAX {
+            self.0.push(Sum { note: note.clone(), times: 0, since_ms: now_ms });
+        }
+        Some(note)
+    }
+
+    /// Those whose time is over, with how many more there were; all of them where `all` says so.
+    pub(super) fn due(&mut self, now_ms: u64, all: bool) -> Vec<(Note, u64)> {
+        let is_due = |sum: &mut Sum| all || now_ms >= sum.since_ms.saturating_add(SUM_MS);
+        let due = self.0.extract_if(.., is_due).filter(|sum| sum.times > 0);
+        due.map(|sum| (sum.note, sum.times)).collect()
+    }
+}
+
+impl Sum {
+    /// From wherever it comes: an attacker has many addresses.
+    fn is_like(&self, note: &Note) -> bool {
+        let name = |note: &Note| note.who.as_ref().map(|who| who.name.clone());
+        let kind = |note: &Note| note.refusal.as_ref().map(|(kind, _)| kind.clone());
+        name(&self.note) == name(note)
+            && self.note.what == note.what
+            && self.note.service == note.service
+            && kind(&self.note) == kind(note)
+    }
+}

@@ -1,0 +1,132 @@
+//! What is kept, for how long, and that nobody washes it out.
+
+use serin_config::limits::{AUDIT_SUM, AUDIT_SUMS_MAX};
+
+use super::*;
+use crate::command::{Actor, Caller};
+
+fn note(name: &str, from: &str, kind: Option<&str>) -> Note {
+    Note {
+        who: Some(Caller::new(name, from)),
+        actor: Actor::Api,
+        what: "set_weights".into(),
+        detail: "v1 90%, v2 10%".into(),
+        service: Some("shop".into()),
+        reason: "try".into(),
+        fate: if kind.is_some() { Fate::Refused } else { Fate::Done },
+        refusal: kind.map(|kind| (kind.to_owned(), "no".to_owned())),
+        generation: None,
+    }
+}
+
+/// Something is done, and stored with it.
+fn done(facts: &mut Facts, log: &mut AuditLog, note: Note, at_ms: u64) -> FactChanges {
+    let (entry, changes) = log.about_to(note, at_ms);
+    crate::store::apply(facts, &changes);
+    log.done(entry);
+    changes
+}
+
+/// The facts that a store has after these changes.
+fn apply(facts: &mut Facts, log: &mut AuditLog) {
+    crate::store::apply(facts, &log.changes());
+    log.written();
+}
+
+#[test]
+fn what_is_written_comes_back_and_goes_on_where_it_was() {
+    let mut facts = Facts::new();
+    let mut log = AuditLog::from_facts(&facts);
+    for n in 0..2 * PAGE {
+        if n % 5 == 0 {
+            log.refused(note(&format!("ci-{n}"), "10.0.0.7", Some("rollout-state")), n);
+        } else {
+            done(&mut facts, &mut log, note("ci", "10.0.0.7", None), n);
+        }
+    }
+    let mut again = AuditLog::from_facts(&facts);
+    assert_eq!(again.reader().all(), log.reader().all());
+    done(&mut facts, &mut again, note("ci", "10.0.0.7", None), 900);
+    let newest = again.reader().newest(None, 2);
+    assert_eq!((newest[0].sequence, newest[1].sequence), (2 * PAGE + 1, 2 * PAGE));
+    assert_eq!(again.reader().newest(Some(2), 9).len(), 1);
+}
+
+#[test]
+fn only_the_pages_that_changed_are_written() {
+    let mut facts = Facts::new();
+    let mut log = AuditLog::from_facts(&facts);
+    for n in 0..3 * PAGE {
+        let changes = done(&mut facts, &mut log, note("ci", "10.0.0.7", None), n);
+        assert_eq!(changes.len(), 1, "{changes:?}");
+    }
+}
+
+#[test]
+fn what_was_to_be_done_and_failed_is_no_entry() {
+    let mut facts = Facts::new();
+    let mut log = AuditLog::from_facts(&facts);
+    log.refused(note("eve", "10.0.0.9", Some("forbidden")), 1);
+    let (_, lost) = log.about_to(note("ci", "10.0.0.7", None), 2);
+    assert_eq!(lost.len(), 1);
+    log.refused(note("ci", "10.0.0.7", Some("store-failed")), 2);
+    apply(&mut facts, &mut log);
+    let kept = AuditLog::from_facts(&facts).reader().all();
+    assert_eq!(kept.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(kept[1].problem.as_deref(), Some("store-failed"));
+}
+
+#[test]
+fn refusals_of_a_kind_are_summed_up_wherever_they_come_from() {
+    let mut log = AuditLog::from_facts(&Facts::new());
+    for n in 0..1_000_u64 {
+        log.refused(note("nobody", &format!("10.0.{}.{}", n / 250, n % 250), Some("unauthorized")), n);
+    }
+    log.refused(note("ci", "10.9.9.9", Some("stale-generation")), 1_000);
+    assert_eq!(log.reader().all().len(), 2);
+    let over = u64::try_from(AUDIT_SUM.as_millis()).unwrap();
+    log.tick(over - 1, false);
+    assert_eq!(log.reader().all().len(), 2);
+    log.tick(over + 1_000, false);
+    let all = log.reader().all();
+    assert_eq!(all.iter().map(|entry| entry.times).collect::<Vec<_>>(), [1, 1, 999]);
+    assert_eq!(all[2].who.as_ref().unwrap().from, "10.0.3.249");
+    log.refused(note("nobody", "10.0.0.1", Some("unauthorized")), over + 2_000);
+    assert_eq!(log.reader().all().len(), 4, "a new minute begins with an entry");
+}
+
+#[test]
+fn a_stop_loses_no_count() {
+    let mut log = AuditLog::from_facts(&Facts::new());
+    log.refused(note("ci", "a", Some("unauthorized")), 1);
+    log.refused(note("ci", "a", Some("unauthorized")), 2);
+    log.tick(3, true);
+    assert_eq!(log.reader().all().iter().map(|entry| entry.times).sum::<u64>(), 2);
+}
+
+#[test]
+fn what_is_summed_up_is_bounded_and_nothing_falls_out_unseen() {
+    let mut log = AuditLog::from_facts(&Facts::new());
+    let kinds = AUDIT_SUMS_MAX as u64 + 10;
+    for n in 0..2 * kinds {
+        log.refused(note(&format!("caller {}", n % kinds), "a", Some("unauthorized")), n);
+    }
+    log.tick(1, true);
+    assert_eq!(log.reader().all().iter().map(|entry| entry.times).sum::<u64>(), 2 * kinds);
+}
+
+#[test]
+fn the_oldest_go_first_and_their_pages_go_from_the_store() {
+    let mut facts = Facts::new();
+    let mut log = AuditLog::from_facts(&facts);
+    for n in 0..AUDIT_ENTRIES_MAX + 3 * PAGE {
+        log.refused(note(&format!("ci-{n}"), "10.0.0.7", Some("forbidden")), n);
+        if n % PAGE == 0 {
+            apply(&mut facts, &mut log);
+        }
+    }
+    apply(&mut facts, &mut log);
+    let kept = log.reader().all();
+    assert!(kept.len() as u64 <= AUDIT_ENTRIES_MAX && kept.len() as u64 > AUDIT_ENTRIES_MAX - PAGE);
+    assert_eq!(AuditLog::from_facts(&facts).reader().all(), kept);
+}

@@ -1,0 +1,74 @@
+//! What is asked for by hand, and the audit log of it.
+//!
+//! An entry of what is done stands in the transaction that does it. Of what is refused nothing hangs, so it waits
+//! for the next transaction, or for the next second.
+
+use std::collections::BTreeMap;
+
+use tracing::warn;
+
+use super::Keeper;
+use crate::{
+    access::{Answer, CommandError},
+    audit::Note,
+    command::Request,
+    planner,
+    store::Commit,
+};
+
+impl Keeper {
+    /// Decides on a request and does what was decided.
+    pub(super) fn take_order(&mut self, request: &Request, now_ms: u64) -> Result<Answer, CommandError> {
+        match planner::repeated(&self.state, request, now_ms) {
+            Ok(Some(generation)) => return Ok(Answer { repeats: Some(generation), ..self.answer() }),
+            Ok(None) => {}
+            Err(refusal) => return self.refuse(request, refusal.into(), now_ms),
+        }
+        let mut decision = match planner::decide(&self.state, request, now_ms) {
+            Ok(Some(decision)) => decision,
+            Ok(None) => return Ok(self.answer()),
+            Err(refusal) => return self.refuse(request, refusal.into(), now_ms),
+        };
+        let note = Note::done(request, decision.state.plan.generation());
+        let (entry, facts) = self.audit.about_to(note, now_ms);
+        decision.facts.extend(facts);
+        match self.carry_out(decision, now_ms) {
+            Ok(answer) => {
+                self.audit.done(entry);
+                Ok(answer)
+            }
+            Err(error) => self.refuse(request, error.into(), now_ms),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        request: &Request,
+        error: CommandError,
+        now_ms: u64,
+    ) -> Result<Answer, CommandError> {
+        self.audit.refused(Note::refused(request, &error, self.state.plan.generation()), now_ms);
+        Err(error)
+    }
+
+    /// Notes a request that the API refused.
+    pub(super) fn note_refused(&mut self, note: Note, now_ms: u64) {
+        self.audit.refused(note, now_ms);
+    }
+
+    /// Stores what the audit log has and the store has not; at the `end`, sums that are still open, too.
+    pub(super) fn keep_audit(&mut self, now_ms: u64, end: bool) {
+        self.audit.tick(now_ms, end);
+        let facts = self.audit.changes();
+        if facts.is_empty() || self.failing || self.unsaved.is_some() {
+            return;
+        }
+        let nothing = Commit::of_evidence(self.stored, self.state.next_rollout, BTreeMap::new());
+        // A failure is logged and counted where it happens; the entries wait for the next second.
+        match self.write(&Commit { facts, ..nothing }) {
+            Ok(()) => self.audit.written(),
+            Err(_) if end => warn!("entries of the audit log could not be stored before the end"),
+            Err(_) => {}
+        }
+    }
+}
