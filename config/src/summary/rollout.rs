@@ -98,7 +98,10 @@ fn guards(Guards { errors, latency, max_error_rate, max_p99, events }: &Guards) 
         format!("{} not {way} than {} ×", guard.event, guard.ratio)
     });
     let all: Vec<_> = [errors, latency, rate, p99].into_iter().flatten().chain(events).collect();
-    if all.is_empty() { "none".into() } else { all.join("; ") }
+    if all.is_empty() {
+        return "none: nothing is compared, and a step passes on its requests and its time alone".into();
+    }
+    all.join("; ")
 }
 
 /// What must be proven, step by step where it differs.
@@ -110,7 +113,11 @@ fn needed(guards: &Guards, gates: &[Step]) -> Option<String> {
         for step in gates {
             let asked = margin(step);
             if before != Some(asked) {
-                each.push(format!("at {} {} × stable + {}", step.weight, asked.ratio, asked.margin));
+                // Between both lies a canary that is neither found guilty nor ever proven good.
+                let tight = full_is_wider(guards, &asked)
+                    .then_some(" (tighter than what is harmless: may never be proven)");
+                let tight = tight.unwrap_or_default();
+                each.push(format!("at {} {} × stable + {}{tight}", step.weight, asked.ratio, asked.margin));
             }
             before = Some(asked);
         }
@@ -122,6 +129,12 @@ fn needed(guards: &Guards, gates: &[Step]) -> Option<String> {
 }
 
 fn blast_radius(BlastRadius { failed_requests, added_latency }: &BlastRadius) -> Option<String> {
+/// Whether the guard takes for harmless what this margin does not accept.
+fn full_is_wider(guards: &Guards, asked: &Margin) -> bool {
+    let wider = |errors: &ErrorComparison| errors.ratio > asked.ratio || errors.margin > asked.margin;
+    guards.errors.as_ref().is_some_and(wider)
+}
+
     let failed = failed_requests.map(|n| format!("{n} failed requests"));
     let added = added_latency.map(|time| format!("{} of added latency", show(time)));
     let all: Vec<_> = failed.into_iter().chain(added).collect();

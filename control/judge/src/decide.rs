@@ -151,7 +151,7 @@ impl Evidence {
             } else if is_suspect(ln_e) && self.score(standings).is_none() {
                 lack(Lacking::Suspect { guard, ln_e });
             } else if let Some(limit) = self.limits.iter().find(|limit| limit.guard() == guard)
-                && limit.step().canary.rate().is_some_and(|rate| rate > limit.share())
+                && limit.is_over()
             {
                 lack(Lacking::OverLimit { guard });
             }

@@ -10,7 +10,7 @@ use crate::{
     guard::Guard,
     harm::Spent,
     judgement::Advice,
-    phrase::{duration, grouped, millis, odds, percent, share, significant},
+    phrase::{duration, grouped, millis, odds, percent, seconds, share, significant},
     verdict::{ArmReport, GuardReport, State, Verdict},
 };
 
@@ -176,19 +176,16 @@ impl Words<'_> {
     }
 
     pub(crate) fn reason(&self, report: &GuardReport) -> String {
-        let (canary, stable, seconds) = (self.canary, self.stable, self.verdict.recent_seconds);
+        let (canary, stable, seconds) = (self.canary, self.stable, seconds(self.verdict.recent_seconds));
         if let Some(limit) = &report.limit {
             let breach = self.breach(report, limit.recent);
-            return format!(
-                "{breach} in the last {seconds} seconds; the limit is {}",
-                percent(limit.allowed)
-            );
+            return format!("{breach} in the last {seconds}; the limit is {}", percent(limit.allowed));
         }
         if let Some(event) = &report.event {
             let (name, had, and) =
                 (&event.event, share(event.recent.canary, " requests"), share(event.recent.stable, ""));
             return format!(
-                "\"{name}\" came with {had} of {canary} and {and} of {stable} in the same {seconds} seconds"
+                "\"{name}\" came with {had} of {canary} and {and} of {stable} in the same {seconds}"
             );
         }
         if let Some(outage) = report.outage {
@@ -203,14 +200,15 @@ impl Words<'_> {
     fn slower(&self) -> String {
         let (canary, stable) = (self.canary, self.stable);
         let lately = self.verdict.lately.as_ref();
-        let lately = lately
-            .and_then(|lately| Some((lately.seconds, latency(&lately.canary)?, latency(&lately.stable)?)));
+        let lately = lately.and_then(|lately| {
+            Some((seconds(lately.seconds), latency(&lately.canary)?, latency(&lately.stable)?))
+        });
         match (self.route(), lately) {
             (None, Some((seconds, own, other))) => {
-                format!("{canary} is slower ({own}) than {stable} ({other}) in the last {seconds} seconds")
+                format!("{canary} is slower ({own}) than {stable} ({other}) in the last {seconds}")
             }
             (Some((route, _)), Some((seconds, own, other))) => format!(
-                "{canary} is slower than {stable} on route {route}; on all routes together it took {own} and {stable} {other} in the last {seconds} seconds"
+                "{canary} is slower than {stable} on route {route}; on all routes together it took {own} and {stable} {other} in the last {seconds}"
             ),
             (None, None) => format!("{canary} is slower than {stable}"),
             (Some((route, _)), None) => format!("{canary} is slower than {stable} on route {route}"),
@@ -219,7 +217,8 @@ impl Words<'_> {
 
     pub(crate) fn over_limit(&self, report: &GuardReport) -> String {
         let Some(limit) = &report.limit else { return self.compared() };
-        format!("{}; the limit is {}", self.breach(report, limit.step), percent(limit.allowed))
+        let breach = self.breach(report, limit.step);
+        format!("{breach}; the limit is {}, and its last minute must be within it", percent(limit.allowed))
     }
 
     /// What broke a limit; which requests are bad depends on the limit.
@@ -238,9 +237,9 @@ impl Words<'_> {
     }
 
     pub(crate) fn compared(&self) -> String {
-        let (all, seconds) = (self.verdict.recent, self.verdict.recent_seconds);
+        let (all, seconds) = (self.verdict.recent, seconds(self.verdict.recent_seconds));
         match self.route() {
-            None => format!("{} in the same {seconds} seconds", self.pair(all)),
+            None => format!("{} in the same {seconds}", self.pair(all)),
             Some((route, own)) => format!(
                 "on route {route}, {} in the same minute; on all routes together it was {} and {}",
                 self.pair(own),

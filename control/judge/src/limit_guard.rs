@@ -147,6 +147,13 @@ impl LimitGuard {
         self.step
     }
 
+    /// Whether the canary is over its limit: in this step as a whole, and still so in the last minute. A burst at the
+    /// step's beginning is no reason to wait for ever longer; if it was a breach, the evidence says so.
+    pub(crate) fn is_over(&self) -> bool {
+        let over = |pair: Pair| pair.canary.rate().is_some_and(|rate| rate > self.share);
+        over(self.step) && over(self.recent.sum())
+    }
+
     /// The share that may be bad, 0 to 1.
     pub(crate) fn share(&self) -> f64 {
         self.share
@@ -210,6 +217,18 @@ mod tests {
     fn a_limit_beyond_the_scale_is_never_broken() {
         let mut guard = LimitGuard::p99(Duration::from_secs(86_400), Scheme::PRODUCTION);
         assert_eq!(guard.count(&latencies(vec![(831, 9)])).canary.bad, 0);
+    }
+
+    #[test]
+    fn a_burst_at_the_beginning_of_a_step_holds_it_for_a_minute_and_no_longer() {
+        let mut guard = LimitGuard::error_rate(0.01);
+        guard.observe(0, &window(Arm::counted(1_000, 900)));
+        let held = (1..300).take_while(|number| {
+            guard.observe(*number, &window(Arm::counted(10, 0)));
+            guard.is_over()
+        });
+        assert_eq!(held.count(), 59);
+        assert!(guard.step().canary.rate() > Some(0.01), "the step as a whole is over it still");
     }
 
     #[test]

@@ -44,14 +44,23 @@ pub(crate) fn odds(ln_e: Option<f64>) -> String {
     }
 }
 
-/// Seconds in the largest unit that keeps two digits.
+/// Seconds in the largest unit that keeps two digits, to the nearest.
 pub(crate) fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds.div_ceil(60)),
-        7_200..172_800 => format!("{} h", seconds.div_ceil(3_600)),
-        _ => format!("{} days", seconds.div_ceil(86_400)),
+        120..7_200 => format!("{} min", nearest(seconds, 60)),
+        7_200..172_800 => format!("{} h", nearest(seconds, 3_600)),
+        _ => format!("{} days", nearest(seconds, 86_400)),
     }
+}
+
+fn nearest(seconds: u64, unit: u64) -> u64 {
+    seconds.saturating_add(unit / 2) / unit
+}
+
+/// So many seconds after "the last" or "the same".
+pub(crate) fn seconds(number: u64) -> String {
+    if number == 1 { "second".into() } else { format!("{number} seconds") }
 }
 
 /// Milliseconds as a person writes them.
@@ -105,7 +114,11 @@ mod tests {
         assert_eq!(significant(0.0), "0");
         assert_eq!(significant(2.0), "2");
         assert_eq!(duration(119), "119 s");
-        assert_eq!(duration(121), "3 min");
+        assert_eq!(
+            (duration(121), duration(601), duration(5_370)),
+            ("2 min".into(), "10 min".into(), "90 min".into())
+        );
+        assert_eq!((seconds(1), seconds(7)), ("second".into(), "7 seconds".into()));
         assert_eq!(millis(500.0), "500 ms");
         assert_eq!(millis(1_500.0), "1.5 s");
     }

@@ -10,6 +10,9 @@ use serin_config::limits::RECENT_WINDOWS;
 
 use crate::block::Pair;
 
+/// Requests that must have been due before their absence is taken for silence: by chance it is one in twenty thousand.
+const DUE: f64 = 10.0;
+
 /// A ring of windows with its running sum.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Recent {
@@ -41,10 +44,12 @@ impl Recent {
         self.windows.len() as u64
     }
 
-    /// Requests of the canary a second; none if it had none.
+    /// Requests of the canary a second; none if it had none, or has fallen silent: where so many were due, silence is no chance.
     pub(crate) fn canary_rate(&self) -> Option<f64> {
         let requests = self.sum.canary.requests;
-        (requests > 0).then(|| requests as f64 / self.windows.len() as f64)
+        let rate = requests as f64 / self.windows.len().max(1) as f64;
+        let silent = self.windows.iter().rev().take_while(|window| window.canary.requests == 0).count();
+        (requests > 0 && rate * (silent as f64) < DUE).then_some(rate)
     }
 }
 

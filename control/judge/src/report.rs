@@ -80,8 +80,9 @@ impl Evidence {
         reports.into_iter().map(|(_, report)| report).take(STRATA_REPORTED_MAX).collect()
     }
 
-    /// The one route that shows what is held against the canary: its own evidence is suspect, and that of any other
-    /// stratum is less than half as much, in nats.
+    /// The one route that shows what is held against the canary: its own evidence is suspect, and the others, which
+    /// had the traffic to show the same, don't. Evidence of one and the same fault grows as the requests do: so if it
+    /// were everywhere, the others would have the route's evidence times their requests over its own.
     fn route(&self, standings: &Standings, culprit: Option<Guard>) -> Option<RouteName> {
         let suspect = || {
             let suspect = standings.iter().filter(|standing| is_suspect(standing.ln_e));
@@ -92,17 +93,19 @@ impl Evidence {
             Guard::Errors | Guard::FastLane | Guard::MaxErrorRate | Guard::FailedRequests => false,
             Guard::Event(_) => return None,
         };
-        let (mut highest, mut second, mut route) = (f64::NEG_INFINITY, f64::NEG_INFINITY, None);
-        for stratum in self.comparison.strata() {
-            let ln_e = if by_latency { stratum.ln_e_latency() } else { stratum.ln_e_errors() };
-            if ln_e > highest {
-                (second, highest, route) = (highest, ln_e, stratum.name());
-            } else {
-                second = second.max(ln_e);
-            }
-        }
-        let several = self.comparison.strata().nth(1).is_some();
-        let alone = several && is_suspect(highest) && nats(second) < 0.5 * highest;
+        let mut shown: Vec<_> = self
+            .comparison
+            .strata()
+            .map(|stratum| {
+                let ln_e = if by_latency { stratum.ln_e_latency() } else { stratum.ln_e_errors() };
+                (ln_e, stratum.recent().canary.requests as f64, stratum.name())
+            })
+            .collect();
+        shown.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let ((highest, requests, route), others) = shown.split_first()?;
+        let due: f64 = others.iter().map(|(_, others, _)| highest * others / requests.max(1.0)).sum();
+        let seen: f64 = others.iter().map(|(ln_e, _, _)| nats(*ln_e)).sum();
+        let alone = is_suspect(*highest) && is_suspect(due) && seen < 0.5 * due.min(*highest);
         route.filter(|_| alone).cloned()
     }
 

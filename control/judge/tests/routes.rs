@@ -110,6 +110,18 @@ fn the_one_route_that_is_slower_is_named() {
 }
 
 #[test]
+fn a_version_that_is_slower_everywhere_is_not_blamed_on_its_busiest_route() {
+    let shop = |ms| {
+        let at = |name, n| route(name, arm(n, 0, ms), arm(9 * n, 0, 20));
+        routes([at("cart", 70), at("home", 20), at("search", 10)])
+    };
+    let mut evidence = Evidence::new(&both());
+    (0..60).for_each(|_| evidence.observe(&shop(20)));
+    assert!(until_fail(&mut evidence, &shop(25)).is_some());
+    assert_eq!(verdict(&evidence).route, None);
+}
+
+#[test]
 fn a_changed_mix_of_routes_is_no_regression() {
     // The canary's users turn to a route that is slow and fails often; on each route both versions are alike.
     let (slow, fast) = (|n, bad| arm(n, bad, 400), |n| arm(n, 0, 10));

@@ -6,7 +6,7 @@ use serin_config::Weight;
 use super::{
     Foresight, Regression,
     help::{Help, help},
-    rehearsal::{Gate, Rehearsal},
+    rehearsal::{End, Gate, Rehearsal},
     rollout::Fate,
     traffic::BEATS,
 };
@@ -21,8 +21,11 @@ pub struct Plan {
     pub rps: f64,
     /// Seconds until a good canary has everything; absent if most never get there in the time of their steps.
     pub seconds: Option<u64>,
-    /// Good canaries that were taken out.
+    /// Good canaries that were taken out on evidence: false alarms.
     pub false_alarms: usize,
+    /// Good canaries that were taken out because the blast radius was spent. Every version has a few failures, so a bound that
+    /// is smaller than these ends good rollouts too.
+    pub spent: usize,
     /// Each step but the last, which is all of the traffic.
     pub steps: Vec<StepPlan>,
 }
@@ -101,7 +104,8 @@ pub(super) fn plan(foresight: &Foresight, rehearsals: &[Rehearsal]) -> Plan {
         rehearsals: rehearsals.len(),
         rps: foresight.traffic.rps,
         seconds: median(rehearsals.iter().map(total).collect()),
-        false_alarms: rehearsals.iter().filter(|rehearsal| rehearsal.false_alarm).count(),
+        false_alarms: rehearsals.iter().filter(|rehearsal| rehearsal.end == End::FalseAlarm).count(),
+        spent: rehearsals.iter().filter(|rehearsal| rehearsal.end == End::Spent).count(),
         steps: planned.collect(),
     }
 }

@@ -24,8 +24,19 @@ pub struct Rehearsal {
     pub(super) good: Vec<Gate>,
     /// For each of these steps, the regressions in their order.
     pub(super) bad: Vec<Vec<Fate>>,
-    /// Whether the good canary was taken out on evidence.
-    pub(super) false_alarm: bool,
+    /// How it ended for the good canary.
+    pub(super) end: End,
+}
+
+/// How a rollout ended for a good canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It went through, or ran out of time.
+    Fair,
+    /// It was taken out on evidence.
+    FalseAlarm,
+    /// It was taken out because the blast radius was spent.
+    Spent,
 }
 
 /// A good canary at one step.
@@ -53,13 +64,15 @@ pub(super) fn rehearse(
     let world = World::new(policy, traffic);
     let turned: Vec<_> = regressions.iter().map(|regression| world.turned(*regression)).collect();
     let mut rollout = Rollout::new(policy, &world, seed);
-    let mut rehearsal = Rehearsal { good: Vec::new(), bad: Vec::new(), false_alarm: false };
+    let mut rehearsal = Rehearsal { good: Vec::new(), bad: Vec::new(), end: End::Fair };
     for step in 0..rollout.gates() {
         rollout.begin(step);
         let fates = (0..).zip(&turned).map(|(number, world)| rollout.clone().turn(world, number));
         rehearsal.bad.push(fates.collect());
         let (gate, out) = gate(&mut rollout, &world);
-        rehearsal.false_alarm = out && !gate.by_time;
+        if out && !gate.by_time {
+            rehearsal.end = if rollout.is_spent() { End::Spent } else { End::FalseAlarm };
+        }
         rehearsal.good.push(gate);
         if out {
             break;

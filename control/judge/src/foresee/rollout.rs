@@ -17,6 +17,7 @@ use super::{
 use crate::{
     block::Trials,
     evidence::Evidence,
+    guard::Guard,
     judgement::Advice,
     verdict::{Lacking, State},
 };
@@ -85,6 +86,12 @@ impl<'a> Rollout<'a> {
     pub(super) fn begin(&mut self, step: usize) {
         (self.step, self.here) = (step, 0);
         self.evidence.begin_step();
+    }
+
+    /// Whether it is out because the blast radius is spent.
+    pub(super) fn is_spent(&self) -> bool {
+        let culprit = self.step().and_then(|step| self.evidence.judge(step, self.elapsed()).culprit);
+        matches!(culprit, Some(Guard::FailedRequests | Guard::AddedLatency))
     }
 
     fn elapsed(&self) -> Duration {

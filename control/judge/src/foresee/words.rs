@@ -39,7 +39,16 @@ fn write_all(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::R
         writeln!(to, "\n{}", helped(step, help, policy))?;
     }
     if plan.false_alarms > 0 {
-        writeln!(to, "\n{} of the good canaries were rolled back.", plan.false_alarms)?;
+        let (out, all) = (plan.false_alarms, plan.rehearsals);
+        writeln!(to, "\n{out} of {all} good canaries were rolled back.")?;
+    }
+    if plan.spent > 0 {
+        let (out, all) = (plan.spent, plan.rehearsals);
+        writeln!(
+            to,
+            "\nblast_radius ended {out} of {all} good rollouts: at {failing} failing, a good canary spends it as well. Raise it, or \
+             leave it to the guards."
+        )?;
     }
     Ok(())
 }
@@ -104,8 +113,8 @@ fn write_bad(plan: &Plan, error_rate: f64, to: &mut String) -> std::fmt::Result 
     for bad in regressions {
         let title = match bad.regression {
             Regression::Errors { to } => format!("errors {}", percent(to)),
-            Regression::Latency { by } => format!("latency × {}", significant(by)),
-            Regression::Tail { by } => format!("p99 × {}", significant(by)),
+            Regression::Latency { by } => format!("latency × {by}"),
+            Regression::Tail { by } => format!("p99 × {by}"),
         };
         write!(to, "{title:<CELL$}")?;
     }
