@@ -31,6 +31,8 @@ pub mod repeat;
 pub mod rollout;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod simulation;
 pub mod state;
 pub mod status;
 pub mod store;

@@ -92,7 +92,7 @@ pub(crate) struct Inlets {
     pub(crate) clock: Clock,
 }
 
-enum Event {
+pub(crate) enum Event {
     Order(Order),
     Refused(Note),
     Window(WindowReport),
@@ -219,7 +219,7 @@ impl Keeper {
         self.store.close();
     }
 
-    fn handle(&mut self, event: Event, now_ms: u64) {
+    pub(crate) fn handle(&mut self, event: Event, now_ms: u64) {
         match event {
             Event::Order(Order { mut request, reply }) => {
                 if let Command::Undo { service, unready, .. } = &mut request.command {

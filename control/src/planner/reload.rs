@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serin_config::{Catalogue, Generation, Plan, Service, ServiceName, Split, VersionName, Weight};
+use serin_config::{
+    Catalogue, Generation, Plan, Service, ServiceName, Split, VersionName, Weight,
+    limits::GENERATIONS_UNSTORED_MAX,
+};
 
 use super::{in_order, same_weights};
 use crate::{
@@ -79,7 +82,8 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
         tokens: state.tokens.clone(),
         repeats: state.repeats.clone(),
     };
-    let mut decision = load(&stored, catalogue, merged, "the file was reloaded", now_ms)?;
+    let next = stored.generation.next();
+    let mut decision = load(&stored, next, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
     Ok(Some(decision))
 }
@@ -87,11 +91,23 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
 /// Takes the file at start-up. It is never refused: where it and a rollout in progress disagree, the
 /// rollout ends.
 pub fn start_up(stored: &Stored, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<Decision, Refusal> {
+    let first = first_after(stored.generation);
     let merged = catalogue.services().iter().map(|service| {
         let merge = Merge { service, old: stored.services.get(&service.name).map(AsRef::as_ref) };
-        (service.name.clone(), merge.or_yield(stored.generation.next(), now_ms))
+        (service.name.clone(), merge.or_yield(first, now_ms))
     });
-    load(stored, catalogue, merged.collect(), "the file was read at start-up", now_ms)
+    load(stored, first, catalogue, merged.collect(), "the file was read at start-up", now_ms)
+}
+
+/// The first plan of a control plane's life: the first of the next thousand. A life that ended in a crash may have taken
+/// canaries out in plans that it could not store, and proxies may serve by them. So the numbers right after the stored one
+/// may be in use; a proxy that met one of them again would take it for what it has.
+fn first_after(stored: Generation) -> Generation {
+    if stored == Generation::NONE {
+        return stored.next();
+    }
+    let lives = stored.0 / GENERATIONS_UNSTORED_MAX + 1;
+    Generation(lives.saturating_mul(GENERATIONS_UNSTORED_MAX)).next()
 }
 
 /// A record and, if its split or its rollout is not what it was, why.
@@ -204,12 +220,12 @@ impl Merge<'_> {
 
 fn load(
     stored: &Stored,
+    generation: Generation,
     catalogue: &Arc<Catalogue>,
     merged: Vec<(ServiceName, Merged)>,
     reason: &str,
     now_ms: u64,
 ) -> Result<Decision, Refusal> {
-    let generation = stored.generation.next();
     let mut plan = Plan::new(catalogue.clone(), generation, stored.generation);
     let mut services = BTreeMap::new();
     let mut entries = Vec::new();

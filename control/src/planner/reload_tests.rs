@@ -134,7 +134,14 @@ fn a_restart_goes_on_with_the_rollout() {
     let again = start_up(&stored(&state), &of_file(shop()), NOW).unwrap();
     assert_eq!(again.state.live("shop"), state.live("shop"));
     assert_eq!(canary_share(&again.state.plan), weight("10%"));
-    assert_eq!(again.state.plan.generation(), state.plan.generation().next());
+    assert_eq!(again.state.plan.parent(), state.plan.generation());
+    assert_eq!(
+        again.state.plan.generation(),
+        Generation(1_001),
+        "no number that a crash may have left in use"
+    );
+    let third = start_up(&stored(&again.state), &of_file(shop()), NOW).unwrap();
+    assert_eq!(third.state.plan.generation(), Generation(2_001));
 }
 
 #[test]
