@@ -253,6 +253,9 @@ pub const RECENT_LATENCY_SECONDS_MAX: usize = 10;
 pub const PROXIES_MAX: usize = 1024;
 /// Answers that are read from the store at once, such as exported windows.
 pub const STORE_READS_MAX: usize = 2;
+/// Services whose stable version is judged against a slice of itself all the time, the first by name: some 100 KB of
+/// memory and some microseconds a second each.
+pub const SELF_TESTS_MAX: usize = 256;
 /// Seconds of every stable version that are kept for rollouts that begin.
 pub const PAST_SECONDS_MAX: usize = 60;
 /// Occupied latency buckets in those seconds, all services together: some 32 MB.

@@ -29,6 +29,7 @@ pub mod planner;
 pub mod refusal;
 pub mod repeat;
 pub mod rollout;
+pub mod self_test;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

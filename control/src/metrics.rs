@@ -68,7 +68,7 @@ fn describe() {
     );
     describe_gauge!(
         SELF_TEST_SECONDS,
-        "Seconds of the rollout in progress in which a slice of the stable version was judged against the rest of it."
+        "Seconds since the start in which a slice of the stable version was judged against the rest of it."
     );
     describe_gauge!(
         SELF_TEST_ALARMS,
@@ -76,7 +76,7 @@ fn describe() {
     );
     describe_gauge!(
         SELF_TEST_SUSPICIONS,
-        "How often it looked worse at 20 to 1, so that more proof is asked for since."
+        "How often that slice looked worse at 20 to 1 in the rollout in progress, so that more proof is asked for since."
     );
     for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, WINDOWS_LATE, STORE_ERRORS, AUDIT_LOST] {
         counter!(name).increment(0);

@@ -63,6 +63,7 @@ mod report;
 mod scheme;
 mod setup;
 mod share;
+mod standing;
 mod stratum;
 mod stratum_block;
 mod templates;
@@ -80,6 +81,7 @@ pub use judgement::{Advice, Judgement};
 pub use negative_control::SelfTest;
 pub use scheme::Scheme;
 pub use share::ShareReport;
+pub use standing::StandingTest;
 pub use verdict::{
     ArmReport, EventReport, GuardReport, Lacking, LatelyReport, LimitReport, Proof, RatioReport, ScoreReport,
     State, StepReport, StratumReport, Verdict,

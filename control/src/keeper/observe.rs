@@ -5,7 +5,7 @@ use serin_config::{
     wire::{Beat, TripCause, WindowReport},
 };
 
-use serin_judge::{Guard, Verdict};
+use serin_judge::{Guard, SelfTest, Verdict};
 
 use super::Keeper;
 use crate::{align::Second, collect::Arrival, metrics, planner, watch::Watch};
@@ -43,6 +43,7 @@ impl Keeper {
                 }
             }
             self.past.take(second, &self.state.plan);
+            self.self_tests.take(second, &self.state.plan);
             self.look_at_all(now_ms);
         }
     }
@@ -101,7 +102,9 @@ impl Keeper {
         for (service, _) in self.state.plan.services() {
             let watch = self.watches.get(&service.name);
             let verdict = self.verdicts.get(&service.name).filter(|_| watch.is_some());
-            let self_test = watch.map(Watch::self_test).unwrap_or_default();
+            let standing = self.self_tests.of(&service.name);
+            let suspicions = watch.map(Watch::self_test).unwrap_or_default().suspicions;
+            let self_test = SelfTest { suspicions, ..standing };
             let doubt =
                 self.state.live(service.name.as_str()).is_some_and(|rollout| rollout.state.is_doubtful());
             metrics::evidence(&service.name, verdict, &self_test, doubt);

@@ -5,10 +5,16 @@ use serin_config::{
     EventName, Plan, Service, ServiceName, Split, Sticky, Weight,
     wire::{Slice, WindowCell},
 };
-use serin_split::{control::Control, tally::Extra};
+use serin_split::{
+    control::Control,
+    tally::{Extra, Part},
+};
 
 use super::{Cell, clients::Clients, hangs::Hangs};
 use crate::shared::Shared;
+
+/// One endpoint of so many is in the control of a version that has no canary beside it.
+const CONTROL_PART: usize = 10;
 
 /// What is remembered from window to window.
 #[derive(Debug, Default)]
@@ -28,7 +34,9 @@ pub(crate) struct Besides {
 impl Compared {
     /// Looks at what a worker handed over.
     pub(crate) fn look(&mut self, plan: &Plan, shared: &Shared, cell: &Cell) -> Besides {
-        let Some((service, split)) = pair(plan, &cell.service) else { return Besides::default() };
+        let Some((service, split)) = pair(plan, &cell.service) else {
+            return Besides { control: slice_of(plan, shared, cell), ..Besides::default() };
+        };
         let is_stable = cell.version == service.stable;
         if !is_stable && service.canary.as_ref() != Some(&cell.version) {
             return Besides::default();
@@ -40,35 +48,20 @@ impl Compared {
         let extra = cell.drained.extra.as_deref().unwrap_or(&nothing);
         let clients = (service.sticky != Sticky::Random)
             .then(|| self.clients.count((&cell.service, &cell.version), split, &extra.erring));
-        let has_control = is_stable && {
-            let state = shared.known(&service.name, &service.stable);
-            state.is_some_and(|state| state.terms.control() != Control::Off)
-        };
-        let slice = || {
-            let (outcomes, headers) = (extra.control.outcomes, extra.control.headers.to_wire());
-            Box::new(Slice { outcomes, headers })
-        };
-        Besides { clients, control: has_control.then(slice), events: extra.events.clone() }
+        Besides { clients, control: slice_of(plan, shared, cell), events: extra.events.clone() }
     }
 
     /// Lets workers know how to count in the next window.
     pub(crate) fn set_terms(&mut self, plan: &Plan, shared: &Shared) {
         for service in plan.catalogue().services() {
-            let terms = pair(plan, &service.name).and_then(|_| {
-                let endpoints = |version| Some(shared.known(&service.name, version)?.endpoints.count());
-                let (stable, canary) = (endpoints(&service.stable)?, endpoints(service.canary.as_ref()?)?);
-                Some((self.hangs.after(&service.name), Control::beside(stable, canary)))
-            });
+            let hang = pair(plan, &service.name).map(|_| self.hangs.after(&service.name));
+            let control = control_of(service, shared);
             for version in &service.versions {
                 let Some(state) = shared.known(&service.name, &version.name) else { continue };
                 let is_stable = version.name == service.stable;
                 let has_part = is_stable || service.canary.as_ref() == Some(&version.name);
-                match terms.filter(|_| has_part) {
-                    Some((hang, control)) => {
-                        state.terms.set(Some(hang), if is_stable { control } else { Control::Off });
-                    }
-                    None => state.terms.set(None, Control::Off),
-                }
+                let control = if is_stable { control } else { Control::Off };
+                state.terms.set(hang.filter(|_| has_part), control);
             }
         }
         let is_compared = |service: &ServiceName| pair(plan, service).is_some();
@@ -99,6 +92,27 @@ impl Besides {
             }
         }
     }
+}
+
+/// The control of a service's stable version: as many endpoints as its canary has, whether that has weight or not. So what
+/// the slice shows is known before a rollout begins. Without a canary it is a tenth.
+fn control_of(service: &Service, shared: &Shared) -> Control {
+    let count = |version| Some(shared.known(&service.name, version)?.endpoints.count());
+    let Some(stable) = count(&service.stable) else { return Control::Off };
+    let canary = service.canary.as_ref().and_then(count).filter(|count| *count > 0);
+    Control::beside(stable, canary.unwrap_or(stable / CONTROL_PART))
+}
+
+/// The slice in a cell of a stable version.
+fn slice_of(plan: &Plan, shared: &Shared, cell: &Cell) -> Option<Box<Slice>> {
+    let service = plan.catalogue().service(cell.service.as_str())?;
+    let state = shared.known(&service.name, &service.stable).filter(|_| cell.version == service.stable)?;
+    if state.terms.control() == Control::Off {
+        return None;
+    }
+    let part = cell.drained.extra.as_deref().map(|extra| &extra.control);
+    let slice = |part: &Part| Slice { outcomes: part.outcomes, headers: part.headers.to_wire() };
+    Some(Box::new(part.map(slice).unwrap_or_default()))
 }
 
 /// A service whose canary and stable version both have weight.

@@ -1,5 +1,5 @@
 //! What housekeeping lets workers know for the comparison of versions: from when on a request hangs, and which of the
-//! stable version's attempts are in the negative control. Both are off but for the two versions of a service whose
+//! stable version's attempts are in the negative control. The first is off but for the two versions of a service whose
 //! canary and stable version have weight.
 
 use std::{
