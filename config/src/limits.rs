@@ -260,12 +260,12 @@ pub const SELF_TESTS_MAX: usize = 256;
 pub const PAST_SECONDS_MAX: usize = 60;
 /// Occupied latency buckets in those seconds, all services together: some 32 MB.
 pub const PAST_BUCKETS_MAX: usize = 4_000_000;
-/// How often the share of a canary is halved while evidence mounts against it: to an eighth. With less, the
-/// evidence would take too long to become a verdict.
-pub const HALVINGS_MAX: u8 = 3;
 /// Plans that a control plane may have pushed and not stored when it is killed: those that take canaries out don't wait for the
 /// store. The next life begins with numbers beyond them.
 pub const GENERATIONS_UNSTORED_MAX: u64 = 1_000;
+/// How often the share of a canary is halved while evidence mounts against it: to an eighth. With less, the
+/// evidence would take too long to become a verdict.
+pub const HALVINGS_MAX: u8 = 3;
 /// Seconds between two halvings.
 pub const LOWER_EVERY_SECONDS: u64 = 10;
 /// By how much the evidence must have risen since the last halving, in nats.

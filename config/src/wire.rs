@@ -227,6 +227,29 @@ pub struct BeatCount {
     pub failed: u64,
 }
 
+/// How often a business event came, counted by somebody else: a payment service, a query of a metrics store. Both versions over
+/// the same time, and nothing told twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventReport {
+    /// The service.
+    pub service: ServiceName,
+    /// The event, one that a guard of its policy names.
+    pub event: EventName,
+    /// What each version had.
+    pub versions: Vec<EventCount>,
+}
+
+/// One version in an [`EventReport`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCount {
+    /// The version.
+    pub version: VersionName,
+    /// The requests (orders, sessions …) among which it was counted.
+    pub requests: u64,
+    /// Those of them that had the event.
+    pub count: u64,
+}
+
 /// What a proxy tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

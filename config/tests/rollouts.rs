@@ -10,7 +10,7 @@ use std::time::Duration;
 use reading::of_service as read;
 use serin_config::{
     Outcome,
-    policy::{Actions, BothWorse, Direction, Mode, Mounting, Preset, Probe, RolloutPolicy},
+    policy::{Actions, BothWorse, CountedBy, Direction, Mode, Mounting, Preset, Probe, RolloutPolicy},
     summary::summary,
 };
 
@@ -132,6 +132,8 @@ fn events_are_counted_and_guarded() {
         service.rollout.guards.events.iter().map(|g| (g.event.as_str(), g.bad, g.ratio)).collect();
     assert_eq!(guards, [("order", Direction::Fewer, 1.2), ("cancel", Direction::More, 2.0)]);
     assert_eq!(shop("events: { names: [order] }").events.unwrap().header, "x-serin-event");
+    let pushed = shop("rollout: { guards: { events: { refund: { bad: more, counted_by: push } } } }");
+    assert_eq!(pushed.rollout.guards.events[0].counted_by, CountedBy::Push);
 }
 
 #[test]
@@ -236,6 +238,11 @@ fn what_is_wrong_is_placed_and_says_what_would_be_right() {
             "events: { names: [order] }\n    rollout: { guards: { events: { order: {} } } }",
             "rollout.guards.events.order",
             &["\"bad\" is missing", "bad: fewer"],
+        ),
+        (
+            "events: { names: [order] }\n    rollout: { guards: { events: { order: { bad: fewer, counted_by: push } } } }",
+            "rollout.guards.events.order",
+            &["counted by the proxies already", "counted_by"],
         ),
         ("events: {}", "events", &["\"names\" is missing"]),
         ("events: { names: [] }", "events.names", &["there is no event"]),

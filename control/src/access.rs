@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serin_config::{Generation, Plan, limits::COMMAND_WAIT};
+use serin_config::{Generation, Plan, limits::COMMAND_WAIT, wire::EventReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -75,6 +75,8 @@ pub(crate) struct Order {
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) orders: mpsc::Sender<Order>,
+    /// Business events that somebody else counts.
+    pub(crate) events: mpsc::Sender<EventReport>,
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) journal: Journal,
     pub(crate) archive: Archive,

@@ -29,9 +29,9 @@ pub mod planner;
 pub mod refusal;
 pub mod repeat;
 pub mod rollout;
-pub mod self_test;
 #[cfg(test)]
 mod samples;
+pub mod self_test;
 #[cfg(test)]
 mod simulation;
 pub mod state;

@@ -96,10 +96,12 @@ impl ControlPlane {
         let (orders, order_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (reports, report_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
         let (refused, refused_inlet) = mpsc::channel(AUDIT_QUEUE_MAX);
+        let (events, event_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (stop, stopped) = watch::channel(false);
         let clock = Clock::not_before(self.opened_ms);
         let access = Access {
             orders,
+            events,
             status: self.keeper.status(),
             journal: self.keeper.journal().clone(),
             archive: self.keeper.archive(),
@@ -112,6 +114,7 @@ impl ControlPlane {
             orders: order_inlet,
             reports: report_inlet,
             refused: refused_inlet,
+            events: event_inlet,
             stop: stopped.clone(),
             clock,
         };

@@ -18,7 +18,12 @@ use std::{
 
 use fixtures::{canary_share, catalogue, config, report, shop, split, weight};
 use serde_json::{Value, json};
-use serin_config::{Address, Plan, Service, secret::Secret, wire::Report};
+use serin_config::{
+    Address, Plan, Service,
+    policy::{CountedBy, Direction, EventGuard},
+    secret::Secret,
+    wire::Report,
+};
 use serin_control::{ControlPlane, Handle, OpenError, Push, ServeError};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -243,6 +248,48 @@ fn a_rollout_is_skipped_through_promoted_undone_tried_again_and_listed() {
     assert_eq!(list("?before=2")[0]["summary"], "undone by hand after its promotion");
     assert_eq!(world.get("/v1/rollouts?service=blog").problem(404), "no-such-service");
     assert_eq!(world.get("/v1/rollouts?limit=0").problem(400), "malformed-query");
+    world.stop();
+}
+
+#[test]
+fn events_that_somebody_else_counts_roll_a_canary_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let event = serin_config::EventName::try_new("refund").unwrap();
+    let (bad, counted_by) = (Direction::More, CountedBy::Push);
+    let mut service = shop();
+    service.rollout.guards.events = vec![EventGuard { event, bad, ratio: 1.2, counted_by }];
+    let world = World::start(&config(vec![service], directory.path().join("state.redb")));
+    let path = "/v1/services/shop/events";
+    let refunds = |event: &str, count: u64| {
+        let versions = json!({
+            "v1": { "requests": 900, "count": 9 },
+            "v2": { "requests": 100, "count": count },
+        });
+        world.call("POST", path, Some(&json!({ "event": event, "versions": versions })))
+    };
+    assert_eq!(refunds("order", 1).problem(422), "no-such-event");
+    assert_eq!(refunds("refund", 101).problem(422), "more-events-than-requests");
+    let stable = json!({ "event": "refund", "versions": { "v1": { "requests": 9, "count": 0 } } });
+    assert_eq!(world.call("POST", path, Some(&stable)).problem(422), "version-missing");
+    let early = refunds("refund", 20);
+    assert_eq!((early.status, &early.json()["rollout"]), (202, &json!(null)), "nothing is compared yet");
+
+    let begun = world.steer(&json!({ "action": "start" })).json();
+    let generation = serin_config::Generation(begun["generation"].as_u64().unwrap());
+    let reports = world.handle.reports();
+    for sequence in 1..=30 {
+        let told = refunds("refund", 20);
+        assert_eq!((told.status, &told.json()["rollout"]), (202, &json!(1)), "second {sequence}");
+        reports.blocking_send(Report::Window(report(sequence, generation, (100, 0), (900, 0)))).unwrap();
+        let at = || world.get("/v1/services/shop/rollout").json();
+        let judged = |rollout: &Value| rollout["verdict"]["seconds"].as_u64() >= Some(sequence);
+        until("the second is judged", || judged(&at()) || at()["live"] == false);
+        if at()["live"] == false {
+            break;
+        }
+    }
+    let text = world.get("/v1/services/shop/rollout/explain").body;
+    assert!(text.contains("Rolled back: \"refund\" came with "), "{text}");
     world.stop();
 }
 

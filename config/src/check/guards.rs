@@ -11,7 +11,10 @@ use super::{
 use crate::{
     limits::LATENCY_MAX_US,
     name::EventName,
-    policy::{EVENT_RATIO_DEFAULT, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Preset},
+    policy::{
+        CountedBy, EVENT_RATIO_DEFAULT, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin,
+        Preset,
+    },
     problem::{Place, Problems, Reported, Suggestion},
     raw::{
         self,
@@ -85,8 +88,12 @@ fn event(
     known: Option<&[EventName]>,
     problems: &mut Problems,
 ) -> Result<EventGuard, Reported> {
-    let name = entry.name.and_then(|name| counted(name, known, problems));
     let Spanned { place, value: raw } = entry.value?;
+    let counted_by = raw.counted_by.or(CountedBy::default());
+    let name = entry.name.and_then(|name| match counted_by {
+        Ok(CountedBy::Push) => pushed(name, known, problems),
+        _ => counted(name, known, problems),
+    });
     let right = "write which direction is bad: \"bad: more\" or \"bad: fewer\"";
     let bad = raw.bad.required("bad", &place, problems, right);
     let ratio = match raw.ratio.optional() {
@@ -94,7 +101,21 @@ fn event(
         Ok(None) => Ok(EVENT_RATIO_DEFAULT),
         Err(reported) => Err(reported),
     };
-    Ok(EventGuard { event: name?, bad: bad?.value, ratio: ratio? })
+    Ok(EventGuard { event: name?, bad: bad?.value, ratio: ratio?, counted_by: counted_by? })
+}
+
+/// What is pushed must not be counted by proxies as well.
+fn pushed(
+    Spanned { place, value }: Spanned<EventName>,
+    known: Option<&[EventName]>,
+    problems: &mut Problems,
+) -> Result<EventName, Reported> {
+    if known.is_some_and(|known| known.contains(&value)) {
+        let wrong = format!("\"{value}\" is counted by the proxies already: the service's events name it");
+        let right = "leave out \"counted_by: push\", or take it out of the service's events";
+        return Err(problems.add(&place, wrong, right));
+    }
+    Ok(value)
 }
 
 fn counted(
@@ -106,7 +127,9 @@ fn counted(
         Some(known) if !known.contains(&value) => {
             let wrong = format!("the service counts no event \"{value}\"");
             if known.is_empty() {
-                let right = format!("name it beside the rollout: \"events: {{ names: [{value}] }}\"");
+                let right = format!(
+                    "name it beside the rollout: \"events: {{ names: [{value}] }}\", or write \"counted_by: push\" if you count it"
+                );
                 return Err(problems.add(&place, wrong, right));
             }
             let candidates = known.iter().map(EventName::as_str);

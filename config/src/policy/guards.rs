@@ -97,6 +97,19 @@ pub struct EventGuard {
     pub bad: Direction,
     /// Harmless: up to this ratio between the versions, in the bad direction. At least 1.
     pub ratio: f64,
+    /// Who counts it.
+    pub counted_by: CountedBy,
+}
+
+/// Who counts an event. Never both: the two count among different requests, and a sum of them would compare nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountedBy {
+    /// The proxies: responses name it in a header, and each request has it or not.
+    #[default]
+    Proxy,
+    /// Somebody who pushes counts to the API, with the number of requests among which they were counted.
+    Push,
 }
 
 /// A direction.

@@ -14,7 +14,9 @@ use serde::Serialize;
 
 pub use self::{
     actions::{Actions, BlastRadius, BothWorse, Mounting, Probe},
-    guards::{Direction, EVENT_RATIO_DEFAULT, ErrorComparison, EventGuard, Guards, LatencyComparison},
+    guards::{
+        CountedBy, Direction, EVENT_RATIO_DEFAULT, ErrorComparison, EventGuard, Guards, LatencyComparison,
+    },
     mode::{ErrorWeights, Mode, SCORE_FAIL_BELOW_DEFAULT, SCORE_PASS_FROM_DEFAULT},
     preset::{Preset, STRATA_DEFAULT},
     step::{Margin, STEP_MAX_DURATION_DEFAULT, STEP_MIN_DURATION_DEFAULT, STEP_MIN_REQUESTS_DEFAULT, Step},

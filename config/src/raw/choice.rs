@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     outcome::Outcome,
-    policy::{BothWorse, Direction, Mounting, Preset},
+    policy::{BothWorse, CountedBy, Direction, Mounting, Preset},
     problem::{nearest, shown},
 };
 
@@ -38,6 +38,7 @@ choice_leaf!(
     [("evidence", Self::Evidence), ("any", Self::Any), ("all", Self::All), ("score", Self::Score)]
 );
 choice_leaf!(Direction, "more or fewer", "a direction", [("more", Self::More), ("fewer", Self::Fewer)]);
+choice_leaf!(CountedBy, "proxy or push", "who counts it", [("proxy", Self::Proxy), ("push", Self::Push)]);
 choice_leaf!(
     Mounting,
     "hold or lower",

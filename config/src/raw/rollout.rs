@@ -10,7 +10,7 @@ use super::{
 use crate::{
     name::EventName,
     outcome::Outcome,
-    policy::{BothWorse, Direction, Mounting, OnTimeout, Preset},
+    policy::{BothWorse, CountedBy, Direction, Mounting, OnTimeout, Preset},
     weight::Weight,
 };
 
@@ -99,8 +99,8 @@ record! {
         /// 99 of 100 requests of the canary must have response headers within this time, from 1ms to 60s.
         /// Default: no limit.
         @ max_p99: Duration,
-        /// Business events, by name, that must not come more, or less, often than with the stable version. The
-        /// service's events say how they are counted. Default: none.
+        /// Business events, by name, that must not come more, or less, often than with the stable version.
+        /// Default: none.
         @ events: Named<EventName, EventGuard>,
     }
 
@@ -135,6 +135,9 @@ record! {
         required @ bad: Direction,
         /// Harmless: up to this ratio between the versions, in the bad direction. From 1 to 1000. Default: 1.2.
         @ ratio: f64,
+        /// Who counts it: proxy (responses name it, see the service's events) or push (counts are sent to the control
+        /// plane's API by whoever has them). Default: proxy.
+        @ counted_by: CountedBy,
     }
 
     /// How few requests a canary gets at first. One that is dead costs no more than these.

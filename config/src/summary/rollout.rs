@@ -7,8 +7,8 @@ use crate::{
     duration::show,
     outcome::Outcome,
     policy::{
-        Actions, BlastRadius, BothWorse, Direction, ErrorComparison, ErrorWeights, Guards, Margin, Mode,
-        Mounting, OnTimeout, RolloutPolicy, Step,
+        Actions, BlastRadius, BothWorse, CountedBy, Direction, ErrorComparison, ErrorWeights, Guards, Margin,
+        Mode, Mounting, OnTimeout, RolloutPolicy, Step,
     },
 };
 
@@ -95,7 +95,8 @@ fn guards(Guards { errors, latency, max_error_rate, max_p99, events }: &Guards) 
             Direction::More => "more",
             Direction::Fewer => "fewer",
         };
-        format!("{} not {way} than {} ×", guard.event, guard.ratio)
+        let pushed = if guard.counted_by == CountedBy::Push { " (pushed)" } else { "" };
+        format!("{}{pushed} not {way} than {} ×", guard.event, guard.ratio)
     });
     let all: Vec<_> = [errors, latency, rate, p99].into_iter().flatten().chain(events).collect();
     if all.is_empty() {
@@ -128,13 +129,13 @@ fn needed(guards: &Guards, gates: &[Step]) -> Option<String> {
     (!all.is_empty() && !gates.is_empty()).then(|| all.join("; "))
 }
 
-fn blast_radius(BlastRadius { failed_requests, added_latency }: &BlastRadius) -> Option<String> {
 /// Whether the guard takes for harmless what this margin does not accept.
 fn full_is_wider(guards: &Guards, asked: &Margin) -> bool {
     let wider = |errors: &ErrorComparison| errors.ratio > asked.ratio || errors.margin > asked.margin;
     guards.errors.as_ref().is_some_and(wider)
 }
 
+fn blast_radius(BlastRadius { failed_requests, added_latency }: &BlastRadius) -> Option<String> {
     let failed = failed_requests.map(|n| format!("{n} failed requests"));
     let added = added_latency.map(|time| format!("{} of added latency", show(time)));
     let all: Vec<_> = failed.into_iter().chain(added).collect();

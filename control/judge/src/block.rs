@@ -58,7 +58,8 @@ impl Pair {
         Self { canary: self.stable, stable: self.canary }
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
+    /// Adds all of `other`.
+    pub fn add(&mut self, other: Self) {
         self.canary.add(other.canary);
         self.stable.add(other.stable);
     }

@@ -1,6 +1,7 @@
 //! Does a business event come more often, or less often, with the canary than with the stable version?
 //!
-//! An event is a word that responses name (an order placed, a search without a result). Each request has it or not, so
+//! An event is a word that responses name (an order placed, a search without a result), or that somebody else counts and
+//! tells, with the number of requests among which it was counted. Each request has it or not, so
 //! its rate is compared as error rates are, in the same blocks and with a ratio of its own: "more" is the
 //! question of the error comparison, and "fewer" is the same question with the arms in each other's place. The cap
 //! is never lifted, whatever the majority does: an event may be what most requests have.
@@ -8,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use serin_config::{
     EventName,
-    policy::{Direction, ErrorComparison, EventGuard},
+    policy::{CountedBy, Direction, ErrorComparison, EventGuard},
 };
 
 use crate::{
@@ -27,6 +28,9 @@ const CAP: Cap = Cap { nats: CAP_NATS, lifted_by_majority: false };
 pub(crate) struct EventRate {
     event: EventName,
     fewer: bool,
+    /// Whether somebody else counts it.
+    #[serde(default)]
+    pushed: bool,
     block: Block,
     worse: ErrorRate,
     recent: Recent,
@@ -38,6 +42,7 @@ impl EventRate {
         Self {
             event: policy.event.clone(),
             fewer: policy.bad == Direction::Fewer,
+            pushed: policy.counted_by == CountedBy::Push,
             block: Block::default(),
             worse: ErrorRate::new(Tolerance { ratio: policy.ratio, margin }, CAP),
             recent: Recent::new(),
@@ -47,8 +52,12 @@ impl EventRate {
     /// Takes window number `number`.
     pub(crate) fn observe(&mut self, number: u64, window: &Window) {
         let mut pair = Pair::default();
-        for route in window.routes.values() {
-            pair.add(Pair { canary: self.count(&route.canary), stable: self.count(&route.stable) });
+        if self.pushed {
+            pair = window.told.get(&self.event).copied().unwrap_or_default().plausible();
+        } else {
+            for route in window.routes.values() {
+                pair.add(Pair { canary: self.count(&route.canary), stable: self.count(&route.stable) });
+            }
         }
         self.recent.push(pair);
         if let Some(block) = self.block.add(pair) {
@@ -95,7 +104,12 @@ mod tests {
 
     fn after(bad: Direction, seconds: u64, canary: u64, stable: u64) -> f64 {
         let event = EventName::try_new("order").unwrap();
-        let mut rate = EventRate::new(&EventGuard { event: event.clone(), bad, ratio: 1.2 });
+        let mut rate = EventRate::new(&EventGuard {
+            event: event.clone(),
+            bad,
+            ratio: 1.2,
+            counted_by: CountedBy::Proxy,
+        });
         let arm = |judged, orders| Arm {
             events: vec![(EventName::try_new("search").unwrap(), judged), (event.clone(), orders)],
             ..Arm::counted(judged, 0)
@@ -121,6 +135,32 @@ mod tests {
             assert!(after(bad, 600, 11, 90) < 3.0, "{bad:?}");
             assert!(after(bad, 600, 9, 90) < 3.0, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_others_counted_is_compared_among_the_requests_that_they_name() {
+        let event = EventName::try_new("refund").unwrap();
+        let guard = EventGuard {
+            event: event.clone(),
+            bad: Direction::More,
+            ratio: 1.2,
+            counted_by: CountedBy::Push,
+        };
+        let mut rate = EventRate::new(&guard);
+        let told = |requests, bad| Trials { requests, bad };
+        let pair = Pair { canary: told(60, 9), stable: told(900, 9) };
+        let busy = Pairing { canary: Arm::counted(5, 0), stable: Arm::counted(900, 0) };
+        let route = RouteName::try_new("shop").unwrap();
+        let window = Window { told: [(event, pair)].into(), ..Window::of(&route, busy) };
+        // Once in ten seconds, of ten seconds; in between nothing is known.
+        for second in 0..120 {
+            // What the proxies counted meanwhile has no part in it.
+            let nothing = Window { told: [].into(), ..window.clone() };
+            let window = if second % 10 == 0 { window.clone() } else { nothing };
+            rate.observe(second, &window);
+        }
+        assert!(rate.ln_e() > 9.3, "{}", rate.ln_e());
+        assert_eq!(rate.recent().canary, Trials { requests: 360, bad: 54 });
     }
 
     #[test]

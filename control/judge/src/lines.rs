@@ -21,7 +21,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serin_config::{EventName, RouteName, Weight, wire::LatencyCounts};
 
-use crate::window::{Arm, Pairing, Window};
+use crate::{
+    block::{Pair, Trials},
+    window::{Arm, Pairing, Window},
+};
 
 /// What a line is; read it first, then the line as what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -136,6 +139,9 @@ pub struct Moment {
     /// The negative control: a slice of the stable version as `canary`, the rest of it as `baseline`.
     #[serde(default, skip_serializing_if = "Both::is_empty")]
     pub control: Both,
+    /// Business events that others counted: `n` requests, `err` of them with the event.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<EventName, Both>,
 }
 
 /// Counts of both versions.
@@ -228,7 +234,16 @@ impl Moment {
     /// A window as a line.
     pub fn of(t: f64, window: &Window) -> Self {
         let routes = window.routes.iter().map(|(route, pairing)| (route.clone(), Both::of(pairing)));
-        Self { t, share: window.share, routes: routes.collect(), control: Both::of(&window.control) }
+        let counts = |trials: Trials| Counts { n: trials.requests, err: trials.bad, ..Counts::default() };
+        let both = |pair: &Pair| Both { baseline: counts(pair.stable), canary: counts(pair.canary) };
+        let told = window.told.iter().map(|(event, pair)| (event.clone(), both(pair)));
+        Self {
+            t,
+            share: window.share,
+            routes: routes.collect(),
+            control: Both::of(&window.control),
+            told: told.collect(),
+        }
     }
 
     /// The window, if its counts can be true in this run.
@@ -242,6 +257,10 @@ impl Moment {
             window.routes.insert(route, pairing);
         }
         window.control = self.control.pairing("control", &run.buckets)?;
+        for (event, both) in self.told {
+            let pairing = both.pairing(event.as_str(), &run.buckets)?;
+            window.told.insert(event, pairing.failures());
+        }
         Ok(window)
     }
 }
@@ -347,13 +366,16 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_as_the_same_window() {
         let text = r#"{"t":3,"share":"5%","routes":{"r0":{"baseline":{"n":9,"err":1,"charged":200,"hist":{"9":8}},
-            "canary":{"n":5,"err":0,"events":{"paid":2}}}},"control":{"canary":{"n":1,"err":0}}}"#;
+            "canary":{"n":5,"err":0,"events":{"paid":2}}}},"control":{"canary":{"n":1,"err":0}},
+            "told":{"refunded":{"baseline":{"n":90,"err":3},"canary":{"n":10,"err":1}}}}"#;
         let window = serde_json::from_str::<Moment>(text).unwrap().window(&run()).unwrap();
         let written = serde_json::to_string(&Line::Win(&Moment::of(3.0, &window))).unwrap();
         assert!(written.starts_with(r#"{"type":"win","t":3,"share":"5%","routes":{"r0":"#), "{written}");
         let again = serde_json::from_str::<Moment>(&written).unwrap().window(&run()).unwrap();
         assert_eq!(again, window);
         assert_eq!((window.routes["r0"].stable.charged, window.control.canary.judged), (200, 1));
+        let told = window.told.values().next().unwrap();
+        assert_eq!((told.stable.bad, told.canary.requests), (3, 10));
     }
 
     #[test]

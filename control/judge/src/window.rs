@@ -118,6 +118,9 @@ pub struct Window {
     /// The negative control: a slice of the stable version (as `canary`) against the rest of it.
     #[serde(default)]
     pub control: Pairing,
+    /// Business events that others counted, with the requests among which they did; both versions over the same time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<EventName, Pair>,
     /// The share that the canary had during the whole window; none where it changed meanwhile, or where a
     /// probe kept it smaller.
     #[serde(default)]
@@ -180,6 +183,9 @@ impl Window {
             self.routes.entry(route.clone()).or_default().merge(pairing);
         }
         self.control.merge(&other.control);
+        for (event, pair) in &other.told {
+            self.told.entry(event.clone()).or_default().add(*pair);
+        }
         self.share = self.share.filter(|share| other.share == Some(*share));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serin_config::{
     EventName, RouteName, Weight,
-    policy::{BlastRadius, BothWorse, Direction, EventGuard, Mode, Mounting, RolloutPolicy, Step},
+    policy::{BlastRadius, BothWorse, CountedBy, Direction, EventGuard, Mode, Mounting, RolloutPolicy, Step},
 };
 use serin_judge::{
     Advice, Arm, Evidence, Guard, Judgement, Lacking, Pair, Pairing, State, Trials, Window, explain,
@@ -242,7 +242,8 @@ fn with_orders(canary: u64, stable: u64) -> Window {
 fn a_business_event_that_stays_away_takes_the_canary_out() {
     let mut policy = policy();
     let event = EventName::try_new("order").unwrap();
-    policy.guards.events = vec![EventGuard { event, bad: Direction::Fewer, ratio: 1.2 }];
+    policy.guards.events =
+        vec![EventGuard { event, bad: Direction::Fewer, ratio: 1.2, counted_by: CountedBy::Proxy }];
     assert_eq!(judged(&after(&policy, 100, &with_orders(20, 180))).advice, Advice::Promote);
     let evidence = after(&policy, 100, &with_orders(8, 180));
     assert_eq!(

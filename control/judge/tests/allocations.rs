@@ -17,7 +17,7 @@ use std::{
 
 use serin_config::{
     EventName, RouteName,
-    policy::{BlastRadius, Direction, EventGuard, Guards, Margin, RolloutPolicy},
+    policy::{BlastRadius, CountedBy, Direction, EventGuard, Guards, Margin, RolloutPolicy},
 };
 use serin_judge::{Evidence, Pair, Pairing, Trials, Window};
 use world::{Rng, arm, ppm, step, timed};
@@ -79,7 +79,12 @@ fn neither_a_window_nor_a_beat_nor_a_judgement_allocates_whatever_happens_in_it(
     policy.guards = Guards {
         max_error_rate: Some(ppm(20_000)),
         max_p99: Some(Duration::from_millis(500)),
-        events: vec![EventGuard { event: order(), bad: Direction::Fewer, ratio: 1.2 }],
+        events: vec![EventGuard {
+            event: order(),
+            bad: Direction::Fewer,
+            ratio: 1.2,
+            counted_by: CountedBy::Proxy,
+        }],
         ..Guards::default()
     };
     policy.blast_radius =

@@ -4,12 +4,12 @@
 
 mod world;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
 use serin_config::{
     EventName, RouteName, Weight,
-    policy::{BlastRadius, Direction, EventGuard, LatencyComparison, Mode, RolloutPolicy},
+    policy::{BlastRadius, CountedBy, Direction, EventGuard, LatencyComparison, Mode, RolloutPolicy},
     wire::LatencyCounts,
 };
 use serin_judge::{Arm, Evidence, Pair, Pairing, State, Trials, Window, explain};
@@ -23,9 +23,13 @@ fn everything(mode: Mode) -> RolloutPolicy {
     policy.guards.max_error_rate = Some(ppm(20_000));
     policy.guards.max_p99 = Some(Duration::from_millis(500));
     let event = EventName::try_new("order").unwrap();
-    policy.guards.events = [Direction::More, Direction::Fewer]
-        .map(|bad| EventGuard { event: event.clone(), bad, ratio: 1.1 })
-        .into();
+    policy.guards.events = [
+        (Direction::More, CountedBy::Proxy),
+        (Direction::Fewer, CountedBy::Proxy),
+        (Direction::More, CountedBy::Push),
+    ]
+    .map(|(bad, counted_by)| EventGuard { event: event.clone(), bad, ratio: 1.1, counted_by })
+    .into();
     policy.blast_radius =
         BlastRadius { failed_requests: Some(u64::MAX), added_latency: Some(Duration::from_secs(u64::MAX)) };
     policy.mode = mode;
@@ -72,12 +76,22 @@ fn pairings() -> impl Strategy<Value = Pairing> {
 fn windows() -> impl Strategy<Value = Window> {
     let routes = proptest::collection::btree_map(0_u8..5, pairings(), 0..4);
     let shares = proptest::option::of((0_u32..=1_000_000).prop_map(ppm));
-    (routes, pairings(), shares).prop_map(|(routes, control, share): (_, _, Option<Weight>)| Window {
+    let told = proptest::option::of(any::<[u64; 4]>());
+    type Drawn = (BTreeMap<u8, Pairing>, Pairing, Option<Weight>, Option<[u64; 4]>);
+    (routes, pairings(), shares, told).prop_map(|(routes, control, share, told): Drawn| Window {
         routes: routes
             .into_iter()
             .map(|(name, pairing)| (RouteName::try_new(&format!("r{name}")).unwrap(), pairing))
             .collect(),
         control,
+        told: told
+            .map(|[a, b, c, d]| {
+                let trials = |requests, bad| Trials { requests, bad };
+                let pair = Pair { canary: trials(a, b), stable: trials(c, d) };
+                (EventName::try_new("order").unwrap(), pair)
+            })
+            .into_iter()
+            .collect(),
         share,
     })
 }

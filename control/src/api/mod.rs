@@ -9,6 +9,7 @@
 
 mod audit;
 mod change;
+mod events;
 mod export;
 mod guard;
 mod identity;

@@ -5,7 +5,7 @@ use http::Method;
 use serin_config::Role;
 
 use super::{
-    audit, export, openapi,
+    audit, events, export, openapi,
     operation::{Form, Operation, Pace, Parameter, Place, Reach, Route},
     read, rollouts, schema, tokens, verdict, watch, write,
 };
@@ -160,6 +160,26 @@ pub(super) fn routes() -> Vec<Route> {
             schema::steer,
         ),
         post(write::steer),
+    );
+    add(
+        Operation {
+            // What is counted is no decision: it rests on no plan, and is not kept by a key.
+            parameters: &[],
+            success: (
+                202,
+                "Taken, to be judged with the next second of the rollout; `rollout` is null where none is in progress.",
+                &[Form { media: JSON, schema: schema::events_taken }],
+            ),
+            problems: &[404, 413, 415, 422],
+            ..change(
+                "tell_events",
+                Method::POST,
+                "/v1/services/{service}/events",
+                "Tells how often a business event came that proxies can't see, of both versions over the same time.",
+                schema::events,
+            )
+        },
+        post(events::tell),
     );
     add(
         read(

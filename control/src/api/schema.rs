@@ -29,6 +29,8 @@ references! {
     applied: "Applied",
     audit_page: "AuditPage",
     delete_token: "DeleteToken",
+    events: "Events",
+    events_taken: "EventsTaken",
     explanation: "Explanation",
     journal_page: "JournalPage",
     made_token: "MadeToken",
@@ -160,12 +162,18 @@ pub(super) fn all() -> Value {
     let action = json!({ "enum": ["start", "pause", "resume", "promote", "skip", "abort", "retry", "undo"] });
     let full = json!({ "type": ["boolean", "null"], "description": "Straight to 100%; with promote only." });
     let state = json!({ "enum": ["pass", "fail", "insufficient"] });
+    let counts = form(&[("requests", number()), ("count", number())], &[]);
     json!({
         "Role": role,
         "Caller": caller,
         "Problem": told(&[("type", text()), ("title", text()), ("status", number()), ("detail", text())]),
         "SetWeights": form(&[("weights", weights())], &[if_generation(), reason()]),
         "Steer": form(&[("action", action)], &[("full", full), if_generation(), reason()]),
+        "Events": form(&[
+            ("event", name()),
+            ("versions", json!({ "type": "object", "propertyNames": name(), "additionalProperties": counts })),
+        ], &[]),
+        "EventsTaken": told(&[("rollout", maybe(number()))]),
         "Applied": told(&[
             ("generation", number()),
             ("stored", json!({ "type": "boolean" })),

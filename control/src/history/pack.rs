@@ -7,10 +7,12 @@
 //! What is read may be damaged, so nothing that stands in it is trusted: neither lengths nor names.
 
 use serin_config::{EventName, RouteName, Weight, wire::LatencyCounts};
-use serin_judge::{Arm, Pairing, Window};
+use serin_judge::{Arm, Pair, Pairing, Trials, Window};
 
 /// The form of the bytes, which is the first of them.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// The form before, without events that others counted; a store may hold some of it yet.
+const FORM_BEFORE: u8 = 1;
 
 /// Why bytes are no windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +47,13 @@ impl Pack {
         for (route, pairing) in &window.routes {
             self.name(route.as_str());
             self.pairing(pairing);
+        }
+        self.number(window.told.len() as u64);
+        for (event, Pair { canary, stable }) in &window.told {
+            self.name(event.as_str());
+            for n in [canary.requests, canary.bad, stable.requests, stable.bad] {
+                self.number(n);
+            }
         }
     }
 
@@ -116,9 +125,11 @@ fn zigzag(value: i64) -> u64 {
 
 /// Reads windows with their seconds.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<(i64, Window)>, Damaged> {
-    let mut from = Unpack { bytes, at: 0, names: Vec::new() };
-    if from.byte()? != FORM {
-        return Err(Damaged { at: 0 });
+    let mut from = Unpack { bytes, at: 0, names: Vec::new(), told: true };
+    match from.byte()? {
+        FORM => {}
+        FORM_BEFORE => from.told = false,
+        _ => return Err(Damaged { at: 0 }),
     }
     let mut windows = Vec::new();
     while from.at < bytes.len() {
@@ -131,6 +142,8 @@ struct Unpack<'a> {
     bytes: &'a [u8],
     at: usize,
     names: Vec<&'a str>,
+    /// Whether windows have events that others counted.
+    told: bool,
 }
 
 impl<'a> Unpack<'a> {
@@ -192,7 +205,19 @@ impl<'a> Unpack<'a> {
             let pairing = self.pairing()?;
             window.routes.insert(route, pairing);
         }
+        for _ in 0..if self.told { self.number()? } else { 0 } {
+            let event = self.event()?;
+            window.told.insert(event, Pair { canary: self.trials()?, stable: self.trials()? });
+        }
         Ok((second, window))
+    }
+
+    fn event(&mut self) -> Result<EventName, Damaged> {
+        EventName::try_new(self.name()?).map_err(|_| self.damaged())
+    }
+
+    fn trials(&mut self) -> Result<Trials, Damaged> {
+        Ok(Trials { requests: self.number()?, bad: self.number()? })
     }
 
     fn pairing(&mut self) -> Result<Pairing, Damaged> {
@@ -212,7 +237,7 @@ impl<'a> Unpack<'a> {
         }
         let mut events = Vec::new();
         for _ in 0..self.number()? {
-            let event = EventName::try_new(self.name()?).map_err(|_| self.damaged())?;
+            let event = self.event()?;
             events.push((event, self.number()?));
         }
         Ok(Arm { judged, failed, charged, clients, headers, events })
@@ -252,12 +277,22 @@ mod tests {
 
     fn any_window() -> impl Strategy<Value = Window> {
         let routes = proptest::collection::btree_map(0_usize..4, any_pairing(), 0..4);
-        (routes, any_pairing(), option::of(0_u32..=1_000_000)).prop_map(|(routes, control, share)| Window {
+        let told = option::of(any::<[u64; 4]>());
+        let parts = (routes, any_pairing(), option::of(0_u32..=1_000_000), told);
+        parts.prop_map(|(routes, control, share, told)| Window {
             routes: routes
                 .into_iter()
                 .map(|(i, pairing)| (RouteName::try_new(["a", "b", "cart", "d"][i]).unwrap(), pairing))
                 .collect(),
             control,
+            told: told
+                .map(|[a, b, c, d]| {
+                    let trials = |requests, bad| Trials { requests, bad };
+                    let event = EventName::try_new("paid").unwrap();
+                    (event, Pair { canary: trials(a, b), stable: trials(c, d) })
+                })
+                .into_iter()
+                .collect(),
             share: share.and_then(Weight::from_ppm),
         })
     }
@@ -285,6 +320,18 @@ mod tests {
         fn any_bytes_are_no_reason_to_panic(bytes in vec(any::<u8>(), 0..200)) {
             let _ = unpack(&bytes);
         }
+    }
+
+    #[test]
+    fn chunks_of_the_form_before_are_read_as_windows_without_told_events() {
+        let pairing = Pairing { canary: Arm::counted(5, 1), stable: Arm::counted(90, 2) };
+        let window = Window::of(&RouteName::try_new("shop").unwrap(), pairing);
+        let mut pack = Pack::default();
+        pack.push(7, &window);
+        let mut bytes = pack.into_bytes();
+        assert_eq!(bytes.pop(), Some(0), "a window ends with the number of its told events");
+        bytes[0] = FORM_BEFORE;
+        assert_eq!(unpack(&bytes).unwrap(), [(7, window)]);
     }
 
     #[test]

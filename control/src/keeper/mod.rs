@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serin_config::{
     Generation, Plan, ServiceName,
     limits::{EVIDENCE_CHECKPOINT, STORE_RETRY},
-    wire::{Beat, Report, WindowReport},
+    wire::{Beat, EventReport, Report, WindowReport},
 };
 use serin_judge::Verdict;
 use tokio::sync::{mpsc, watch};
@@ -90,6 +90,7 @@ pub(crate) struct Inlets {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) refused: mpsc::Receiver<Note>,
+    pub(crate) events: mpsc::Receiver<EventReport>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) clock: Clock,
 }
@@ -99,6 +100,7 @@ pub(crate) enum Event {
     Refused(Note),
     Window(WindowReport),
     Beat(Beat),
+    Events(EventReport),
     Tick,
     Stop,
 }
@@ -157,10 +159,10 @@ impl Keeper {
             collector,
             aligner: Aligner::default(),
             past: Past::default(),
+            self_tests: SelfTests::default(),
             journal,
             audit,
             push: Box::new(|_| {}),
-            self_tests: SelfTests::default(),
             status,
             checkpoint_due_ms: now_ms,
             retry_due_ms: now_ms,
@@ -210,6 +212,7 @@ impl Keeper {
                     Report::Window(window) => Event::Window(window),
                     Report::Beat(beat) => Event::Beat(beat),
                 },
+                Some(report) = inlets.events.recv() => Event::Events(report),
                 _ = tick.tick() => Event::Tick,
                 _ = inlets.stop.wait_for(|stop| *stop) => Event::Stop,
             };
@@ -243,6 +246,7 @@ impl Keeper {
                     self.publish();
                 }
             }
+            Event::Events(report) => self.take_events(&report),
             Event::Tick => {
                 metrics::refresh(&self.state);
                 self.show_evidence();

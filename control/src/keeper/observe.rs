@@ -2,7 +2,7 @@
 
 use serin_config::{
     ServiceName,
-    wire::{Beat, TripCause, WindowReport},
+    wire::{Beat, EventReport, TripCause, WindowReport},
 };
 
 use serin_judge::{Guard, SelfTest, Verdict};
@@ -68,6 +68,14 @@ impl Keeper {
             }
         }
         self.state.plan.generation() != before
+    }
+
+    /// Takes counts of a business event; without a rollout there is nothing to compare.
+    pub(super) fn take_events(&mut self, report: &EventReport) {
+        let rollout = self.state.live(report.service.as_str());
+        if let (Some(rollout), Some(watch)) = (rollout, self.watches.get_mut(&report.service)) {
+            watch.tell(rollout, report);
+        }
     }
 
     /// Asks for a verdict on each rollout in progress, and does what it says.

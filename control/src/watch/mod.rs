@@ -14,13 +14,13 @@ pub mod course;
 mod event;
 mod mounting;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Service, VersionName, Weight,
+    EventName, Service, VersionName, Weight,
     service::Sticky,
-    wire::{Beat, BeatCount, WindowReport},
+    wire::{Beat, BeatCount, EventReport, WindowReport},
 };
 use serin_judge::{Evidence, Pair, SelfTest, State as Judged, Trials, Verdict, Window};
 
@@ -61,6 +61,8 @@ pub struct Checkpoint {
 pub struct Watch {
     kept: Checkpoint,
     history: History,
+    /// Business events that others counted, for the next window.
+    told: BTreeMap<EventName, Pair>,
     seen_ms: u64,
     /// When the last window came, or when the watch began.
     heard_ms: u64,
@@ -107,7 +109,13 @@ impl Watch {
             mounting: Mounting::default(),
         };
         let kept = stored.filter(|stored| stored.rollout == rollout.id).unwrap_or_else(fresh);
-        let mut watch = Self { kept, history: History::from(chunk), seen_ms: now_ms, heard_ms: now_ms };
+        let mut watch = Self {
+            kept,
+            history: History::from(chunk),
+            told: BTreeMap::new(),
+            seen_ms: now_ms,
+            heard_ms: now_ms,
+        };
         watch.follow(rollout, rollout, now_ms);
         watch
     }
@@ -149,6 +157,7 @@ impl Watch {
         );
         self.kept.probing = reports.iter().any(|report| report.probing.contains(&rollout.service));
         window.share = share(rollout, service, &reports);
+        window.told = std::mem::take(&mut self.told);
         self.kept.evidence.observe(&window);
         let since = second.at.saturating_sub(rollout.started_ms / 1_000);
         self.history.push(i64::try_from(since).unwrap_or(i64::MAX), &window);
@@ -172,6 +181,19 @@ impl Watch {
         if pair != Pair::default() {
             self.kept.evidence.beat(pair, self.kept.probing);
         }
+    }
+
+    /// Takes counts of a business event by somebody else, to be judged with the next window.
+    pub fn tell(&mut self, rollout: &Rollout, report: &EventReport) {
+        let of = |version: &VersionName| {
+            let own = report.versions.iter().filter(|count| count.version == *version);
+            own.fold(Trials::default(), |sum, count| Trials {
+                requests: sum.requests.saturating_add(count.requests),
+                bad: sum.bad.saturating_add(count.count.min(count.requests)),
+            })
+        };
+        let (canary, stable) = (of(&rollout.canary), of(&rollout.stable));
+        self.told.entry(report.event.clone()).or_default().add(Pair { canary, stable });
     }
 
     /// Whether the canary must go, by what is known right now.

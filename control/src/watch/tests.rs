@@ -260,3 +260,35 @@ fn a_spent_blast_radius_takes_the_canary_out_without_any_evidence_and_says_so() 
         }
     }
 }
+
+#[test]
+fn events_that_others_counted_are_judged_with_the_next_second_and_once() {
+    use serin_config::{
+        EventName,
+        policy::{CountedBy, Direction, EventGuard},
+        wire::{EventCount, EventReport},
+    };
+    let event = EventName::try_new("refund").unwrap();
+    let mut service = shop();
+    service.rollout.guards.events = vec![EventGuard {
+        event: event.clone(),
+        bad: Direction::More,
+        ratio: 1.2,
+        counted_by: CountedBy::Push,
+    }];
+    let rollout = running();
+    let mut watch = Watch::begin(&rollout, &service, &[], 0);
+    let count =
+        |version: &VersionName, requests, count| EventCount { version: version.clone(), requests, count };
+    let versions = vec![count(&rollout.canary, 50, 4), count(&rollout.stable, 900, 9)];
+    watch.tell(&rollout, &EventReport { service: service.name.clone(), event, versions });
+    for at in 1..=2 {
+        let report = report(at, START, (10, 0), (90, 0));
+        let second = Second { at, reports: vec![report] };
+        watch.observe(&rollout, &service, &second, at * 1_000);
+    }
+    let verdict = watch.look(&rollout, &service, 2_000).unwrap().verdict;
+    let told = verdict.guards.iter().find_map(|guard| guard.event.as_ref()).unwrap();
+    assert_eq!((told.recent.canary.bad, told.recent.canary.requests), (4, 50));
+    assert_eq!((told.recent.stable.bad, told.recent.stable.requests), (9, 900));
+}
