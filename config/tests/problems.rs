@@ -645,7 +645,7 @@ fn client_certificates_get_roles_one_by_one() {
     let with = |identities: &str| and(&format!("control:\n  {tls}\n  identities: [{identities}]\n"));
     for (written, place, part) in [
         ("{ role: admin }", "14:16: control.identities[0]", "nothing says whose"),
-        ("{ dns: ci, uri: a://b, role: admin }", "14:26: control.identities[0].dns", "another name"),
+        ("{ dns: ci, uri: a://b, role: admin }", "14:23: control.identities[0].dns", "another name"),
         ("{ dns: ci }", "14:16: control.identities[0]", "\"role\" is missing"),
         ("{ dns: ci, role: root }", "14:33: control.identities[0].role", "viewer, operator or admin"),
         ("{ dns: ci, role: admin }, { dns: ci, role: viewer }", "14:42: control.identities[1]", "twice"),

@@ -62,6 +62,11 @@ fn the_gateway_sample_secures_both_sides_and_shields_its_users() {
     assert!(shop.resilience.shield && shop.versions.iter().all(|version| version.tls.is_some()));
     let text = summary(&config);
     assert!(text.contains("TLS 1.2 or newer"), "{text}");
+    assert!(config.control.asks_who() && config.control.tls.is_some());
+    assert!(
+        text.contains("10.2.0.1:9902 by TLS, reachable from other machines, with a token, 2 client"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -72,13 +72,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Change<T> {
         // A request to delete has nothing more to say.
         let text: &[u8] =
             if bytes.is_empty() && parts.method == http::Method::DELETE { b"{}" } else { &bytes };
-        let form = serde_json::from_slice(text).map_err(|error| {
-            Problem::bad_request("malformed-body", format!("the body is not what is expected here: {error}"))
-                .with("line", error.line().into())
-                .with("column", error.column().into())
-        })?;
-        Ok(Self { form, whose })
+        Ok(Self { form: read(text)?, whose })
     }
+}
+
+/// Reads a form. It is an object: a list of its values in the right order, which the reader would take, too, is what
+/// nobody means.
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    let wrong = |what: &dyn std::fmt::Display, line: usize, column: usize| {
+        Problem::bad_request("malformed-body", format!("the body is not what is expected here: {what}"))
+            .with("line", line.into())
+            .with("column", column.into())
+    };
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        return Err(wrong(&"a list stands where an object must", 1, 1));
+    }
+    serde_json::from_slice(text).map_err(|error| wrong(&error, error.line(), error.column()))
 }
 
 fn whose(parts: &Parts, body: &[u8]) -> Result<Whose, Problem> {

@@ -3,141 +3,33 @@
 //! What is decided is covered beside the planner; that it survives a crash or a full disk, beside the keeper.
 #![cfg(test)]
 
-#[path = "../src/fixtures.rs"]
+#[path = "../../src/fixtures.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod fixtures;
 
+mod audit;
+mod identity;
+mod roles;
+mod watching;
+mod world;
+
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
     os::unix::net::UnixStream,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
 use fixtures::{canary_share, catalogue, config, report, shop, split, weight};
 use serde_json::{Value, json};
 use serin_config::{
-    Address, Plan, Service,
+    Address, Service,
     policy::{CountedBy, Direction, EventGuard},
     secret::Secret,
     wire::Report,
 };
-use serin_control::{ControlPlane, Handle, OpenError, Push, ServeError};
-
-const SOON: Duration = Duration::from_secs(10);
-
-struct World {
-    runtime: tokio::runtime::Runtime,
-    handle: Handle,
-    pushed: Arc<Mutex<Vec<Arc<Plan>>>>,
-}
-
-impl World {
-    fn start(config: &serin_config::Config) -> Self {
-        let pushed: Arc<Mutex<Vec<Arc<Plan>>>> = Arc::default();
-        let sink = pushed.clone();
-        Self::pushing(config, pushed, Box::new(move |plan| sink.lock().unwrap().push(plan)))
-    }
-
-    fn pushing(config: &serin_config::Config, pushed: Arc<Mutex<Vec<Arc<Plan>>>>, push: Push) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let control = opened(config);
-        let handle = runtime.block_on(control.serve(push)).unwrap();
-        Self { runtime, handle, pushed }
-    }
-
-    fn address(&self) -> SocketAddr {
-        let Address::Tcp(address) = self.handle.address() else { panic!("a TCP address") };
-        address
-    }
-
-    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
-        let body = body.map(ToString::to_string).unwrap_or_default();
-        self.send(method, path, "content-type: application/json\r\n", &body)
-    }
-
-    fn get(&self, path: &str) -> Reply {
-        self.call("GET", path, None)
-    }
-
-    fn steer(&self, body: &Value) -> Reply {
-        self.call("POST", "/v1/services/shop/rollout", Some(body))
-    }
-
-    fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
-        let host =
-            if headers.contains("host:") { String::new() } else { format!("host: {}\r\n", self.address()) };
-        let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\n");
-        Reply::to(
-            TcpStream::connect(self.address()).unwrap(),
-            &format!("{head}connection: close\r\n\r\n{body}"),
-        )
-    }
-
-    fn stop(self) {
-        self.runtime.block_on(self.handle.shutdown());
-    }
-}
-
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Reply {
-    fn to(mut stream: impl Read + Write, request: &str) -> Self {
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// The problem's kind; checks that it is one, and that it has all its members.
-    fn problem(&self, status: u16) -> String {
-        assert_eq!(self.status, status, "{self:?}");
-        assert!(self.head.contains("content-type: application/problem+json"), "{self:?}");
-        let problem = self.json();
-        assert_eq!(problem["status"], status);
-        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
-        problem["type"].as_str().unwrap().strip_prefix("urn:serin:problem:").unwrap().to_owned()
-    }
-}
-
-fn shop_in(directory: &Path) -> serin_config::Config {
-    config(vec![shop()], directory.join("state.redb"))
-}
-
-/// Opens the control plane; after a fault, the thread of the last one may still be closing the store.
-fn opened(config: &serin_config::Config) -> ControlPlane {
-    let deadline = Instant::now() + SOON;
-    loop {
-        match ControlPlane::open(config, 1) {
-            Ok(control) => return control,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        std::thread::yield_now();
-    }
-}
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + SOON;
-    while !is() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::yield_now();
-    }
-}
+use serin_control::{ControlPlane, OpenError, ServeError};
+use world::{Reply, SOON, World, shop_in, until};
 
 #[test]
 fn weights_are_read_set_and_journalled() {

@@ -1,0 +1,85 @@
+//! The audit log over the API: who asked for what, and what became of it.
+
+use serde_json::{Value, json};
+use serin_config::secret::Secret;
+
+use crate::world::{World, shop_in, until};
+
+const ADMIN: &str = "the-admin-of-the-file";
+
+fn entries(world: &World) -> Vec<Value> {
+    let page = world.ask(Some(ADMIN), "GET", "/v1/audit?limit=1000", None);
+    assert_eq!(page.status, 200, "{page:?}");
+    let mut entries = page.json()["entries"].as_array().unwrap().clone();
+    entries.reverse();
+    entries
+}
+
+/// What, by whom, its fate, and the problem's kind.
+fn told(entries: &[Value]) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let line = |entry: &Value| {
+        format!(
+            "{} {} {} {}",
+            text(&entry["what"]),
+            text(&entry["who"]["name"]),
+            text(&entry["fate"]),
+            text(&entry["problem"])
+        )
+    };
+    entries.iter().map(line).collect()
+}
+
+#[test]
+fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_fate() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = shop_in(directory.path());
+    config.control.token = Some(Secret::new(ADMIN.into()));
+    let world = World::start(&config);
+    let token = world.token(ADMIN, "ci", "operator", None);
+    let viewer = world.token(ADMIN, "dashboard", "viewer", None);
+    let path = "/v1/services/shop/rollout";
+    let start = json!({ "action": "start", "reason": "v2 is out" });
+    assert_eq!(world.ask(Some(&token), "POST", path, Some(&start)).status, 200);
+    assert_eq!(world.ask(Some(&token), "POST", path, Some(&start)).status, 409);
+    assert_eq!(world.ask(Some(&viewer), "POST", path, Some(&start)).status, 403);
+    assert_eq!(world.ask(Some("nonsense"), "POST", path, Some(&start)).status, 401);
+    assert_eq!(world.ask(Some(&token), "POST", path, Some(&json!({ "action": "explode" }))).status, 400);
+    // Reads are no changes.
+    assert_eq!(world.ask(Some("nonsense"), "GET", path, None).status, 401);
+    let expected = [
+        "create_token control.token done -",
+        "create_token control.token done -",
+        "start ci done -",
+        "start ci refused rollout-in-progress",
+        "steer_rollout dashboard refused forbidden",
+        "steer_rollout unknown refused unauthorized",
+        "steer_rollout ci refused malformed-body",
+    ];
+    until("all is told", || entries(&world).len() == expected.len());
+    let all = entries(&world);
+    assert_eq!(told(&all), expected);
+    let done = &all[2];
+    assert_eq!(done["who"]["from"], "127.0.0.1");
+    assert_eq!((&done["service"], &done["reason"]), (&json!("shop"), &json!("v2 is out")));
+    assert_eq!((&done["generation"], &done["times"]), (&json!(2), &json!(1)));
+    assert!(all[3]["because"].as_str().unwrap().contains("is in progress"), "{}", all[3]);
+    let secret = token.rsplit('_').next().unwrap();
+    assert!(!serde_json::to_string(&all).unwrap().contains(secret), "no secret is told");
+
+    let lines = world.send(
+        "GET",
+        "/v1/audit",
+        &format!("accept: application/x-ndjson\r\nauthorization: Bearer {ADMIN}\r\n"),
+        "",
+    );
+    assert!(lines.head.contains("content-type: application/x-ndjson"), "{lines:?}");
+    let exported: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(exported, all);
+    let page = world.ask(Some(ADMIN), "GET", "/v1/audit?limit=2", None).json();
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["next"]), (2, &json!(6)));
+    world.stop();
+    let again = World::start(&config);
+    assert_eq!(entries(&again)[..expected.len()], all[..], "nothing is lost over a restart");
+    again.stop();
+}
