@@ -4,12 +4,19 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 pub use crate::telemetry::Telemetry;
 use crate::{
-    address::Address, catalogue::Catalogue, endpoint::Dns, grant::CertificateGrant, limits::Limits,
-    listener::Listener, secret::Secret, tls::ListenerTls,
+    address::Address,
+    catalogue::Catalogue,
+    endpoint::Dns,
+    grant::CertificateGrant,
+    limits::Limits,
+    listener::Listener,
+    secret::Secret,
+    tls::{EndpointTls, ListenerTls},
 };
 
 /// The admin listener's address, unless the file says otherwise.
@@ -58,6 +65,8 @@ pub struct Control {
     pub tls: Option<ListenerTls>,
     /// What holders of client certificates may do on the API.
     pub identities: Vec<CertificateGrant>,
+    /// If present, the state is kept there and not in the file.
+    pub etcd: Option<Etcd>,
 }
 
 impl Control {
@@ -66,3 +75,34 @@ impl Control {
         self.token.is_some() || !self.identities.is_empty()
     }
 }
+
+/// State in etcd, shared by several control planes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Etcd {
+    /// Its members, `HOST:PORT`; at least one.
+    pub endpoints: Vec<Box<str>>,
+    /// What the keys of this fleet begin with.
+    pub prefix: String,
+    /// How long a leader may be silent before another is elected; whole seconds.
+    pub lease: Duration,
+    /// Who this is to etcd, and the password.
+    pub user: Option<(String, Secret)>,
+    /// TLS to the members; in clear where absent.
+    pub tls: Option<EndpointTls>,
+    /// How often etcd is told to forget overwritten values.
+    pub compaction: Option<Duration>,
+    /// Where others reach this control plane.
+    pub advertise: Advertise,
+}
+
+/// Where others reach this control plane; by the addresses at which it listens where absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Advertise {
+    /// Its API: `http://HOST:PORT` or `https://HOST:PORT`.
+    pub api: Option<String>,
+    /// Its listener for proxies: `HOST:PORT`.
+    pub fleet: Option<String>,
+}
+
+/// What the keys of a fleet begin with, unless the file says otherwise.
+pub const ETCD_PREFIX_DEFAULT: &str = "serin";

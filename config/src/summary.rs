@@ -195,7 +195,18 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
         1 => ", 1 client certificate".into(),
         more => format!(", {more} client certificates"),
     };
-    let state = config.control.state.display();
+    let state = match &config.control.etcd {
+        None => config.control.state.display().to_string(),
+        Some(etcd) => {
+            let by = if etcd.tls.is_some() { "TLS" } else { "clear text" };
+            format!(
+                "etcd under {} at {} in {by}, lease {}",
+                etcd.prefix,
+                join(&etcd.endpoints, ", "),
+                show(etcd.lease)
+            )
+        }
+    };
     let reach = reach(control.is_local());
     writeln!(to, "control     {control}{tls}{reach}, {token}{certificates}, state in {state}")?;
     write_telemetry(&config.telemetry, to)?;

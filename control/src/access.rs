@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     command::Request,
     journal::Journal,
+    lead::{LeaderAddress, standing::Standing},
     metrics,
     refusal::Refusal,
     status::Status,
@@ -43,6 +44,9 @@ pub enum CommandError {
     /// No answer in time. It may have been done, or may be yet.
     #[error("there was no answer within {} s; it may still be carried out: read the plan before trying again", COMMAND_WAIT.as_secs())]
     Late,
+    /// Another control plane leads, or none does; this one follows, and decides nothing.
+    #[error("this control plane follows, and decides nothing: {}", who_leads(.0.as_deref()))]
+    NotLeader(Option<Box<LeaderAddress>>),
     /// The control plane has stopped: it is being shut down, or a fault has ended it.
     #[error(
         "the control plane has stopped: no rollout is watched and no weight can be changed until serin is restarted; \
@@ -58,10 +62,19 @@ impl CommandError {
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(StoreError::Full(_)) => "disk-full",
             Self::Store(_) => "store-failed",
+            Self::NotLeader(_) => "not-leader",
             Self::Busy => "too-many-commands",
             Self::Late => "timeout",
             Self::Stopped => "stopped",
         }
+    }
+}
+
+fn who_leads(leader: Option<&LeaderAddress>) -> String {
+    match leader {
+        Some(LeaderAddress { name, api: Some(api), .. }) => format!("{name} leads; ask it at {api}"),
+        Some(LeaderAddress { name, api: None, .. }) => format!("{name} leads; ask it on its own machine"),
+        None => "nobody leads at the moment; try again in a few seconds".into(),
     }
 }
 
@@ -84,6 +97,7 @@ pub(crate) struct Access {
     /// Where the API tells of what it refuses before a command is made of it.
     pub(crate) refused: mpsc::Sender<Note>,
     pub(crate) clock: Clock,
+    pub(crate) standing: Standing,
 }
 
 impl Access {

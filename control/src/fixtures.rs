@@ -139,6 +139,7 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
             token: None,
             tls: None,
             identities: Vec::new(),
+            etcd: None,
         },
         telemetry: Telemetry {
             instance: "edge".into(),

@@ -146,6 +146,14 @@ impl Journal {
         kept.back().map_or(0, |entry| entry.sequence)
     }
 
+    /// Forgets what there is, and keeps these, in rising sequence; of them the newest.
+    pub fn replace(&self, entries: impl IntoIterator<Item = Entry>) {
+        let entries: VecDeque<Arc<Entry>> = entries.into_iter().map(Arc::new).collect();
+        let most = usize::try_from(JOURNAL_ENTRIES_MAX).unwrap_or(usize::MAX);
+        let surplus = entries.len().saturating_sub(most);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = entries.into_iter().skip(surplus).collect();
+    }
+
     /// The newest `limit` entries, newest first: those of one service if given (entries that concern all
     /// services are among them), and only those below the sequence `before` if given.
     pub fn newest(&self, service: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<Entry>> {
@@ -195,6 +203,15 @@ mod tests {
         assert_eq!(sequences(&journal.after(1, 2)), [2, 3]);
         assert_eq!(sequences(&journal.after(4, 2)), [] as [u64; 0]);
         assert_eq!((journal.last(), Journal::default().last()), (4, 0));
+    }
+
+    #[test]
+    fn a_journal_that_is_replaced_holds_nothing_of_the_one_before() {
+        let journal = Journal::default();
+        journal.extend([entry(1, None), entry(2, None), entry(3, None)]);
+        journal.replace((2..=JOURNAL_ENTRIES_MAX + 3).map(|sequence| entry(sequence, None)));
+        let all = journal.newest(None, None, usize::MAX);
+        assert_eq!((all.len() as u64, all.last().unwrap().sequence), (JOURNAL_ENTRIES_MAX, 4));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod fixtures;
 pub mod history;
 pub mod journal;
 mod keeper;
+mod lead;
 mod metrics;
 pub mod past;
 mod plane;
@@ -43,4 +44,5 @@ pub mod watch;
 
 pub use access::{Answer, CommandError};
 pub use keeper::Push;
+pub use lead::{LeaderAddress, Leadership};
 pub use plane::{ControlPlane, Handle, OpenError, ReloadRefused, ServeError};

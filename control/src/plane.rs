@@ -8,10 +8,10 @@ use std::{
 use serin_config::{
     Address, Catalogue, Config, Plan,
     limits::{AUDIT_QUEUE_MAX, COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
-    settings::Control,
+    settings::{Control, Etcd},
     wire::Report,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::api::BindError as ServeError;
 use crate::{
@@ -19,11 +19,12 @@ use crate::{
     api,
     clock::Clock,
     command::{Actor, Command, Request},
-    keeper::{BeginError, Inlets, Keeper, Push},
+    keeper::{BeginError, Inlets, Keeper, Push, Shown},
+    lead::{LeaderAddress, Leadership, replica, standing::Standing},
     metrics,
     refusal::Refusal,
     status::Status,
-    store::{self, Store},
+    store::{self, Archive, Store},
     tls,
 };
 
@@ -56,11 +57,21 @@ impl From<BeginError> for OpenError {
 #[error(transparent)]
 pub struct ReloadRefused(#[from] pub CommandError);
 
-/// An opened control plane: its state is read, its first plan made and stored.
+/// An opened control plane: its state is read, its first plan made and stored. Where the state is in etcd, nothing is
+/// read yet, and the first plan is that of the file.
 pub struct ControlPlane {
-    keeper: Keeper,
+    mind: Mind,
     settings: Control,
     opened_ms: u64,
+    catalogue: watch::Sender<Arc<Catalogue>>,
+}
+
+/// Who decides.
+enum Mind {
+    /// This process alone.
+    Alone(Box<Keeper>),
+    /// One of several, in which this process may be elected.
+    Among { etcd: Etcd, shown: Shown, own: Box<dyn Fn(&Address) -> LeaderAddress + Send + Sync> },
 }
 
 impl std::fmt::Debug for ControlPlane {
@@ -72,21 +83,35 @@ impl std::fmt::Debug for ControlPlane {
 impl ControlPlane {
     /// Opens the store, merges the file into what was decided, and stores the first plan. A store that can be
     /// opened but not written is no error: traffic comes first, and the write is tried again. `now_ms` is in
-    /// milliseconds since 1970.
+    /// milliseconds since 1970. Where the state is in etcd, which may be away, this takes no time and does not fail.
     pub fn open(config: &Config, now_ms: u64) -> Result<Self, OpenError> {
-        let store = Store::open(&config.control.state)?;
-        let keeper = Keeper::begin(Box::new(store), &config.catalogue, now_ms)?;
-        Ok(Self { keeper, settings: config.control.clone(), opened_ms: now_ms })
+        let control = &config.control;
+        let mind = match &control.etcd {
+            Some(etcd) => {
+                let about = config.clone();
+                let own = move |api: &Address| replica::own_address(&about, api, None);
+                Mind::Among { etcd: etcd.clone(), shown: Shown::of(&config.catalogue), own: Box::new(own) }
+            }
+            None => {
+                let store = Store::open(&control.state)?;
+                Mind::Alone(Box::new(Keeper::begin(Box::new(store), &config.catalogue, now_ms)?))
+            }
+        };
+        let catalogue = watch::Sender::new(config.catalogue.clone());
+        Ok(Self { mind, settings: control.clone(), opened_ms: now_ms, catalogue })
     }
 
     /// The plan in force.
     pub fn plan(&self) -> Arc<Plan> {
-        self.keeper.plan().clone()
+        match &self.mind {
+            Mind::Alone(keeper) => keeper.plan().clone(),
+            Mind::Among { shown, .. } => shown.status.borrow().plan.clone(),
+        }
     }
 
     /// Binds the API and starts everything. `push` is called with each new plan, on the thread that decides,
     /// in the order of generations; it must not block. The first plan ([`Self::plan`]) is not pushed.
-    pub async fn serve(mut self, push: Push) -> Result<Handle, ServeError> {
+    pub async fn serve(self, push: Push) -> Result<Handle, ServeError> {
         let tls = match &self.settings.tls {
             Some(settings) => Some(tls::open(settings, &[b"http/1.1"]).map_err(ServeError::from)?),
             None => None,
@@ -99,17 +124,6 @@ impl ControlPlane {
         let (events, event_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (stop, stopped) = watch::channel(false);
         let clock = Clock::not_before(self.opened_ms);
-        let access = Access {
-            orders,
-            events,
-            status: self.keeper.status(),
-            journal: self.keeper.journal().clone(),
-            archive: self.keeper.archive(),
-            audit: self.keeper.audit(),
-            refused,
-            clock,
-        };
-        self.keeper.push_to(push);
         let inlets = Inlets {
             orders: order_inlet,
             reports: report_inlet,
@@ -118,7 +132,28 @@ impl ControlPlane {
             stop: stopped.clone(),
             clock,
         };
-        let keeper = spawn(self.keeper, inlets).map_err(ServeError::Thread)?;
+        let begun = match self.mind {
+            Mind::Alone(keeper) => alone(*keeper, push, inlets),
+            Mind::Among { etcd, shown, own } => {
+                let (own, catalogue) = (own(&address), self.catalogue.subscribe());
+                replica::start(
+                    replica::Setup { etcd, catalogue, own, push, shown, stop: stopped.clone() },
+                    inlets,
+                )
+            }
+        };
+        let Mounted { shown, archive, standing, life } = begun.map_err(ServeError::Thread)?;
+        let access = Access {
+            orders,
+            events,
+            status: shown.status.subscribe(),
+            journal: shown.journal,
+            archive,
+            audit: shown.audit,
+            refused,
+            clock,
+            standing,
+        };
         let context = api::Context::new(access.clone(), &self.settings, &listener, stopped.clone());
         let acceptor = tls.map(|(acceptor, renewal)| {
             // It ends with the last handle on what it keeps up to date.
@@ -126,27 +161,53 @@ impl ControlPlane {
             acceptor
         });
         let api = tokio::spawn(api::serve(listener, acceptor, context, stopped));
-        Ok(Handle { access, reports, address, stop, keeper, api })
+        Ok(Handle { access, reports, address, stop, keeper: life, api, catalogue: self.catalogue })
     }
 }
 
-/// Starts the keeper's thread; what is given back tells when and how it ended. Its runtime serves its timers
-/// and channels only.
-fn spawn(keeper: Keeper, inlets: Inlets) -> std::io::Result<watch::Receiver<Life>> {
+/// A keeper that has begun, or will when it is elected: what is read of it.
+pub(crate) struct Mounted {
+    pub(crate) shown: Shown,
+    pub(crate) archive: Archive,
+    pub(crate) standing: Standing,
+    pub(crate) life: watch::Receiver<Life>,
+}
+
+fn alone(mut keeper: Keeper, push: Push, inlets: Inlets) -> std::io::Result<Mounted> {
+    keeper.push_to(push);
+    let (shown, archive) = (keeper.shown(), keeper.archive());
+    let (life, _) = spawn(keeper, inlets)?;
+    Ok(Mounted { shown, archive, standing: Standing::alone(), life })
+}
+
+/// Starts the keeper's thread; what is given back tells when and how it ended, and gives the ways in back if it ended
+/// well. Its runtime serves its timers and channels only.
+pub(crate) fn spawn(
+    keeper: Keeper,
+    inlets: Inlets,
+) -> std::io::Result<(watch::Receiver<Life>, oneshot::Receiver<Inlets>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (tell, life) = watch::channel(Life::Decides);
+    let (give, back) = oneshot::channel();
     std::thread::Builder::new().name("serin-keeper".into()).spawn(move || {
         // Nothing of the keeper is used after a panic: it is dropped by it.
         let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(keeper.run(inlets))));
         metrics::down();
-        tell.send_replace(if ended.is_ok() { Life::Stopped } else { Life::Broke });
+        match ended {
+            Ok(inlets) => {
+                tell.send_replace(Life::Stopped);
+                // Whoever does not want them has dropped the other end.
+                let _ = give.send(inlets);
+            }
+            Err(_) => drop(tell.send_replace(Life::Broke)),
+        }
     })?;
-    Ok(life)
+    Ok((life, back))
 }
 
 /// How the keeper is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+pub(crate) enum Life {
     Decides,
     Stopped,
     Broke,
@@ -161,6 +222,8 @@ pub struct Handle {
     stop: watch::Sender<bool>,
     keeper: watch::Receiver<Life>,
     api: tokio::task::JoinHandle<()>,
+    /// The routes and services of this one's file.
+    catalogue: watch::Sender<Arc<Catalogue>>,
 }
 
 impl Handle {
@@ -172,13 +235,20 @@ impl Handle {
     /// Takes the routes and services of a changed file, or refuses them whole. The plan is then in force, and
     /// was pushed if it is new.
     pub async fn reload(&self, catalogue: Arc<Catalogue>) -> Result<Arc<Plan>, ReloadRefused> {
-        let request = Request::new(Command::Reload(catalogue), Actor::File, "");
-        Ok(self.access.command(request).await?.plan)
+        let request = Request::new(Command::Reload(catalogue.clone()), Actor::File, "");
+        let plan = self.access.command(request).await?.plan;
+        self.catalogue.send_replace(catalogue);
+        Ok(plan)
     }
 
     /// Asks for a change, and waits for what becomes of it.
     pub async fn command(&self, request: Request) -> Result<Answer, CommandError> {
         self.access.command(request).await
+    }
+
+    /// Whether this control plane decides, now and after each change. Always so with the embedded store.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.access.standing.leadership()
     }
 
     /// The address at which the API listens; its port is real where the file says 0.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::{Surroundings, identity, secret, section, tls};
+use super::{Surroundings, etcd, identity, secret, section, tls};
 use crate::{
     address::Address,
     problem::{Problems, Reported},
@@ -31,7 +31,12 @@ pub(super) fn check_control(
 ) -> Result<Control, Reported> {
     let raw = section(field)?;
     let (given, danger) = (raw.address.optional(), raw.danger_beyond_loopback.or(false));
+    let etcd = etcd::check(raw.etcd, around, problems);
     let state = match raw.state.optional() {
+        Ok(Some(given)) if !matches!(etcd, Ok(None)) => {
+            let right = "leave out either state or etcd";
+            Err(problems.add(&given.place, "the state can't be both in a file and in etcd", right))
+        }
         Ok(Some(given)) if given.value.is_empty() => {
             let right = format!("write the path of a file, such as {STATE_DEFAULT}");
             Err(problems.add(&given.place, "the path of the state is empty", right))
@@ -53,7 +58,7 @@ pub(super) fn check_control(
     };
     let place = raw.identities.given().map(|identities| identities.place.clone());
     let identities = identity::check_all(raw.identities, services, problems);
-    let (given, danger, state) = (given?, danger?, state?);
+    let (given, danger, state, etcd) = (given?, danger?, state?, etcd?);
     let (token, tls, identities) = (token?, tls?, identities?);
     let asks_certificates = tls.as_ref().is_some_and(|tls| tls.client_certificates.is_some());
     if let (Some(place), false) = (place, asks_certificates) {
@@ -78,7 +83,7 @@ pub(super) fn check_control(
         }
         Some(given) => given.value,
     };
-    Ok(Control { address, state, token, tls, identities })
+    Ok(Control { address, state, token, tls, identities, etcd })
 }
 
 /// An address that only this machine reaches, unless the danger is asked for by name.

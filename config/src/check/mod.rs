@@ -7,6 +7,7 @@
 mod address;
 mod control;
 mod endpoint;
+mod etcd;
 mod events;
 mod guards;
 mod identity;

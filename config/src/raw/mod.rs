@@ -20,7 +20,7 @@ pub mod tls;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
 pub use listener::{Listener, TrustedPeer};
-pub use operation::{Admin, Control, Identity, Limits};
+pub use operation::{Admin, Advertise, Control, Etcd, Identity, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{
     Actions, BlastRadius, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe, Rollout,

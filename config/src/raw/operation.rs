@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use super::{decode::List, leaf::SecretSource, record::record, size::ByteSize, tls::ApiTls};
+use super::{
+    decode::List,
+    leaf::{OrNone, SecretSource},
+    record::record,
+    size::ByteSize,
+    tls::{ApiTls, EndpointTls},
+};
 use crate::{address::Address, grant::Role, limits::MaxMemory, name::ServiceName};
 
 record! {
@@ -32,6 +38,9 @@ record! {
         /// What holders of client certificates may do on the API; needs tls.client_ca. Default: none may do anything
         /// without a token.
         @ identities: List<Identity>,
+        /// Keeps the state in etcd instead of a file, so that several control planes share it: one of them leads,
+        /// the others follow and stand by. Not together with state.
+        @ etcd: Etcd,
     }
 
     /// What the holder of a client certificate may do on the control plane's API. One of subject, uri and dns says
@@ -48,6 +57,39 @@ record! {
         required @ role: Role,
         /// With these services only. Default: with all.
         @ services: List<ServiceName>,
+    }
+
+    /// State in etcd, shared by several control planes.
+    pub struct Etcd {
+        /// Its members, as HOST:PORT. All are tried.
+        required @ endpoints: List<String>,
+        /// What the keys of this fleet begin with. Default: serin.
+        @ prefix: String,
+        /// How long a leader may be silent before another control plane is elected, in whole seconds from 2s.
+        /// Default: 2s.
+        @ lease: Duration,
+        /// The user of etcd; with password.
+        @ user: String,
+        /// That user's password: "${NAME}" for an environment variable or "${file:PATH}" for a file.
+        @ password: SecretSource,
+        /// TLS to the members; { } is enough.
+        @ tls: EndpointTls,
+        /// true: allows members on other machines without TLS, where whoever is on the way can change what was
+        /// decided. Default: false.
+        @ danger_plain: bool,
+        /// How often etcd is told to forget overwritten values, or none where it does so by itself. Default: 10m.
+        @ compaction: OrNone,
+        /// Where the other control planes and the proxies reach this one. Default: the addresses at which it
+        /// listens.
+        @ advertise: Advertise,
+    }
+
+    /// Where others reach this control plane.
+    pub struct Advertise {
+        /// Its API, as http://HOST:PORT or https://HOST:PORT.
+        @ api: String,
+        /// Its listener for proxies, as HOST:PORT.
+        @ fleet: String,
     }
 
     /// Bounds on what the proxy takes on.

@@ -21,6 +21,7 @@ mod peer;
 mod problem;
 mod rate;
 mod read;
+mod replica;
 mod rollouts;
 mod routes;
 mod schema;
@@ -103,6 +104,7 @@ fn router(context: Context) -> Router {
         .merge(waits)
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(context.clone(), replica::stand))
         .layer(middleware::from_fn_with_state(context.clone(), guard::guard))
         .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
         .with_state(context)

@@ -122,7 +122,10 @@ impl From<CommandError> for Problem {
         use StatusCode as S;
         let status = match error {
             CommandError::Refused(refusal) => return Self { in_audit_log: true, ..refusal.into() },
-            CommandError::Store(_) | CommandError::Busy | CommandError::Stopped => S::SERVICE_UNAVAILABLE,
+            CommandError::Store(_)
+            | CommandError::NotLeader(_)
+            | CommandError::Busy
+            | CommandError::Stopped => S::SERVICE_UNAVAILABLE,
             CommandError::Late => S::GATEWAY_TIMEOUT,
         };
         // The keeper tells of all that came to it and was answered.

@@ -46,6 +46,21 @@ impl Audit {
         self.0.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    /// Forgets what there is, and reads the facts of a store. An entry that can't be read is passed over. Gives the
+    /// sequence of the newest; 0 while there is none.
+    pub(crate) fn read(&self, facts: &Facts) -> u64 {
+        let pages = facts.range(PREFIX.to_owned()..).take_while(|(name, _)| name.starts_with(PREFIX));
+        let mut entries: Vec<Arc<AuditEntry>> = pages
+            .flat_map(|(_, fact)| fact.as_array().cloned().unwrap_or_default())
+            .filter_map(|entry| serde_json::from_value(entry).ok())
+            .map(Arc::new)
+            .collect();
+        entries.sort_by_key(|entry| entry.sequence);
+        let newest = entries.last().map_or(0, |entry| entry.sequence);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = entries.into();
+        newest
+    }
+
     fn push(&self, entry: Arc<AuditEntry>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push_back(entry);
     }
@@ -91,18 +106,10 @@ pub(crate) struct AuditLog {
 }
 
 impl AuditLog {
-    /// The log as the facts of a store have it. An entry that can't be read is passed over.
-    pub(crate) fn from_facts(facts: &Facts) -> Self {
-        let log = Self { next: 1, ..Self::default() };
-        let pages = facts.range(PREFIX.to_owned()..).take_while(|(name, _)| name.starts_with(PREFIX));
-        let mut entries: Vec<AuditEntry> = pages
-            .flat_map(|(_, fact)| fact.as_array().cloned().unwrap_or_default())
-            .filter_map(|entry| serde_json::from_value(entry).ok())
-            .collect();
-        entries.sort_by_key(|entry| entry.sequence);
-        let next = entries.last().map_or(1, |entry| entry.sequence + 1);
-        entries.into_iter().for_each(|entry| log.kept.push(Arc::new(entry)));
-        Self { next, ..log }
+    /// The log as the facts of a store have it; it is read through `kept`.
+    pub(crate) fn from_facts(facts: &Facts, kept: Audit) -> Self {
+        let next = kept.read(facts) + 1;
+        Self { kept, next, ..Self::default() }
     }
 
     /// The way to read it.

@@ -36,7 +36,7 @@ fn apply(facts: &mut Facts, log: &mut AuditLog) {
 #[test]
 fn what_is_written_comes_back_and_goes_on_where_it_was() {
     let mut facts = Facts::new();
-    let mut log = AuditLog::from_facts(&facts);
+    let mut log = AuditLog::from_facts(&facts, Audit::default());
     for n in 0..2 * PAGE {
         if n % 5 == 0 {
             log.refused(note(&format!("ci-{n}"), "10.0.0.7", Some("rollout-state")), n);
@@ -44,7 +44,7 @@ fn what_is_written_comes_back_and_goes_on_where_it_was() {
             done(&mut facts, &mut log, note("ci", "10.0.0.7", None), n);
         }
     }
-    let mut again = AuditLog::from_facts(&facts);
+    let mut again = AuditLog::from_facts(&facts, Audit::default());
     assert_eq!(again.reader().all(), log.reader().all());
     done(&mut facts, &mut again, note("ci", "10.0.0.7", None), 900);
     let newest = again.reader().newest(None, 2);
@@ -55,7 +55,7 @@ fn what_is_written_comes_back_and_goes_on_where_it_was() {
 #[test]
 fn only_the_pages_that_changed_are_written() {
     let mut facts = Facts::new();
-    let mut log = AuditLog::from_facts(&facts);
+    let mut log = AuditLog::from_facts(&facts, Audit::default());
     for n in 0..3 * PAGE {
         let changes = done(&mut facts, &mut log, note("ci", "10.0.0.7", None), n);
         assert_eq!(changes.len(), 1, "{changes:?}");
@@ -65,20 +65,20 @@ fn only_the_pages_that_changed_are_written() {
 #[test]
 fn what_was_to_be_done_and_failed_is_no_entry() {
     let mut facts = Facts::new();
-    let mut log = AuditLog::from_facts(&facts);
+    let mut log = AuditLog::from_facts(&facts, Audit::default());
     log.refused(note("eve", "10.0.0.9", Some("forbidden")), 1);
     let (_, lost) = log.about_to(note("ci", "10.0.0.7", None), 2);
     assert_eq!(lost.len(), 1);
     log.refused(note("ci", "10.0.0.7", Some("store-failed")), 2);
     apply(&mut facts, &mut log);
-    let kept = AuditLog::from_facts(&facts).reader().all();
+    let kept = AuditLog::from_facts(&facts, Audit::default()).reader().all();
     assert_eq!(kept.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(kept[1].problem.as_deref(), Some("store-failed"));
 }
 
 #[test]
 fn refusals_of_a_kind_are_summed_up_wherever_they_come_from() {
-    let mut log = AuditLog::from_facts(&Facts::new());
+    let mut log = AuditLog::from_facts(&Facts::new(), Audit::default());
     for n in 0..1_000_u64 {
         log.refused(note("nobody", &format!("10.0.{}.{}", n / 250, n % 250), Some("unauthorized")), n);
     }
@@ -97,7 +97,7 @@ fn refusals_of_a_kind_are_summed_up_wherever_they_come_from() {
 
 #[test]
 fn a_stop_loses_no_count() {
-    let mut log = AuditLog::from_facts(&Facts::new());
+    let mut log = AuditLog::from_facts(&Facts::new(), Audit::default());
     log.refused(note("ci", "a", Some("unauthorized")), 1);
     log.refused(note("ci", "a", Some("unauthorized")), 2);
     log.tick(3, true);
@@ -106,7 +106,7 @@ fn a_stop_loses_no_count() {
 
 #[test]
 fn what_is_summed_up_is_bounded_and_nothing_falls_out_unseen() {
-    let mut log = AuditLog::from_facts(&Facts::new());
+    let mut log = AuditLog::from_facts(&Facts::new(), Audit::default());
     let kinds = AUDIT_SUMS_MAX as u64 + 10;
     for n in 0..2 * kinds {
         log.refused(note(&format!("caller {}", n % kinds), "a", Some("unauthorized")), n);
@@ -118,7 +118,7 @@ fn what_is_summed_up_is_bounded_and_nothing_falls_out_unseen() {
 #[test]
 fn the_oldest_go_first_and_their_pages_go_from_the_store() {
     let mut facts = Facts::new();
-    let mut log = AuditLog::from_facts(&facts);
+    let mut log = AuditLog::from_facts(&facts, Audit::default());
     for n in 0..AUDIT_ENTRIES_MAX + 3 * PAGE {
         log.refused(note(&format!("ci-{n}"), "10.0.0.7", Some("forbidden")), n);
         if n % PAGE == 0 {
@@ -128,5 +128,5 @@ fn the_oldest_go_first_and_their_pages_go_from_the_store() {
     apply(&mut facts, &mut log);
     let kept = log.reader().all();
     assert!(kept.len() as u64 <= AUDIT_ENTRIES_MAX && kept.len() as u64 > AUDIT_ENTRIES_MAX - PAGE);
-    assert_eq!(AuditLog::from_facts(&facts).reader().all(), kept);
+    assert_eq!(AuditLog::from_facts(&facts, Audit::default()).reader().all(), kept);
 }

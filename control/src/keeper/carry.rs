@@ -80,7 +80,7 @@ impl Keeper {
     }
 
     /// The plan in force, and whether it is stored.
-    pub(super) fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> Answer {
         Answer { plan: self.state.plan.clone(), stored: self.unsaved.is_none(), repeats: None }
     }
 

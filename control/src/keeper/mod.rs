@@ -34,7 +34,7 @@ use crate::{
     journal::Journal,
     metrics,
     past::Past,
-    planner,
+    planner::{self, Stored},
     repeat::Repeats,
     rollout::Rollout,
     self_test::SelfTests,
@@ -95,6 +95,31 @@ pub(crate) struct Inlets {
     pub(crate) clock: Clock,
 }
 
+/// Where what is decided is shown: the snapshot, the journal and the audit log that everybody reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) journal: Journal,
+    pub(crate) audit: Audit,
+}
+
+impl Shown {
+    /// What is shown before anything is known: the splits of the file.
+    pub(crate) fn of(catalogue: &Arc<serin_config::Catalogue>) -> Self {
+        let state = planner::present(&Stored::default(), catalogue);
+        let sources = Sources {
+            state: &state,
+            stored: true,
+            collector: &Collector::default(),
+            verdicts: &BTreeMap::new(),
+            courses: BTreeMap::new(),
+            ended: &BTreeMap::new(),
+        };
+        let status = watch::Sender::new(Arc::new(sources.status()));
+        Self { status, journal: Journal::default(), audit: Audit::default() }
+    }
+}
+
 pub(crate) enum Event {
     Order(Order),
     Refused(Note),
@@ -108,9 +133,19 @@ pub(crate) enum Event {
 impl Keeper {
     /// Reads the store, merges the file into it, and stores the first plan.
     pub(crate) fn begin(
+        store: Box<dyn Engine>,
+        catalogue: &Arc<serin_config::Catalogue>,
+        now_ms: u64,
+    ) -> Result<Self, BeginError> {
+        Self::begin_shown(store, catalogue, now_ms, Shown::of(catalogue))
+    }
+
+    /// The same, shown where others look already.
+    pub(crate) fn begin_shown(
         mut store: Box<dyn Engine>,
         catalogue: &Arc<serin_config::Catalogue>,
         now_ms: u64,
+        shown: Shown,
     ) -> Result<Self, BeginError> {
         let Loaded { mut stored, evidence, chunks, mut ended, entries, facts } = store.load()?;
         stored.tokens = Arc::new(Tokens::from_facts(&facts));
@@ -126,9 +161,9 @@ impl Keeper {
                 watches.insert(service.name.clone(), watch);
             }
         }
-        let journal = Journal::default();
-        journal.extend(entries);
-        let audit = AuditLog::from_facts(&facts);
+        let Shown { status, journal, audit } = shown;
+        journal.replace(entries);
+        let audit = AuditLog::from_facts(&facts, audit);
         let collector = Collector::default();
         let verdicts = BTreeMap::new();
         let sources = Sources {
@@ -139,7 +174,7 @@ impl Keeper {
             courses: courses(&watches),
             ended: &ended,
         };
-        let (status, _) = watch::channel(Arc::new(sources.status()));
+        status.send_replace(Arc::new(sources.status()));
         let mut commit = carry::commit(&stored.services, &decision, stored.generation);
         for name in evidence.keys().chain(decision.state.services.keys()) {
             let kept = watches.get(name).map(|watch: &Watch| watch.checkpoint().clone());
@@ -188,20 +223,23 @@ impl Keeper {
         self.store.archive()
     }
 
+    /// Where what it decides is shown.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown { status: self.status.clone(), journal: self.journal.clone(), audit: self.audit.reader() }
+    }
+
+    #[cfg(test)]
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    pub(crate) fn audit(&self) -> Audit {
-        self.audit.reader()
-    }
-
+    #[cfg(test)]
     pub(crate) fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.subscribe()
     }
 
-    /// Takes events until told to stop; then keeps the evidence and ends.
-    pub(crate) async fn run(mut self, mut inlets: Inlets) {
+    /// Takes events until told to stop; then keeps the evidence, ends, and gives the ways in back.
+    pub(crate) async fn run(mut self, mut inlets: Inlets) -> Inlets {
         let mut tick = tokio::time::interval(STORE_RETRY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -223,6 +261,7 @@ impl Keeper {
             }
         }
         self.store.close();
+        inlets
     }
 
     pub(crate) fn handle(&mut self, event: Event, now_ms: u64) {

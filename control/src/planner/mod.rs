@@ -20,7 +20,7 @@ use serin_config::{
 };
 use serin_judge::Verdict;
 
-pub use reload::{Stored, reload, start_up};
+pub use reload::{Stored, present, reload, start_up};
 
 use crate::{
     command::{Action as By, Actor, Caller, Command, Request},

@@ -110,6 +110,26 @@ fn first_after(stored: Generation) -> Generation {
     Generation(lives.saturating_mul(GENERATIONS_UNSTORED_MAX)).next()
 }
 
+/// What is decided, for one who only looks: the splits that are stored, on the services of his own file. A service whose
+/// stored split names a version that this file does not have is shown as the file has it.
+pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
+    let mut plan = Plan::new(catalogue.clone(), stored.generation, stored.generation);
+    let mut services = BTreeMap::new();
+    for (name, record) in &stored.services {
+        if plan.set_split(name.as_str(), record.split.clone()).is_ok() {
+            services.insert(name.clone(), record.clone());
+        }
+    }
+    State {
+        plan: Arc::new(plan),
+        services,
+        next_entry: stored.next_entry,
+        next_rollout: stored.next_rollout,
+        tokens: stored.tokens.clone(),
+        repeats: stored.repeats.clone(),
+    }
+}
+
 /// A record and, if its split or its rollout is not what it was, why.
 struct Merged {
     record: Record,

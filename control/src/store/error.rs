@@ -120,6 +120,14 @@ pub enum StoreError {
         /// What stood in the way.
         why: String,
     },
+    /// etcd can't be read now.
+    #[error("the {name} can't be read: {why}; {}", name.suspect())]
+    Unreadable {
+        /// Which.
+        name: StoreName,
+        /// What stood in the way.
+        why: String,
+    },
     /// etcd has no room left.
     #[error(
         "the {0} is full: raise its quota (--quota-backend-bytes), then compact, defragment and disarm the alarm"

@@ -15,6 +15,7 @@ mod contract;
 mod embedded;
 mod engine;
 mod error;
+pub(crate) mod etcd;
 #[cfg(test)]
 pub(crate) mod fault;
 mod history;

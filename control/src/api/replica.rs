@@ -1,0 +1,61 @@
+//! One API in front of several control planes: a follower answers reads from what it follows, and passes changes on.
+//!
+//! A read says by its headers how far it can be trusted: `x-serin-role` is `leader` or `follower`, and
+//! `x-serin-stale-seconds` is there while the store has not been heard of for so long, so that what is shown may be
+//! old.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::{Context, problem::Problem};
+use crate::{
+    access::CommandError,
+    lead::{
+        Leadership,
+        forward::{ForwardError, forward},
+    },
+};
+
+const ROLE: HeaderName = HeaderName::from_static("x-serin-role");
+const STALE: HeaderName = HeaderName::from_static("x-serin-stale-seconds");
+
+pub(super) async fn stand(State(context): State<Context>, request: Request, next: Next) -> Response {
+    let standing = &context.access.standing;
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let role = match standing.now() {
+        Leadership::Leader => "leader",
+        Leadership::Follower { .. } if reads => "follower",
+        // The leader would know whoever asks by a token only, and not by the certificate that was shown here.
+        Leadership::Follower { leader }
+            if context.known.ask() && !request.headers().contains_key(header::AUTHORIZATION) =>
+        {
+            return Problem::from(CommandError::NotLeader(leader.map(Box::new))).into_response();
+        }
+        Leadership::Follower { leader } => {
+            let passed = forward(request, leader.as_ref()).await;
+            return passed.unwrap_or_else(|error| Problem::from(error).into_response());
+        }
+    };
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(ROLE, HeaderValue::from_static(role));
+    if let Some(stale) = standing.stale() {
+        response.headers_mut().insert(STALE, HeaderValue::from(stale.as_secs().max(1)));
+    }
+    response
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Self {
+        let (status, kind) = match error {
+            ForwardError::NoLeader | ForwardError::Again => (StatusCode::SERVICE_UNAVAILABLE, "no-leader"),
+            ForwardError::Unreachable { .. } => (StatusCode::BAD_GATEWAY, "leader-not-reached"),
+            ForwardError::NoAnswer(_) => (StatusCode::GATEWAY_TIMEOUT, "leader-did-not-answer"),
+            ForwardError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}

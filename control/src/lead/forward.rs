@@ -1,0 +1,108 @@
+//! Passing on what is not for a follower: a request that changes something goes to the leader as it came, and the
+//! leader's answer goes back as it came. Whoever asks need not know who leads.
+//!
+//! It is passed on once: a control plane that is asked to do what it can't pass on further says so, so two that each
+//! take the other for the leader don't send it back and forth. The leader checks who asks by itself, by what came
+//! with the request.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serin_config::limits::{API_BODY_BYTES_MAX, FORWARD_BYTES_MAX, FORWARD_WAIT};
+use tokio::{net::TcpStream, time::timeout};
+
+use super::LeaderAddress;
+
+/// Says that a request was passed on already.
+pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("x-serin-forwarded");
+/// What says who asks, and how.
+const PASSED: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    header::IF_MATCH,
+    HeaderName::from_static("idempotency-key"),
+];
+const CONNECT_WAIT: Duration = Duration::from_secs(1);
+
+/// Why a request was not passed on. Whether the leader did it is only doubtful where it says so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForwardError {
+    #[error("nobody leads at the moment: try again in a few seconds")]
+    NoLeader,
+    #[error("it was passed on already, to a control plane that no longer leads: try again")]
+    Again,
+    #[error(
+        "the leader {name} is not reached from here ({why}): ask it itself, or set control.etcd.advertise.api there"
+    )]
+    Unreachable { name: String, why: String },
+    #[error("the leader {0} did not answer: it may have been done; read before trying again")]
+    NoAnswer(String),
+    #[error("the body is larger than {API_BODY_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+/// Passes a request on to the leader.
+pub(crate) async fn forward(
+    request: Request<Body>,
+    leader: Option<&LeaderAddress>,
+) -> Result<Response<Body>, ForwardError> {
+    let leader = leader.ok_or(ForwardError::NoLeader)?;
+    if request.headers().contains_key(FORWARDED) {
+        return Err(ForwardError::Again);
+    }
+    let unreachable = |why: String| ForwardError::Unreachable { name: leader.name.clone(), why };
+    let api = leader.api.as_deref().ok_or_else(|| unreachable("it listens on a Unix socket".into()))?;
+    let place = api
+        .strip_prefix("http://")
+        .ok_or_else(|| unreachable(format!("requests are passed on to http:// only, and it is at {api}")))?;
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, API_BODY_BYTES_MAX).collect().await.map_err(|_| ForwardError::TooLarge)?;
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut passed = Request::builder().method(parts.method).uri(path).header(header::HOST, place);
+    if let Some(headers) = passed.headers_mut() {
+        pass(&parts.headers, headers);
+    }
+    let passed = passed.body(Full::new(body.to_bytes())).map_err(|error| unreachable(error.to_string()))?;
+
+    let stream = match timeout(CONNECT_WAIT, TcpStream::connect(place)).await {
+        Ok(connected) => connected.map_err(|error| unreachable(error.to_string()))?,
+        Err(_) => return Err(unreachable(format!("it did not accept within {} s", CONNECT_WAIT.as_secs()))),
+    };
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
+    let connection = tokio::spawn(connection);
+    let answered = timeout(FORWARD_WAIT, async {
+        let (parts, body) = sender.send_request(passed).await.ok()?.into_parts();
+        let body = Limited::new(body, FORWARD_BYTES_MAX).collect().await.ok()?;
+        Some((parts, body.to_bytes()))
+    });
+    let answered = answered.await;
+    connection.abort();
+    let Ok(Some((parts, body))) = answered else { return Err(ForwardError::NoAnswer(leader.name.clone())) };
+    Ok(answer(parts.status, &parts.headers, body))
+}
+
+fn pass(from: &HeaderMap, to: &mut HeaderMap) {
+    for name in PASSED {
+        for value in from.get_all(&name) {
+            to.append(name.clone(), value.clone());
+        }
+    }
+    to.insert(FORWARDED, HeaderValue::from_static("1"));
+}
+
+/// The leader's answer; what its connection needed stays behind.
+fn answer(status: http::StatusCode, headers: &HeaderMap, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let own = [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::DATE];
+    for (name, value) in headers.iter().filter(|(name, _)| !own.contains(name)) {
+        response.headers_mut().append(name.clone(), value.clone());
+    }
+    response
+}

@@ -1,0 +1,313 @@
+//! One of several control planes: a keeper while it leads, none while it does not.
+//!
+//! Commands and reports come in by the same ways as ever; the keeper of a term takes them over when it begins, and
+//! gives them back when it ends. Between, a follower answers commands with who leads, and drops reports: proxies send
+//! them to the one who leads, and keep what that one has not stored.
+//!
+//! A keeper that has failed (a panic) gives the lease back, so that another control plane goes on; this one
+//! does not stand for election any more until it is restarted.
+//!
+//! All of it has a runtime of its own, beside that of the API: a lease must be renewed whatever else is to be done.
+
+use std::sync::Arc;
+
+use serin_config::{Address, Catalogue, Config, limits::STORE_RETRY, settings::Etcd};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::spawn_blocking,
+    time::{interval, sleep},
+};
+use tracing::{debug, error, info};
+
+use super::{
+    LeaderAddress, Leadership,
+    election::{Candidate, Role},
+    follow::Follower,
+    standing::{Heard, Standing},
+};
+use crate::{
+    access::{Answer, CommandError, Order},
+    command::Command,
+    keeper::{BeginError, Inlets, Keeper, Push, Shown},
+    plane::{Life, Mounted, spawn},
+    store::{
+        Archive,
+        etcd::{Client, EtcdStore, Prefix, RangeRequest},
+    },
+};
+
+/// What a replica is made from.
+pub(crate) struct Setup {
+    pub(crate) etcd: Etcd,
+    pub(crate) catalogue: watch::Receiver<Arc<Catalogue>>,
+    pub(crate) own: LeaderAddress,
+    pub(crate) push: Push,
+    pub(crate) shown: Shown,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Where others reach this control plane. Its API by the address at which it listens, and its proxies' listener by
+/// `fleet`, unless the file says otherwise.
+pub(crate) fn own_address(config: &Config, api: &Address, fleet: Option<String>) -> LeaderAddress {
+    let advertise = config.control.etcd.as_ref().map(|etcd| etcd.advertise.clone()).unwrap_or_default();
+    let listens = match api {
+        Address::Tcp(address) if config.control.tls.is_some() => Some(format!("https://{address}")),
+        Address::Tcp(address) => Some(format!("http://{address}")),
+        Address::Unix(_) => None,
+    };
+    LeaderAddress {
+        name: config.telemetry.instance.clone(),
+        api: advertise.api.or(listens),
+        fleet: advertise.fleet.or(fleet),
+    }
+}
+
+/// A control plane among others.
+struct Replica {
+    client: Client,
+    prefix: Prefix,
+    push: Arc<Push>,
+    shown: Shown,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
+    role: watch::Receiver<Role>,
+    leadership: watch::Sender<Leadership>,
+}
+
+/// What comes after a time of following.
+enum Next {
+    Lead { term: i64 },
+    End(Life),
+}
+
+/// Starts a replica on a thread of its own: from here on it follows, stands for election, and leads when it is
+/// elected.
+pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
+    let Setup { etcd, catalogue, own, push, shown, stop } = setup;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("serin-etcd")
+        .enable_all()
+        .build()?;
+    let (client, prefix) = (Client::new(etcd.clone()), Prefix::new(&etcd.prefix));
+    let (role, roles) = watch::channel(Role::Follows(None));
+    let (leadership, leaderships) = watch::channel(Leadership::Follower { leader: None });
+    let (tell, life) = watch::channel(Life::Decides);
+    let (heard, vacant) = (Heard::begin(), Arc::new(Notify::new()));
+    let clock = inlets.clock;
+    let follower = Follower {
+        client: client.clone(),
+        prefix: prefix.clone(),
+        catalogue: catalogue.clone(),
+        role: roles.clone(),
+        vacant: vacant.clone(),
+        heard: heard.clone(),
+        shown: shown.clone(),
+        clock,
+    };
+    let (lease, compaction) = (etcd.lease, etcd.compaction);
+    let heard_too = heard.clone();
+    let candidate = Candidate {
+        client: client.clone(),
+        prefix: prefix.clone(),
+        lease,
+        own,
+        vacant,
+        role,
+        heard: heard_too,
+    };
+    let standing = Standing::of(leaderships, heard);
+    let archive = Archive::of_etcd(client.clone(), prefix.clone(), runtime.handle().clone());
+    let replica = Replica {
+        client,
+        prefix,
+        push: Arc::new(push),
+        shown: shown.clone(),
+        catalogue,
+        role: roles,
+        leadership,
+    };
+    std::thread::Builder::new().name("serin-replica".into()).spawn(move || {
+        let ended = runtime.block_on(async move {
+            let (resign, resigned) = watch::channel(false);
+            let follower = tokio::spawn(follower.follow(stop.clone()));
+            let candidate = tokio::spawn(candidate.stand(resigned));
+            if let Some(every) = compaction {
+                tokio::spawn(compact(
+                    replica.client.clone(),
+                    replica.prefix.clone(),
+                    replica.role.clone(),
+                    every,
+                ));
+            }
+            let ended = replica.run(inlets, stop).await;
+            // Its keeper has ended: now another one may be elected.
+            resign.send_replace(true);
+            let _ = candidate.await;
+            follower.abort();
+            ended
+        });
+        tell.send_replace(ended);
+        runtime.shutdown_background();
+    })?;
+    Ok(Mounted { shown, archive, standing, life })
+}
+
+impl Replica {
+    async fn run(mut self, mut inlets: Inlets, mut stop: watch::Receiver<bool>) -> Life {
+        loop {
+            match self.follow(&mut inlets, &mut stop).await {
+                Next::End(life) => return life,
+                Next::Lead { term } => match self.lead(term, inlets, &mut stop).await {
+                    Ok(back) => inlets = back,
+                    Err(life) => return life,
+                },
+            }
+        }
+    }
+
+    /// Follows until elected or told to stop.
+    async fn follow(&mut self, inlets: &mut Inlets, stop: &mut watch::Receiver<bool>) -> Next {
+        loop {
+            match self.role.borrow_and_update().clone() {
+                Role::Leads { term } => return Next::Lead { term },
+                Role::Follows(leader) => {
+                    let now = Leadership::Follower { leader };
+                    self.leadership.send_if_modified(|before| {
+                        let changed = *before != now;
+                        *before = now;
+                        changed
+                    });
+                }
+            }
+            tokio::select! {
+                changed = self.role.changed() => {
+                    if changed.is_err() {
+                        return Next::End(Life::Broke);
+                    }
+                }
+                Some(order) = inlets.orders.recv() => self.answer(order),
+                // Whoever leads gets it too.
+                Some(_) = inlets.reports.recv() => {}
+                // The log of this process has it: only the one who leads writes the audit log.
+                Some(note) = inlets.refused.recv() => info!(?note, "refused"),
+                Some(_) = inlets.events.recv() => {}
+                _ = stop.wait_for(|stop| *stop) => return Next::End(Life::Stopped),
+            }
+        }
+    }
+
+    /// What a follower says to a command.
+    fn answer(&self, Order { request, reply }: Order) {
+        let answer = match request.command {
+            // It is shown from now on, and merged when this one leads.
+            Command::Reload(_) => {
+                Ok(Answer { plan: self.shown.status.borrow().plan.clone(), stored: true, repeats: None })
+            }
+            _ => {
+                let leader = match &*self.leadership.borrow() {
+                    Leadership::Follower { leader } => leader.clone(),
+                    Leadership::Leader => None,
+                };
+                Err(CommandError::NotLeader(leader.map(Box::new)))
+            }
+        };
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
+    }
+
+    /// Leads until deposed; gives the ways in back. An error is the end.
+    async fn lead(
+        &mut self,
+        term: i64,
+        inlets: Inlets,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Inlets, Life> {
+        let mut keeper = match self.begin(term, inlets.clock.now_ms()).await? {
+            Some(keeper) => keeper,
+            None => {
+                tokio::select! {
+                    () = sleep(STORE_RETRY) => return Ok(inlets),
+                    _ = stop.wait_for(|stop| *stop) => return Err(Life::Stopped),
+                }
+            }
+        };
+        let push = self.push.clone();
+        keeper.push_to(Box::new(move |plan| push(plan)));
+        (self.push)(keeper.plan().clone());
+        let (end, ended) = watch::channel(false);
+        let spawned = spawn(keeper, Inlets { stop: ended, ..inlets });
+        let (mut life, back) = spawned.map_err(|failed| {
+            error!("the control plane's thread can't be started: {failed}");
+            Life::Broke
+        })?;
+        self.leadership.send_replace(Leadership::Leader);
+        let stopped = loop {
+            tokio::select! {
+                changed = self.role.changed() => {
+                    if changed.is_err() || *self.role.borrow() != (Role::Leads { term }) {
+                        break false;
+                    }
+                }
+                _ = life.wait_for(|life| *life != Life::Decides) => break false,
+                _ = stop.wait_for(|stop| *stop) => break true,
+            }
+        };
+        self.leadership.send_replace(Leadership::Follower { leader: None });
+        end.send_replace(true);
+        // None come back from a keeper that failed.
+        let inlets = back.await.map_err(|_| Life::Broke)?;
+        if stopped { Err(Life::Stopped) } else { Ok(inlets) }
+    }
+
+    /// A keeper of what is stored; none where that can't be read or written now.
+    async fn begin(&self, term: i64, now_ms: u64) -> Result<Option<Keeper>, Life> {
+        let store = EtcdStore::new(self.client.clone(), self.prefix.clone(), term, Handle::current());
+        let (catalogue, shown) = (self.catalogue.borrow().clone(), self.shown.clone());
+        let begun = spawn_blocking(move || Keeper::begin_shown(Box::new(store), &catalogue, now_ms, shown));
+        match begun.await {
+            Ok(Ok(keeper)) if keeper.answer().stored => {
+                info!(
+                    term,
+                    generation = keeper.plan().generation().0,
+                    "what was decided is read, and goes on"
+                );
+                Ok(Some(keeper))
+            }
+            // It is logged where it failed.
+            Ok(Ok(_)) => Ok(None),
+            Ok(Err(error @ BeginError::Plan(_))) => {
+                error!("no plan can be made from the file and the stored state: {error}");
+                Ok(None)
+            }
+            Ok(Err(failed)) => {
+                error!("this control plane was elected and can't lead: {failed}");
+                Ok(None)
+            }
+            Err(_) => Err(Life::Broke),
+        }
+    }
+}
+
+/// Tells etcd to forget what was overwritten for as long as this, while this control plane leads: else it grows until
+/// it refuses to be written.
+async fn compact(client: Client, prefix: Prefix, role: watch::Receiver<Role>, every: std::time::Duration) {
+    let mut ticks = interval(every);
+    let mut before = None;
+    loop {
+        ticks.tick().await;
+        let leads = matches!(*role.borrow(), Role::Leads { .. });
+        let read = RangeRequest { key: prefix.leader(), ..RangeRequest::default() };
+        match client.range(read).await {
+            Ok(found) => {
+                let now = found.header.map(|header| header.revision);
+                if let Some(revision) = std::mem::replace(&mut before, now).filter(|_| leads)
+                    && let Err(fault) = client.compact(revision).await
+                {
+                    debug!(revision, "etcd was not compacted: {fault}");
+                }
+            }
+            Err(fault) => debug!("etcd was not compacted: {fault}"),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How this control plane stands: whether it leads, and how old what it shows may be.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serin_config::limits::FOLLOW_BEAT;
+use tokio::sync::watch;
+
+use super::Leadership;
+
+/// When etcd was last heard of.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    begun: Instant,
+    /// Milliseconds from then on.
+    last_ms: AtomicU64,
+}
+
+impl Heard {
+    /// Heard of just now.
+    pub(crate) fn begin() -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), last_ms: AtomicU64::new(0) })
+    }
+
+    /// It is heard of now.
+    pub(crate) fn now(&self) {
+        self.last_ms.fetch_max(self.begun_ago_ms(), Ordering::Relaxed);
+    }
+
+    /// How long ago that was.
+    fn ago(&self) -> Duration {
+        Duration::from_millis(self.begun_ago_ms().saturating_sub(self.last_ms.load(Ordering::Relaxed)))
+    }
+
+    fn begun_ago_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How this control plane stands. Clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    leadership: watch::Receiver<Leadership>,
+    heard: Option<Arc<Heard>>,
+}
+
+impl Standing {
+    /// The only control plane there is: it leads, and what it shows is what it knows.
+    pub(crate) fn alone() -> Self {
+        Self { leadership: watch::channel(Leadership::Leader).1, heard: None }
+    }
+
+    /// One of several.
+    pub(crate) fn of(leadership: watch::Receiver<Leadership>, heard: Arc<Heard>) -> Self {
+        Self { leadership, heard: Some(heard) }
+    }
+
+    /// Whether it leads, now and after each change.
+    pub(crate) fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.clone()
+    }
+
+    /// Whether it leads now.
+    pub(crate) fn now(&self) -> Leadership {
+        self.leadership.borrow().clone()
+    }
+
+    /// How old what it shows may be, where that is worth a word: the store has not been heard of for so long.
+    pub(crate) fn stale(&self) -> Option<Duration> {
+        self.heard.as_ref().map(|heard| heard.ago()).filter(|ago| *ago > 3 * FOLLOW_BEAT)
+    }
+}

@@ -1,0 +1,116 @@
+//! A real etcd of one member, for tests: on ports that were free, in a directory of its own, gone with its owner.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serin_config::settings::{Advertise, Etcd};
+use tokio::runtime::Runtime;
+
+use super::{Client, Compare, EtcdStore, Op, Prefix, PutRequest, RangeRequest, TxnRequest};
+
+/// A busy machine may take its time.
+const SOON: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    child: std::sync::Mutex<Child>,
+    pub(crate) address: SocketAddr,
+    pub(crate) runtime: Runtime,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let [client, peer] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let (address, peer_address) = (client.local_addr().unwrap(), peer.local_addr().unwrap());
+        drop((client, peer));
+        let child = Command::new("etcd")
+            .args(["--name", "m", "--log-level", "error", "--data-dir"])
+            .arg(directory.path())
+            .args(["--listen-client-urls", &format!("http://{address}")])
+            .args(["--advertise-client-urls", &format!("http://{address}")])
+            .args(["--listen-peer-urls", &format!("http://{peer_address}")])
+            .args(["--initial-advertise-peer-urls", &format!("http://{peer_address}")])
+            .args(["--initial-cluster", &format!("m=http://{peer_address}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("etcd can't be started ({error}): install the package etcd-server")
+            });
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let server = Self { child: child.into(), address, runtime, _directory: directory };
+        let deadline = Instant::now() + SOON;
+        let ask = || server.client().range_once();
+        while server.runtime.block_on(ask()).is_err() {
+            assert!(Instant::now() < deadline, "etcd does not answer");
+        }
+        server
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn stop(&self) {
+        let mut child = self.child.lock().unwrap();
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    pub(crate) fn settings(&self) -> Etcd {
+        Etcd {
+            endpoints: vec![self.address.to_string().into()],
+            prefix: "test".into(),
+            lease: Duration::from_secs(2),
+            user: None,
+            tls: None,
+            compaction: None,
+            advertise: Advertise::default(),
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let _within = self.runtime.enter();
+        Client::new(self.settings())
+    }
+
+    /// Makes the key of a leader anew, without a lease; gives its term.
+    pub(crate) fn elect(&self, prefix: &Prefix) -> i64 {
+        let key = prefix.leader();
+        let delete = super::proto::DeleteRangeRequest { key: key.clone(), range_end: Vec::new() };
+        let put = PutRequest { key: key.clone(), value: b"x".to_vec(), lease: 0 };
+        let client = self.client();
+        self.runtime.block_on(async {
+            client
+                .txn(TxnRequest { success: vec![Op::Delete(delete).into()], ..TxnRequest::default() })
+                .await
+                .unwrap();
+            let compare = vec![Compare::made_at(&key, 0)];
+            let success = vec![Op::Put(put).into()];
+            let answer = client.txn(TxnRequest { compare, success, failure: Vec::new() }).await.unwrap();
+            assert!(answer.succeeded);
+            answer.header.unwrap().revision
+        })
+    }
+
+    /// The store of whoever leads in that term.
+    pub(crate) fn store(&self, prefix: &Prefix, term: i64) -> EtcdStore {
+        EtcdStore::new(self.client(), prefix.clone(), term, self.runtime.handle().clone())
+    }
+}
+
+impl Client {
+    async fn range_once(self) -> Result<(), super::Fault> {
+        self.range(RangeRequest { key: b"x".to_vec(), ..RangeRequest::default() }).await.map(drop)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

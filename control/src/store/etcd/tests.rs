@@ -1,0 +1,171 @@
+//! What only etcd can do wrong; the rest is the contract, which is tried here too. All of it speaks to a real etcd.
+
+use std::cell::Cell;
+
+use super::{server::Server, *};
+use crate::{
+    journal::Entry,
+    store::{
+        contract::{Ground, PROMISES},
+        tests::{commit_of, first, rolling},
+    },
+};
+
+struct Place<'a> {
+    server: &'a Server,
+    prefix: Prefix,
+    term: Cell<i64>,
+}
+
+impl<'a> Place<'a> {
+    fn new(server: &'a Server, prefix: &str) -> Self {
+        let prefix = Prefix::new(prefix);
+        let term = Cell::new(server.elect(&prefix));
+        Self { server, prefix, term }
+    }
+
+    fn store(&self) -> EtcdStore {
+        self.server.store(&self.prefix, self.term.get())
+    }
+}
+
+impl Ground for Place<'_> {
+    fn begin(&self) -> Box<dyn Engine> {
+        Box::new(self.store())
+    }
+
+    fn found(&self) -> Box<dyn Engine> {
+        Box::new(self.store())
+    }
+}
+
+#[test]
+fn etcd_keeps_what_a_store_promises() {
+    let server = Server::start();
+    for (number, (promise, keep)) in PROMISES.into_iter().enumerate() {
+        println!("{promise}");
+        keep(&Place::new(&server, &format!("contract-{number}")));
+    }
+}
+
+#[test]
+fn whoever_no_longer_leads_writes_nothing_though_he_has_not_noticed() {
+    let server = Server::start();
+    let place = Place::new(&server, "fencing");
+    let mut old = place.store();
+    let begun = first();
+    old.write(&commit_of(&begun)).unwrap();
+    place.term.set(server.elect(&place.prefix));
+    let decision = rolling(&begun.state);
+    let refused = old.write(&commit_of(&decision)).unwrap_err();
+    assert!(matches!(refused, StoreError::Deposed), "{refused}");
+    let mut new = place.store();
+    assert_eq!(new.load().unwrap().stored.generation, begun.state.plan.generation());
+    new.write(&commit_of(&decision)).unwrap();
+    let refused = old.write(&Commit::of_evidence(Generation(2), 2, BTreeMap::new())).unwrap_err();
+    assert!(matches!(refused, StoreError::Deposed), "evidence neither: {refused}");
+}
+
+#[test]
+fn a_commit_that_was_carried_out_is_known_though_its_answer_was_lost() {
+    let server = Server::start();
+    let place = Place::new(&server, "lost");
+    let store = place.store();
+    let meta =
+        Meta { schema: SCHEMA, generation: Generation(1), next_rollout: 1, commit: "a".into(), large: None };
+    server.runtime.block_on(async {
+        let mut known = store.look().await.unwrap();
+        let before = known.revision;
+        assert!(store.write_meta(&mut known, &meta, &[]).await.is_ok());
+        let after = known.revision;
+        known.revision = before;
+        assert!(store.write_meta(&mut known, &meta, &[]).await.is_ok(), "the same, sent again");
+        assert_eq!(known.revision, after);
+        known.revision = before;
+        let other = Meta { commit: "b".into(), ..meta };
+        assert!(matches!(store.write_meta(&mut known, &other, &[]).await, Err(Failed::Changed)));
+    });
+}
+
+#[test]
+fn a_large_commit_holds_whole_or_not_at_all_wherever_its_writer_ends() {
+    let server = Server::start();
+    let begun = first();
+    let entry = rolling(&begun.state).entries[0].clone();
+    let entries = (3..=2_000).map(|sequence| Entry { sequence, ..entry.clone() });
+    let decision = rolling(&begun.state);
+    let commit = Commit { entries: entries.collect(), ..commit_of(&decision) };
+    for steps in 0..4 {
+        let place = Place::new(&server, &format!("large-{steps}"));
+        let mut writer = place.store();
+        writer.write(&commit_of(&begun)).unwrap();
+        server.runtime.block_on(break_off_after(&mut writer, &commit, steps));
+
+        // Whoever is elected next.
+        place.term.set(server.elect(&place.prefix));
+        let mut next = place.store();
+        let loaded = next.load().unwrap();
+        let holds = steps >= 2;
+        let expected = if holds { decision.state.plan.generation() } else { begun.state.plan.generation() };
+        assert_eq!(loaded.stored.generation, expected, "after {steps} steps");
+        let last = loaded.entries.last().unwrap().sequence;
+        assert_eq!(last, if holds { 2_000 } else { 2 }, "after {steps} steps");
+        assert_eq!(loaded.stored.services["shop"].live().is_some(), holds, "after {steps} steps");
+
+        let after = Commit::of_evidence(loaded.stored.generation, 2, BTreeMap::new());
+        next.write(&after).unwrap();
+        let again = place.store().load().unwrap();
+        assert_eq!(again.entries.len(), loaded.entries.len(), "all are in their places");
+        let image = server.runtime.block_on(read_image(&place.server.client(), &place.prefix)).unwrap().0;
+        assert!(!holds || !image.has_large(), "what is in its place is cleared away");
+    }
+}
+
+/// Does so many steps of a large commit: laid down, named, and the first values in their places.
+async fn break_off_after(store: &mut EtcdStore, commit: &Commit, steps: usize) {
+    let mut known = store.look().await.unwrap();
+    let mut meta = Meta {
+        schema: SCHEMA,
+        generation: commit.generation,
+        next_rollout: commit.next_rollout,
+        commit: "large".into(),
+        large: None,
+    };
+    let changes = commit::changes(commit, &known.pieces, &mut known.sizes).unwrap();
+    let changes = in_pieces(changes, &mut known.pieces);
+    let all = Changes { changes };
+    let parts: Vec<Vec<u8>> = all.encode_to_vec().chunks(ETCD_PIECE_BYTES_MAX).map(<[u8]>::to_vec).collect();
+    if steps >= 1 {
+        for (number, part) in parts.iter().enumerate() {
+            let put = Change { name: piece("large/large", number), value: Some(part.clone()) };
+            assert!(store.transact(&known, vec![store.op(&put)]).await.is_ok());
+        }
+    }
+    if steps >= 2 {
+        meta.large = Some(parts.len());
+        assert!(store.write_meta(&mut known, &meta, &[]).await.is_ok());
+    }
+    if steps >= 3 {
+        let first: Vec<RequestOp> = all.changes.iter().take(50).map(|change| store.op(change)).collect();
+        assert!(store.transact(&known, first).await.is_ok());
+    }
+}
+
+#[test]
+fn an_etcd_that_is_gone_is_named_with_its_members() {
+    let server = Server::start();
+    let place = Place::new(&server, "gone");
+    let mut store = place.store();
+    store.write(&commit_of(&first())).unwrap();
+    let address = server.address;
+    let handle = server.runtime.handle().clone();
+    let client = server.client();
+    let prefix = place.prefix.clone();
+    let term = place.term.get();
+    let mut orphan = EtcdStore::new(client, prefix, term, handle);
+    server.stop();
+    let error = orphan.write(&Commit::of_evidence(Generation(1), 1, BTreeMap::new())).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&address.to_string()) && text.contains("most of its members"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
