@@ -95,6 +95,14 @@ impl Plan {
         }
     }
 
+    /// Says since when a service's canary has had its weight, for building a plan from stored parts: a start of the
+    /// control plane alone gives no canary another chance.
+    pub fn set_canary_since(&mut self, service: &str, since: Generation) {
+        if let Some(at) = self.catalogue.position(service) {
+            self.canary_since[at] = since;
+        }
+    }
+
     /// Since which generation the canary of a service has had weight without a break. What was held against
     /// the canary under an earlier one is forgiven: somebody gave it weight anew.
     pub fn canary_since(&self, service: &str) -> Generation {

@@ -96,7 +96,17 @@ pub fn start_up(stored: &Stored, catalogue: &Arc<Catalogue>, now_ms: u64) -> Res
         let merge = Merge { service, old: stored.services.get(&service.name).map(AsRef::as_ref) };
         (service.name.clone(), merge.or_yield(first, now_ms))
     });
-    load(stored, first, catalogue, merged.collect(), "the file was read at start-up", now_ms)
+    let mut decision =
+        load(stored, first, catalogue, merged.collect(), "the file was read at start-up", now_ms)?;
+    let plan = Arc::make_mut(&mut decision.state.plan);
+    for (name, record) in &decision.state.services {
+        // What proxies elsewhere hold against a canary is forgiven by who gives it weight, not by who starts.
+        let before = stored.services.get(name).and_then(|before| before.live());
+        if let Some(rollout) = record.live().filter(|now| before.is_some_and(|before| before.id == now.id)) {
+            plan.set_canary_since(name.as_str(), rollout.start_generation);
+        }
+    }
+    Ok(decision)
 }
 
 /// The first plan of a control plane's life: the first of the next thousand. A life that ended in a crash may have taken

@@ -145,6 +145,19 @@ fn a_restart_goes_on_with_the_rollout() {
 }
 
 #[test]
+fn a_restart_forgives_no_canary_what_a_proxy_holds_against_it() {
+    let before = rolling();
+    let since = before.plan.canary_since("shop");
+    let again = start_up(&stored(&before), &of_file(shop()), NOW).unwrap().state;
+    assert!(again.plan.generation() > before.plan.generation());
+    assert_eq!(
+        again.plan.canary_since("shop"),
+        since,
+        "the rollout goes on, and so does what was seen in it"
+    );
+}
+
+#[test]
 fn a_restart_with_a_new_split_ends_the_rollout() {
     let file = of_file(with_split("v2 2% v1 98%"));
     let decision = start_up(&stored(&rolling()), &file, NOW).unwrap();
