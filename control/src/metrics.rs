@@ -8,6 +8,7 @@ use serin_judge::{SelfTest, Verdict};
 use crate::{journal::Entry, state::State};
 
 const UP: &str = "serin_control_up";
+const LEADS: &str = "serin_control_leads";
 const DECISIONS: &str = "serin_control_decisions_total";
 const WINDOWS_RECEIVED: &str = "serin_control_windows_received_total";
 const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
@@ -32,6 +33,16 @@ pub(crate) fn refresh(now: &State) {
     describe();
     gauge!(UP).set(1.0);
     state(None, now);
+}
+
+/// Shows whether this one of several control planes leads; to follow is no fault.
+pub(crate) fn leads(leads: bool) {
+    gauge!(UP).set(1.0);
+    describe_gauge!(
+        LEADS,
+        "Whether this one of several control planes leads; not there where it is the only one."
+    );
+    gauge!(LEADS).set(f64::from(u8::from(leads)));
 }
 
 /// Shows that nobody decides any more.

@@ -76,6 +76,12 @@ async fn serve(arguments: &Arguments) -> ExitCode {
         }
         Err(unreadable) => return can_not(unreadable),
     };
+    if config.control.etcd.is_some() {
+        return can_not(
+            "control.etcd is for control planes that share what they decide; serin run is one by itself and keeps its \
+             state in control.state",
+        );
+    }
     raise_descriptor_limit();
     let serving = match start(arguments.takeover, &config).await {
         Ok(serving) => serving,

@@ -30,6 +30,7 @@ use crate::{
     access::{Answer, CommandError, Order},
     command::Command,
     keeper::{BeginError, Inlets, Keeper, Push, Shown},
+    metrics,
     plane::{Life, Mounted, spawn},
     store::{
         Archive,
@@ -155,6 +156,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
 
 impl Replica {
     async fn run(mut self, mut inlets: Inlets, mut stop: watch::Receiver<bool>) -> Life {
+        metrics::leads(false);
         loop {
             match self.follow(&mut inlets, &mut stop).await {
                 Next::End(life) => return life,
@@ -242,6 +244,7 @@ impl Replica {
             Life::Broke
         })?;
         self.leadership.send_replace(Leadership::Leader);
+        metrics::leads(true);
         let stopped = loop {
             tokio::select! {
                 changed = self.role.changed() => {
@@ -257,6 +260,7 @@ impl Replica {
         end.send_replace(true);
         // None come back from a keeper that failed.
         let inlets = back.await.map_err(|_| Life::Broke)?;
+        metrics::leads(false);
         if stopped { Err(Life::Stopped) } else { Ok(inlets) }
     }
 
