@@ -9,6 +9,7 @@ pub(crate) mod endpoint;
 pub(crate) mod h2;
 pub(crate) mod h2_endpoint;
 pub(crate) mod http;
+mod machine;
 pub(crate) mod metrics;
 pub(crate) mod origin;
 pub(crate) mod process;
@@ -22,28 +23,17 @@ pub(crate) mod wire;
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{
-        Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
+pub(crate) use machine::{alone, beside, crowd};
+
 /// Long enough for anything that should happen at once, on a machine that does much else.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
-
-static MACHINE: RwLock<()> = RwLock::new(());
-
-/// Takes the machine for one test, since it measures time or loads every core.
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
-    // A test that failed leaves the machine in order.
-    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs beside other tests of this kind, but not beside one that is [`alone`].
-pub(crate) fn beside() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Asks until there is an answer; fails, saying what it waited for, when the time is over.
 pub(crate) fn eventually<T>(within: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -11,13 +11,13 @@ use super::{
     rig::{AT_ONCE_UNTIMED, PATHS, RATE, RUNS, Rig},
     routes::target,
 };
-use crate::harness::{SOON, beside, http, in_parallel};
+use crate::harness::{SOON, crowd, http, in_parallel};
 
 const USER: HeaderName = HeaderName::from_static("x-user");
 
 #[test]
 fn a_canary_that_fails_as_often_as_the_stable_version_is_left_alone() {
-    let _machine = beside();
+    let _machine = crowd();
     let runs = in_parallel(AT_ONCE_UNTIMED, AT_ONCE_UNTIMED, |run| {
         let rig = Rig::new(run, &json!({})).begin();
         let weight = rig.weight();
@@ -39,7 +39,7 @@ fn a_canary_that_fails_as_often_as_the_stable_version_is_left_alone() {
 
 #[test]
 fn a_canary_that_is_slower_by_a_fiftieth_is_left_alone() {
-    let _machine = beside();
+    let _machine = crowd();
     in_parallel(latency::RUNS, latency::RUNS, |run| {
         let rig = latency::rig(run);
         rig.canary
@@ -64,7 +64,7 @@ fn as_routes_differ(version: &Stub) {
 
 #[test]
 fn a_change_of_the_mix_of_routes_alone_rolls_nothing_back() {
-    let _machine = beside();
+    let _machine = crowd();
     in_parallel(RUNS, AT_ONCE_UNTIMED, |run| {
         // Users stay where they are, and those of the canary begin to ask for other things than the rest does.
         let rig = Rig::with_service(run, &json!({}), &json!({ "sticky": { "header": USER.as_str() } }));

@@ -7,12 +7,12 @@ use serin_config::Weight;
 use serin_loadtest::{Latency, Stop};
 
 use super::rig::Rig;
-use crate::harness::{SOON, beside, eventually, serin::binary};
+use crate::harness::{SOON, crowd, eventually, serin::binary};
 
 /// The default policy at a thousand requests a second, but for the soak, which only waits: five minutes by default.
 #[test]
 fn a_good_canary_is_promoted_through_all_steps_on_proof_and_the_report_says_what_it_waited_for() {
-    let _machine = beside();
+    let _machine = crowd();
     let steps: Vec<Value> =
         ["1%", "5%", "10%", "25%", "50%", "100%"].iter().map(|weight| json!({ "weight": weight })).collect();
     let rig = Rig::new(1, &json!({ "steps": steps, "soak": "60s" }));
