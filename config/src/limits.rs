@@ -219,6 +219,18 @@ pub const API_CONCURRENCY_MAX: usize = 64;
 pub const API_CONNECTIONS_MAX: usize = 256;
 /// How long the control API, and the admin listener, may take for one request.
 pub const API_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answer of the API that the command line reads: the windows of a rollout as text.
+pub const API_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// The largest event of the API that the command line reads.
+pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A stream of the API's events that says nothing for so long has broken: longer than several signs of life.
+pub const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// The largest file of contexts that the command line reads.
+pub const CONTEXTS_BYTES_MAX: usize = 1024 * 1024;
+/// How long a command that prints a token may take until its first line; it may ask its user something.
+pub const TOKEN_COMMAND_WAIT: Duration = Duration::from_secs(60);
+/// The longest that the command line waits for a rollout's end.
+pub const STATUS_WAIT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Journal entries that are kept; the oldest go first.
 pub const JOURNAL_ENTRIES_MAX: u64 = 10_000;
 /// Ended rollouts that are kept for each service.

@@ -1,27 +1,31 @@
 //! The commands of `serin`, one file each.
 //!
 //! Exit codes: 0 it went well; 1 the answer is no (a file with problems, a refused request); 2 it could not be
-//! done (bad arguments, an unreadable file, a port in use).
+//! done (bad arguments, an unreadable file, a port in use). Those that wait for a rollout's end add 3: it was not there in
+//! time.
 
-mod api_client;
 mod check;
+mod client;
 mod config_file;
+mod context;
 mod demo;
+mod journal;
 mod judge;
 mod logging;
 mod plan;
 mod reload;
-mod replay;
-mod report;
 mod rollout;
 mod run;
 mod schema;
+mod service;
 mod serving;
+mod shell;
 mod shutdown;
 mod systemd;
 mod takeover;
 mod upgrade;
 mod watch;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -51,8 +55,22 @@ enum Command {
     Demo(demo::Arguments),
     /// Judges windows of counts, as JSON lines: evidence and decision after each
     Judge(judge::Arguments),
-    /// Starts, steers and explains rollouts of a running Serin
+    /// Starts, steers, watches and explains rollouts of a running Serin
     Rollout(rollout::Arguments),
+    /// Shows the services of a running Serin
+    Service(service::Arguments),
+    /// Shows or sets the weights of a service's versions
+    Weights(weights::Arguments),
+    /// Shows the plan in force
+    Plan(plan::Arguments),
+    /// Shows what was decided, by whom and why
+    Journal(journal::Arguments),
+    /// Names the control planes that these commands ask
+    Context(context::Arguments),
+    /// Prints a script that completes commands and options in a shell
+    Completion(shell::Completion),
+    /// Prints the manual page, or writes one for each command
+    Man(shell::Manual),
 }
 
 /// Runs a command to its end.
@@ -64,6 +82,13 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Judge(arguments) => judge::run(&arguments),
         Command::Rollout(arguments) => rollout::run(&arguments),
+        Command::Service(arguments) => service::run(&arguments),
+        Command::Weights(arguments) => weights::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Journal(arguments) => journal::run(&arguments),
+        Command::Context(arguments) => context::run(&arguments),
+        Command::Completion(arguments) => shell::completion(&arguments),
+        Command::Man(arguments) => shell::manual(&arguments),
     }
 }
 
@@ -81,6 +106,12 @@ fn can_not(why: impl std::fmt::Display) -> ExitCode {
 
 /// Prints a result. A reader that has gone (`serin schema | head`) is no error.
 fn print(text: &str) {
+    let _ = print_on(text);
+}
+
+/// The same, for a command that goes on: whether anybody still reads.
+fn print_on(text: &str) -> bool {
     use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }

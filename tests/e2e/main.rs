@@ -18,6 +18,7 @@ mod blast_radius;
 mod breakers;
 mod broken_off;
 mod command_line;
+mod commands;
 mod conformance;
 mod connection_age;
 mod demo;

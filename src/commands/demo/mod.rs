@@ -22,9 +22,8 @@ use self::{
     table::Table,
 };
 use super::{
-    NO,
-    api_client::Api,
-    can_not,
+    NO, can_not,
+    client::Api,
     logging::{self, LogFormat},
     print,
     serving::Serving,
@@ -81,11 +80,11 @@ async fn show(scene: &Scene) -> Result<bool, CanNot> {
     let Some(control) = serving.control() else {
         return Err("there is no control plane".into());
     };
-    let api = Api { address: control.address(), token: None };
+    let api = Api::own(control.address());
     let Some((_, front)) = serving.proxy.listeners().first() else {
         return Err("there is no listener".into());
     };
-    print(&scene.introduction(front, serving.proxy.admin(), &api.address));
+    print(&scene.introduction(front, serving.proxy.admin(), &control.address()));
     let schedule = Schedule::Poisson { rate: Rate::try_new(RATE)?, seed: 1 };
     let load =
         Load::new(Target::new(front.clone()), Pace::Open(schedule), Stop::After(LONGEST + BEFORE + AFTER));

@@ -7,13 +7,8 @@
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use http::Method;
 use serde_json::json;
-use serin_config::{
-    Address,
-    policy::{Preset, RolloutPolicy},
-    settings::CONTROL_ADDRESS_DEFAULT,
-};
+use serin_config::policy::{Preset, RolloutPolicy};
 use serin_judge::{
     Window,
     classic::{self, Decision, Outcome, Rule},
@@ -21,12 +16,13 @@ use serin_judge::{
 };
 
 use super::{
-    NO,
-    api_client::Api,
-    can_not,
-    config_file::{ConfigFile, LoadError, read_at_most},
-    judge::{Decision as Judged, Session},
-    print,
+    super::{
+        NO, can_not,
+        client::{Access, Outcome as Ended},
+        config_file::{ConfigFile, LoadError, read_at_most},
+        judge::{Decision as Judged, Session},
+        print,
+    },
     report::time,
 };
 
@@ -50,12 +46,11 @@ pub(super) struct Replay {
     /// The service of that file, where it has several
     #[arg(long, value_name = "SERVICE", requires = "policy")]
     service: Option<String>,
-    /// As JSON
+    /// The same as --output json
     #[arg(long)]
     json: bool,
-    /// Where the control plane's API listens: IP:PORT or unix:/path
-    #[arg(long, value_name = "ADDRESS", env = "SERIN_API", default_value_t = Address::Tcp(CONTROL_ADDRESS_DEFAULT))]
-    api: Address,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// What was kept of a rollout.
@@ -75,30 +70,27 @@ struct Row {
 }
 
 /// Replays.
-pub(super) async fn replay(replay: &Replay, api: Api) -> ExitCode {
+pub(super) async fn replay(replay: &Replay) -> Ended {
     let policies = match policies(replay) {
         Ok(policies) => policies,
-        Err(code) => return code,
+        Err(code) => return Ok(code),
     };
     let text = match (&replay.windows, replay.id) {
         (Some(path), _) => match read_at_most(path, FILE_BYTES_MAX) {
             Ok(bytes) if bytes.len() > FILE_BYTES_MAX => {
-                return can_not(format_args!("{}: more than {FILE_BYTES_MAX} bytes", path.display()));
+                return Ok(can_not(format_args!("{}: more than {FILE_BYTES_MAX} bytes", path.display())));
             }
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) => return can_not(format_args!("{}: {error}", path.display())),
+            Err(error) => return Ok(can_not(format_args!("{}: {error}", path.display()))),
         },
         (None, id) => {
             let path = format!("/v1/rollouts/{}/windows", id.unwrap_or_default());
-            match api.call(Method::GET, &path, None).await {
-                Ok(answer) if answer.status.is_success() => answer.body,
-                Ok(answer) => return no(&answer.problem()),
-                Err(error) => return can_not(error),
-            }
+            replay.access.api()?.get(&path).await?.body
         }
     };
-    match Record::read(&text).and_then(|record| rows(&record, &policies).map(|rows| (record, rows))) {
-        Ok((record, rows)) if replay.json => {
+    let json = replay.json || replay.access.output.is_json();
+    Ok(match Record::read(&text).and_then(|record| rows(&record, &policies).map(|rows| (record, rows))) {
+        Ok((record, rows)) if json => {
             print(&format!("{:#}\n", as_json(&record, &rows)));
             ExitCode::SUCCESS
         }
@@ -107,13 +99,7 @@ pub(super) async fn replay(replay: &Replay, api: Api) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(why) => no(&why),
-    }
-}
-
-impl Replay {
-    pub(super) fn api(&self) -> &Address {
-        &self.api
-    }
+    })
 }
 
 fn no(why: &str) -> ExitCode {

@@ -1,0 +1,87 @@
+//! `serin rollout status`: how far the rollout is, on one screen.
+
+use std::{fmt::Write, process::ExitCode};
+
+use clap::Args;
+use serin_config::{Weight, moment};
+use serin_control::status::RolloutStatus;
+
+use super::{
+    super::{
+        client::{Access, Outcome, plain},
+        print,
+    },
+    ServiceText,
+    wait::{self, Patience},
+};
+
+/// Whose rollout, and whether to wait for its end.
+#[derive(Debug, Args)]
+#[command(after_help = wait::EXIT_CODES)]
+pub(super) struct Arguments {
+    /// The service
+    service: ServiceText,
+    /// Wait until the rollout has ended, and exit by how it did
+    #[arg(long)]
+    wait: bool,
+    /// Wait no longer, such as 45m
+    #[arg(long, value_name = "TIME", default_value = "1h", requires = "wait")]
+    timeout: Patience,
+    #[command(flatten)]
+    access: Access,
+}
+
+pub(super) async fn run(arguments: &Arguments) -> Outcome {
+    let Arguments { service, wait, timeout, access } = arguments;
+    let api = access.api()?;
+    let (rollout, code) = if *wait {
+        wait::for_end(&api, service, timeout.0).await?
+    } else {
+        let answer = api.get(&super::path(service, "")).await?;
+        if access.output.is_json() {
+            super::print_json(&answer);
+            return Ok(ExitCode::SUCCESS);
+        }
+        (answer.read()?, ExitCode::SUCCESS)
+    };
+    if access.output.is_json() {
+        let value = serde_json::to_value(&rollout).unwrap_or_default();
+        print(&format!("{value:#}\n"));
+    } else {
+        print(&told(service.0.as_str(), &rollout));
+    }
+    Ok(code)
+}
+
+fn told(service: &str, rollout: &RolloutStatus) -> String {
+    let RolloutStatus { id, canary, stable, summary, .. } = rollout;
+    let mut text = format!("Rollout {id} of {service}: {canary} against {stable}, {summary}.\n");
+    let _ = writeln!(text, "{canary} has {} of the traffic; {}", rollout.weight, steps(rollout));
+    let _ = write!(text, "It began at {}", moment::rfc3339_seconds(rollout.started_ms));
+    let _ = match rollout.ended_ms {
+        Some(ended) => writeln!(text, " and ended at {}.", moment::rfc3339_seconds(ended)),
+        None => {
+            writeln!(text, ", its present step at {}.", moment::rfc3339_seconds(rollout.step_began_ms))
+        }
+    };
+    if let Some(verdict) = &rollout.verdict {
+        for line in serin_judge::explain(verdict, canary.as_str(), stable.as_str()) {
+            let _ = writeln!(text, "{}", plain(&line));
+        }
+    }
+    text
+}
+
+/// The steps, the present one in brackets.
+pub(super) fn steps(rollout: &RolloutStatus) -> String {
+    let at = rollout.state.step();
+    let shares = rollout.steps.iter().enumerate().map(|(step, weight)| match at {
+        Some(at) if at == step => format!("[{weight}]"),
+        _ => weight.to_string(),
+    });
+    let mut shares: Vec<String> = shares.collect();
+    if rollout.steps.last() != Some(&Weight::WHOLE) {
+        shares.push(Weight::WHOLE.to_string());
+    }
+    format!("steps {}", shares.join(" → "))
+}

@@ -1,0 +1,123 @@
+//! `serin service`: the services of a running Serin.
+
+use std::{fmt::Write, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use serin_control::status::{ServiceStatus, Weights};
+
+use super::{
+    client::{self, Access, Outcome, Table, output::print_json, plain},
+    print,
+    rollout::ServiceText,
+};
+
+/// Which services to show.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lists the services with their weights and rollouts
+    List(List),
+    /// Shows one service: its versions, what they did in the last seconds, its rollout
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// The service
+    service: ServiceText,
+    #[command(flatten)]
+    access: Access,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    client::run(async {
+        match &arguments.verb {
+            Verb::List(arguments) => list(arguments).await,
+            Verb::Show(arguments) => show(arguments).await,
+        }
+    })
+}
+
+async fn list(List { access }: &List) -> Outcome {
+    let answer = access.api()?.get("/v1/services").await?;
+    if access.output.is_json() {
+        print_json(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let listed: Value = answer.read()?;
+    let mut table = Table::new(["service", "stable", "canary", "weights", "rollout"]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for service in listed["services"].as_array().into_iter().flatten() {
+        let weights = service["weights"].as_object().into_iter().flatten();
+        let weights: Vec<String> =
+            weights.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
+        table.row([
+            text(&service["name"]),
+            text(&service["stable"]),
+            text(&service["canary"]),
+            weights.join(" · "),
+            text(&service["rollout"]["summary"]),
+        ]);
+    }
+    print(&table.text());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(Show { service, access }: &Show) -> Outcome {
+    let answer = access.api()?.get(&format!("/v1/services/{}", service.0)).await?;
+    if access.output.is_json() {
+        print_json(&answer);
+    } else {
+        print(&told(&answer.read()?));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(service: &ServiceStatus) -> String {
+    let mut text =
+        format!("Service {}, plan {}: {}.\n", service.name, service.generation, shares(&service.weights));
+    if let Some(rollout) = &service.rollout {
+        let (id, canary, summary) = (rollout.id, &rollout.canary, plain(&rollout.summary));
+        let _ = writeln!(text, "Rollout {id} of {canary}: {summary}.");
+    }
+    let seconds = service.versions.first().map_or(0, |version| version.seconds);
+    let mut table = Table::new(["version", "role", ">share", ">requests", ">failed", ">p50 ms", ">p99 ms"]);
+    let ms = |value: Option<f64>| value.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"));
+    for version in &service.versions {
+        let is_canary = service.canary.as_ref() == Some(&version.version);
+        let role = match (version.version == service.stable, is_canary) {
+            (true, _) => "stable",
+            (_, true) => "canary",
+            _ => "",
+        };
+        table.row([
+            version.version.to_string(),
+            role.into(),
+            version.weight.to_string(),
+            version.counts.requests.to_string(),
+            version.counts.failed.to_string(),
+            ms(version.counts.p50_ms),
+            ms(version.counts.p99_ms),
+        ]);
+    }
+    let _ = writeln!(text, "\n{}counted in the last {seconds} s with traffic", table.text());
+    text
+}
+
+/// `v1 95% · v2 5%`.
+pub(super) fn shares(weights: &Weights) -> String {
+    let shares: Vec<String> = weights.iter().map(|(version, weight)| format!("{version} {weight}")).collect();
+    shares.join(" · ")
+}

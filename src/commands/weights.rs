@@ -1,0 +1,137 @@
+//! `serin weights`: the split of a service, read and set by hand.
+
+use std::{process::ExitCode, str::FromStr};
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Map, Value, json};
+use serin_config::{Split, VersionName, Weight};
+use serin_control::status::ServiceStatus;
+
+use super::{
+    client::{self, Access, Outcome, Stop, Table, output::print_json},
+    print,
+    rollout::{ServiceText, not_stored},
+    service::shares,
+};
+
+/// What to do with which weights.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Shows the share of each version
+    Show(Show),
+    /// Sets the shares by hand; while a rollout moves them this is refused
+    Set(Set),
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// The service
+    service: ServiceText,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Args)]
+struct Set {
+    /// The service
+    service: ServiceText,
+    /// The share of each version, such as v1=90% v2=10%; they add up to 100 %, and a version left out gets nothing
+    #[arg(required = true, value_name = "VERSION=SHARE")]
+    weights: Vec<Share>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Only if this plan is in force: the one on which the choice rests; by default the one in force when the command
+    /// begins
+    #[arg(long, value_name = "GENERATION")]
+    if_generation: Option<u64>,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// `v1=90%`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Share(VersionName, Weight);
+
+impl FromStr for Share {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (version, weight) =
+            text.split_once('=').ok_or("write the version, = and its share, such as v1=90%")?;
+        let version = VersionName::try_new(version).map_err(|error| error.to_string())?;
+        let weight = weight.parse::<Weight>().map_err(|error| error.to_string())?;
+        Ok(Self(version, weight))
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    client::run(async {
+        match &arguments.verb {
+            Verb::Show(arguments) => show(arguments).await,
+            Verb::Set(arguments) => set(arguments).await,
+        }
+    })
+}
+
+async fn show(Show { service, access }: &Show) -> Outcome {
+    let answer = access.api()?.get(&format!("/v1/services/{}", service.0)).await?;
+    let read: Value = answer.read()?;
+    if access.output.is_json() {
+        let shown = json!({ "generation": read["generation"], "weights": read["weights"] });
+        print(&format!("{shown:#}\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let status: ServiceStatus = answer.read()?;
+    let mut table = Table::new(["version", ">share"]);
+    for (version, weight) in &status.weights {
+        table.row([version.to_string(), weight.to_string()]);
+    }
+    print(&format!("{}plan {}\n", table.text(), status.generation));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set(Set { service, weights, reason, if_generation, access }: &Set) -> Outcome {
+    // What can't be a split need not travel.
+    let pairs = weights.iter().map(|Share(version, weight)| (version.clone(), *weight)).collect();
+    Split::try_new(pairs).map_err(Stop::can_not)?;
+    let api = access.api()?;
+    let path = format!("/v1/services/{}", service.0);
+    let generation = match if_generation {
+        Some(generation) => *generation,
+        None => api.get(&path).await?.read::<ServiceStatus>()?.generation.0,
+    };
+    let members = weights.iter().map(|Share(version, weight)| (version.to_string(), json!(weight)));
+    let members: Map<String, Value> = members.collect();
+    let body = json!({ "weights": members, "if_generation": generation, "reason": reason });
+    let answer = api.change(Method::PUT, &format!("{path}/weights"), &body).await?;
+    if access.output.is_json() {
+        print_json(&answer);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answered: Value = answer.read()?;
+    let now = serde_json::from_value(answered["weights"].clone()).unwrap_or_default();
+    print(&format!("{}: {} (plan {})\n", service.0, shares(&now), answered["generation"]));
+    print(not_stored(&answer));
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_version_and_a_weight() {
+        let read = "v1=97.5%".parse::<Share>().unwrap();
+        assert_eq!((read.0.as_str(), read.1.to_string().as_str()), ("v1", "97.5%"));
+        for wrong in ["v1", "v1=", "=5%", "v1=5", "v 1=5%"] {
+            assert!(wrong.parse::<Share>().is_err(), "{wrong}");
+        }
+    }
+}
