@@ -38,6 +38,14 @@ pub const PROBE_DURATION_MAX: Duration = Duration::from_secs(600);
 pub const BLAST_REQUESTS_MAX: u64 = 1_000_000_000;
 /// The most business events of one service; each has a counter in every worker for each version.
 pub const EVENTS_MAX: usize = 32;
+/// The most freezes in the file.
+pub const FREEZES_MAX: usize = 64;
+/// The most freezes by hand at once.
+pub const FREEZES_BY_HAND_MAX: usize = 64;
+/// The most groups of services.
+pub const GROUPS_MAX: usize = 256;
+/// The most rollouts at once that can be allowed.
+pub const ROLLOUTS_AT_ONCE_MAX: u64 = 10_000;
 /// The most listeners.
 pub const LISTENERS_MAX: usize = 64;
 /// The most versions of one service.

@@ -77,6 +77,14 @@ macro_rules! name {
 }
 
 name!(
+    /// The name of a freeze.
+    FreezeName
+);
+name!(
+    /// The name of a group of services.
+    GroupName
+);
+name!(
     /// The name of a listener.
     ListenerName
 );

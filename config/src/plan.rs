@@ -72,13 +72,23 @@ impl Plan {
 
     /// The same, with one service's split replaced; a child of this plan.
     pub fn with_split(&self, service: &str, split: Split) -> Result<Self, PlanError> {
+        self.with_splits([(service, split)])
+    }
+
+    /// The same, with the splits of several services replaced at once; one child of this plan.
+    pub fn with_splits<'a>(
+        &self,
+        splits: impl IntoIterator<Item = (&'a str, Split)>,
+    ) -> Result<Self, PlanError> {
         let mut child = self.clone();
-        child.set_split(service, split)?;
         (child.parent, child.generation) = (self.generation, self.generation.next());
-        if let Some(at) = self.catalogue.position(service)
-            && canary_weight(self, at) == Weight::ZERO
-        {
-            child.canary_since[at] = child.generation;
+        for (service, split) in splits {
+            child.set_split(service, split)?;
+            if let Some(at) = self.catalogue.position(service)
+                && canary_weight(self, at) == Weight::ZERO
+            {
+                child.canary_since[at] = child.generation;
+            }
         }
         Ok(child)
     }

@@ -16,6 +16,7 @@ use crate::{
     limits::Limits,
     listener::Listener,
     secret::Secret,
+    terms::Terms,
     tls::{EndpointTls, ListenerTls},
 };
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// Whom the names of versions are asked of.
     pub dns: Dns,
+    /// What holds for rollouts of all services.
+    pub terms: Arc<Terms>,
 }
 
 /// The admin listener: reads only.

@@ -13,6 +13,7 @@ use crate::{
     service::{Events, Service, Timeouts, Version},
     settings::Config,
     telemetry::{AccessLog, LogTarget, Otlp, Telemetry},
+    terms::Terms,
     tls::{ClientCertificates, EndpointTls, HttpProtocol},
     weight::Weight,
 };
@@ -210,6 +211,7 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     let reach = reach(control.is_local());
     writeln!(to, "control     {control}{tls}{reach}, {token}{certificates}, state in {state}")?;
     write_telemetry(&config.telemetry, to)?;
+    write_terms_of_rollouts(&config.terms, to)?;
     let limits = &config.limits;
     let workers = limits.workers.map_or_else(|| "one for each core".into(), |n| n.to_string());
     let (connections, requests) = (limits.max_connections, limits.max_requests_per_version);
@@ -218,6 +220,21 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
         to,
         "limits      workers {workers}, {connections} connections, {requests} requests per version, drain {drain}"
     )
+}
+
+fn write_terms_of_rollouts(terms: &Terms, to: &mut String) -> fmt::Result {
+    for freeze in &terms.freezes {
+        let whom =
+            if freeze.services.is_empty() { "all services".into() } else { join(&freeze.services, ", ") };
+        writeln!(to, "freeze      {freeze} of {whom}")?;
+    }
+    for group in &terms.groups {
+        writeln!(to, "group       {}: {} together", group.name, join(&group.services, ", "))?;
+    }
+    match terms.max_parallel_rollouts {
+        Some(most) => writeln!(to, "rollouts    {most} at once"),
+        None => Ok(()),
+    }
 }
 
 fn write_telemetry(telemetry: &Telemetry, to: &mut String) -> fmt::Result {

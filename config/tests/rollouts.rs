@@ -10,7 +10,10 @@ use std::time::Duration;
 use reading::of_service as read;
 use serin_config::{
     Outcome,
-    policy::{Actions, BothWorse, CountedBy, Direction, Mode, Mounting, Preset, Probe, RolloutPolicy},
+    policy::{
+        Actions, BothWorse, CountedBy, Direction, Mode, Mounting, OnFail, OnNewCanary, Preset, Probe,
+        RolloutPolicy, Strategy, Until,
+    },
     summary::summary,
 };
 
@@ -137,9 +140,136 @@ fn events_are_counted_and_guarded() {
 }
 
 #[test]
+fn a_step_ends_on_evidence_or_on_a_clock_and_may_want_an_approval() {
+    let steps =
+        rollout("steps: [{ weight: 1%, until: time, min_duration: 5m }, { weight: 20%, approval: true }]")
+            .steps;
+    let [first, second, whole] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!((first.until, first.min_requests, first.pass), (Until::Time, 1, None));
+    assert_eq!(first.min_duration.as_secs(), 300);
+    assert_eq!((second.until, second.approval, whole.approval), (Until::Pass, true, false));
+}
+
+#[test]
+fn blue_green_is_one_switch_that_is_watched_against_limits() {
+    let policy = rollout("strategy: blue_green, guards: { max_error_rate: 1% }");
+    assert_eq!((policy.strategy, policy.bake.as_secs()), (Strategy::BlueGreen, 600));
+    let weights: Vec<_> = policy.steps.iter().map(|step| step.weight.to_string()).collect();
+    assert_eq!(weights, ["100%", "100%"]);
+    let bake = &policy.steps[0];
+    assert_eq!(
+        (bake.until, bake.min_duration, policy.actions.mounting),
+        (Until::Time, policy.bake, Mounting::Hold)
+    );
+    assert_eq!(rollout("strategy: blue_green, bake: 0s").steps.len(), 1);
+}
+
+#[test]
+fn a_rollout_may_be_baked_after_it_has_everything() {
+    let policy = rollout("steps: [{ weight: 5% }], bake: 1h, blast_radius: { failed_requests: 9 }");
+    let durations: Vec<_> =
+        policy.steps.iter().map(|step| (step.weight.to_string(), step.min_duration.as_secs())).collect();
+    assert_eq!(durations, [("5%".into(), 10), ("100%".into(), 3600), ("100%".into(), 10)]);
+}
+
+#[test]
+fn an_a_b_test_is_one_step_on_the_clock_that_ends_in_a_question() {
+    let service = shop(
+        "sticky: { cookie: id }
+    rollout: { strategy: ab, steps: [{ weight: 50%, min_duration: 168h }] }",
+    );
+    let [test, _] = service.rollout.steps.as_slice() else { panic!("{:?}", service.rollout.steps) };
+    assert_eq!((service.rollout.strategy, test.until, test.approval), (Strategy::Ab, Until::Time, true));
+    assert_eq!(test.min_duration.as_secs(), 7 * 24 * 3600);
+}
+
+#[test]
+fn where_rollbacks_are_held_nothing_takes_the_canary_out_by_itself() {
+    let service = shop("rollout: { rollback: { hold: v1 can not read what v2 writes } }");
+    let reason = "v1 can not read what v2 writes".to_owned();
+    assert_eq!(service.rollout.on_fail, OnFail::Hold { reason });
+    assert_eq!((service.resilience.tripwire, service.rollout.actions.mounting), (None, Mounting::Hold));
+    assert_eq!(rollout("on_new_canary: supersede").on_new_canary, OnNewCanary::Supersede);
+}
+
+#[test]
+fn what_is_at_its_default_is_not_in_the_text_of_the_rules() {
+    let text = serde_json::to_value(RolloutPolicy::default()).unwrap();
+    for field in ["strategy", "bake", "on_fail", "on_new_canary"] {
+        assert_eq!(text.get(field), None, "a rollout that an older release began would be under other rules");
+    }
+    assert!(
+        text["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|step| step.get("until").or(step.get("approval")).is_none())
+    );
+}
+
+#[test]
 fn what_is_wrong_is_placed_and_says_what_would_be_right() {
     for (lines, place, parts) in [
-        ("rollout: { preset: cautios }", "rollout.preset", &["did you mean cautious?"][..]),
+        (
+            "rollout: { strategy: blue_green, steps: [{ weight: 5% }] }",
+            "rollout.steps",
+            &["in one plan and has no steps"][..],
+        ),
+        (
+            "rollout: { strategy: blue_green }",
+            "rollout.strategy",
+            &["nothing could be seen", "max_error_rate"],
+        ),
+        ("rollout: { bake: 5m }", "rollout.bake", &["nothing could be seen", "bake: 0s"]),
+        ("rollout: { strategy: ab }", "rollout.strategy", &["a share and a fixed end"]),
+        (
+            "rollout: { strategy: ab, steps: [{ weight: 50% }] }",
+            "rollout.steps",
+            &["without a min_duration has no end"],
+        ),
+        (
+            "rollout: { strategy: ab, steps: [{ weight: 5% }, { weight: 50% }] }",
+            "rollout.steps",
+            &["one step, not 2"],
+        ),
+        (
+            "rollout: { strategy: ab, bake: 1h, steps: [{ weight: 5%, min_duration: 1h }] }",
+            "rollout.bake",
+            &["is not baked"],
+        ),
+        (
+            "rollout: { strategy: ab, steps: [{ weight: 5%, min_duration: 1h }] }",
+            "rollout.strategy",
+            &["stay with their version", "cookie"],
+        ),
+        ("rollout: { rollback: {} }", "rollout.rollback", &["\"hold\" is missing"]),
+        (
+            "rollout: { rollback: { hold: x }, on_timeout: rollback }",
+            "rollout.on_timeout",
+            &["rollbacks of this service are held"],
+        ),
+        (
+            "rollout: { rollback: { hold: x }, blast_radius: { failed_requests: 1 } }",
+            "rollout.blast_radius",
+            &["rollbacks of this service are held"],
+        ),
+        (
+            "rollout: { rollback: { hold: x }, actions: { mounting: lower } }",
+            "rollout.actions.mounting",
+            &["mounting: hold"],
+        ),
+        ("rollout: { rollback: { hold: x } }\n    tripwire: {}", "tripwire", &["tripwire: off"]),
+        (
+            "rollout: { steps: [{ weight: 5%, until: time, min_requests: 7 }] }",
+            "rollout.steps[0].min_requests",
+            &["asks for nothing else"],
+        ),
+        (
+            "rollout: { steps: [{ weight: 100%, approval: true }] }",
+            "rollout.steps[0].approval",
+            &["waits for nothing"],
+        ),
+        ("rollout: { preset: cautios }", "rollout.preset", &["did you mean cautious?"]),
         ("rollout: { soak: 31h, strata: 0 }", "rollout.strata", &["from 1 to 1000"]),
         ("rollout: { soak: 10000h }", "rollout.soak", &["out of range"]),
         ("rollout: { warm_up: 2h }", "rollout.warm_up", &["from 0ms to 1h"]),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serin_config::{
     Catalogue, Generation, Grant, ServiceName, Split, VersionName,
     limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
+    terms::Terms,
 };
 
 use crate::{
@@ -76,19 +77,28 @@ pub struct Request {
     pub key: Option<RepeatKey>,
     /// Why, in the words of whoever asks; may be empty. Kept to [`REASON_CHARS_MAX`] characters.
     pub reason: String,
+    /// Whether it can't wait for a freeze to be over. It then needs a reason.
+    pub urgent: bool,
 }
 
 impl Request {
     /// A request by `actor`; a longer reason is cut. It is shown on terminals and in logs, so what steers
     /// these (line ends, escapes) becomes a space.
     pub fn new(command: Command, actor: Actor, reason: &str) -> Self {
-        Self { command, actor, who: None, key: None, reason: plain(reason, REASON_CHARS_MAX) }
+        let reason = plain(reason, REASON_CHARS_MAX);
+        Self { command, actor, who: None, key: None, reason, urgent: false }
     }
 
     /// The same, asked by somebody in particular.
     #[must_use]
     pub fn by(self, who: Caller) -> Self {
         Self { who: Some(who), ..self }
+    }
+
+    /// The same as a change that can't wait for a freeze to be over.
+    #[must_use]
+    pub fn urgent_if(self, urgent: bool) -> Self {
+        Self { urgent, ..self }
     }
 
     /// The same, to be done once however often it is sent with this key.
@@ -150,6 +160,20 @@ pub enum Command {
         /// As for [`Command::Rollout`].
         if_generation: Option<Generation>,
     },
+    /// Takes its terms of all rollouts.
+    Terms(Arc<Terms>),
+    /// Lets nothing go forward.
+    Freeze {
+        /// Where; everywhere if empty.
+        services: Vec<ServiceName>,
+        /// Until when, in milliseconds since 1970; until it is lifted if absent.
+        until_ms: Option<u64>,
+    },
+    /// Lifts a freeze that was made by hand.
+    Thaw {
+        /// Its number.
+        freeze: u64,
+    },
 }
 
 impl Command {
@@ -162,16 +186,27 @@ impl Command {
             Self::Reload(_) => "reload",
             Self::GiveToken { .. } => "create_token",
             Self::TakeBackToken { .. } => "delete_token",
+            Self::Terms(_) => "terms",
+            Self::Freeze { .. } => "freeze",
+            Self::Thaw { .. } => "thaw",
         }
     }
 
     /// The service that it is about; none where it is about all, or none.
-    pub const fn service(&self) -> Option<&ServiceName> {
+    pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Self::SetWeights { service, .. } | Self::Rollout { service, .. } | Self::Undo { service, .. } => {
                 Some(service)
             }
-            Self::Reload(_) | Self::GiveToken { .. } | Self::TakeBackToken { .. } => None,
+            Self::Freeze { services, .. } => match services.as_slice() {
+                [service] => Some(service),
+                _ => None,
+            },
+            Self::Reload(_)
+            | Self::GiveToken { .. }
+            | Self::TakeBackToken { .. }
+            | Self::Terms(_)
+            | Self::Thaw { .. } => None,
         }
     }
 }
@@ -193,6 +228,16 @@ impl std::fmt::Display for Command {
                 write!(f, "token {name} ({id}): {grant}, for {} s", life_ms / 1_000)
             }
             Self::TakeBackToken { id, .. } => write!(f, "token {id}"),
+            Self::Terms(_) => f.write_str("take what the changed file says of all rollouts"),
+            Self::Freeze { services, until_ms } => {
+                let names: Vec<_> = services.iter().map(ServiceName::as_str).collect();
+                let what = if names.is_empty() { "all services".to_owned() } else { names.join(", ") };
+                match until_ms {
+                    Some(until_ms) => write!(f, "freeze {what} until {until_ms} ms since 1970"),
+                    None => write!(f, "freeze {what} until it is lifted"),
+                }
+            }
+            Self::Thaw { freeze } => write!(f, "lift freeze {freeze}"),
         }
     }
 }
@@ -217,6 +262,8 @@ pub enum Action {
     Abort,
     /// Begins the last rollout again, from its first step, if it did not end in a promotion.
     Retry,
+    /// Lets a rollout go on from a step that is passed and waits for an approval.
+    Approve,
 }
 
 impl Action {
@@ -229,6 +276,7 @@ impl Action {
             Self::Promote { .. } => "promote",
             Self::Skip => "skip",
             Self::Abort => "abort",
+            Self::Approve => "approve",
             Self::Retry => "retry",
         }
     }

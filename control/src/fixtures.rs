@@ -35,11 +35,10 @@ pub(crate) fn split(text: &str) -> Split {
 
 pub(crate) fn policy() -> RolloutPolicy {
     let step = |text| Step {
-        weight: weight(text),
         min_requests: 10,
         min_duration: Duration::from_secs(1),
         max_duration: Duration::from_secs(60),
-        pass: None,
+        ..Step::at(weight(text))
     };
     RolloutPolicy {
         steps: ["10%", "50%", "100%"].map(step).to_vec(),
@@ -148,5 +147,6 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
         },
         limits: Limits::default(),
         dns: Dns::default(),
+        terms: Arc::default(),
     }
 }

@@ -92,6 +92,12 @@ pub enum Action {
     Lower,
     /// It was doubled again.
     Raise,
+    /// Somebody approved a step that was passed.
+    Approve,
+    /// Somebody froze services: nothing goes forward there.
+    Freeze,
+    /// A freeze was lifted.
+    Thaw,
 }
 
 impl Action {
@@ -113,6 +119,9 @@ impl Action {
             Self::RollBack => "roll_back",
             Self::Lower => "lower",
             Self::Raise => "raise",
+            Self::Approve => "approve",
+            Self::Freeze => "freeze",
+            Self::Thaw => "thaw",
         }
     }
 }
@@ -242,6 +251,7 @@ mod tests {
             Action::Skip,
             Action::Retry,
             Action::Undo,
+            Action::Approve,
         ] {
             assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.label()));
         }

@@ -19,6 +19,7 @@ pub mod command;
 #[cfg(test)]
 #[allow(dead_code, reason = "the tests over real sockets use the rest")]
 mod fixtures;
+pub mod freeze;
 pub mod history;
 pub mod journal;
 mod keeper;

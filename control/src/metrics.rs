@@ -75,7 +75,7 @@ fn describe() {
     describe_gauge!(STRATA, "Routes that are judged each for itself in the rollout in progress.");
     describe_gauge!(
         ATTENTION,
-        "1 while a rollout is held because something is wrong that is not shown to be the canary's own."
+        "1 while a rollout is held because something is wrong: not shown to be the canary's own, or not safe to go back from."
     );
     describe_gauge!(
         SELF_TEST_SECONDS,

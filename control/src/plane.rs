@@ -9,6 +9,7 @@ use serin_config::{
     Address, Catalogue, Config, Plan,
     limits::{AUDIT_QUEUE_MAX, COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
     settings::{Control, Etcd},
+    terms::Terms,
     wire::Report,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -64,6 +65,7 @@ pub struct ControlPlane {
     settings: Control,
     opened_ms: u64,
     catalogue: watch::Sender<Arc<Catalogue>>,
+    terms: watch::Sender<Arc<Terms>>,
 }
 
 /// Who decides.
@@ -94,11 +96,14 @@ impl ControlPlane {
             }
             None => {
                 let store = Store::open(&control.state)?;
-                Mind::Alone(Box::new(Keeper::begin(Box::new(store), &config.catalogue, now_ms)?))
+                let mut keeper = Keeper::begin(Box::new(store), &config.catalogue, now_ms)?;
+                keeper.set_terms(config.terms.clone());
+                Mind::Alone(Box::new(keeper))
             }
         };
         let catalogue = watch::Sender::new(config.catalogue.clone());
-        Ok(Self { mind, settings: control.clone(), opened_ms: now_ms, catalogue })
+        let terms = watch::Sender::new(config.terms.clone());
+        Ok(Self { mind, settings: control.clone(), opened_ms: now_ms, catalogue, terms })
     }
 
     /// The plan in force.
@@ -136,8 +141,9 @@ impl ControlPlane {
             Mind::Alone(keeper) => alone(*keeper, push, inlets),
             Mind::Among { etcd, shown, own } => {
                 let (own, catalogue) = (own(&address), self.catalogue.subscribe());
+                let terms = self.terms.subscribe();
                 replica::start(
-                    replica::Setup { etcd, catalogue, own, push, shown, stop: stopped.clone() },
+                    replica::Setup { etcd, catalogue, terms, own, push, shown, stop: stopped.clone() },
                     inlets,
                 )
             }
@@ -161,7 +167,16 @@ impl ControlPlane {
             acceptor
         });
         let api = tokio::spawn(api::serve(listener, acceptor, context, stopped));
-        Ok(Handle { access, reports, address, stop, keeper: life, api, catalogue: self.catalogue })
+        Ok(Handle {
+            access,
+            reports,
+            address,
+            stop,
+            keeper: life,
+            api,
+            catalogue: self.catalogue,
+            terms: self.terms,
+        })
     }
 }
 
@@ -224,6 +239,7 @@ pub struct Handle {
     api: tokio::task::JoinHandle<()>,
     /// The routes and services of this one's file.
     catalogue: watch::Sender<Arc<Catalogue>>,
+    terms: watch::Sender<Arc<Terms>>,
 }
 
 impl Handle {
@@ -239,6 +255,14 @@ impl Handle {
         let plan = self.access.command(request).await?.plan;
         self.catalogue.send_replace(catalogue);
         Ok(plan)
+    }
+
+    /// Takes what a changed file says of all rollouts.
+    pub async fn take_terms(&self, terms: Arc<Terms>) -> Result<(), ReloadRefused> {
+        // Told first, so that whoever begins to lead meanwhile knows them too.
+        self.terms.send_replace(terms.clone());
+        self.access.command(Request::new(Command::Terms(terms), Actor::File, "")).await?;
+        Ok(())
     }
 
     /// Asks for a change, and waits for what becomes of it.

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use serin_config::{Generation, Plan, ServiceName, Split, VersionName, Weight, plan::PlanError};
+use serin_config::{
+    Generation, Plan, ServiceName, Split, VersionName, Weight, limits::FREEZES_BY_HAND_MAX, plan::PlanError,
+};
 
 use crate::{
     rollout::{State, StateError},
@@ -161,6 +163,44 @@ pub enum Refusal {
         /// The stable version now.
         now_stable: VersionName,
     },
+    /// Nothing goes forward at this time.
+    #[error(
+        "service \"{service}\" is frozen ({freeze}): no version but the stable one gets more traffic until then; rollbacks \
+         and aborts are made as ever, and a change that can't wait may be sent as urgent, with a reason"
+    )]
+    Frozen {
+        /// The service.
+        service: ServiceName,
+        /// Which freeze, and until when.
+        freeze: String,
+    },
+    /// An urgent change that does not say why it is.
+    #[error("an urgent change needs a reason: say why it can't wait")]
+    UrgentWithoutReason,
+    /// As many rollouts are in progress as the file allows.
+    #[error(
+        "{} rollouts are in progress ({}), and {most} at once are allowed: wait until one has ended, or raise \
+         max_parallel_rollouts in the file",
+        running.len(),
+        quoted(running)
+    )]
+    TooManyRollouts {
+        /// So many may be.
+        most: usize,
+        /// The services whose rollouts are.
+        running: Vec<ServiceName>,
+    },
+    /// There is no such freeze by hand.
+    #[error(
+        "there is no freeze {0} that was made by hand: list them; those of the file end with its next version"
+    )]
+    NoFreeze(u64),
+    /// There are too many freezes by hand.
+    #[error("there are {FREEZES_BY_HAND_MAX} freezes by hand already: lift one first")]
+    TooManyFreezes,
+    /// A freeze that would be over before it began.
+    #[error("the freeze would be over already: give a later end")]
+    FreezeInThePast,
     /// A changed file asks for another split, or other rules, while a rollout runs.
     #[error(
         "service \"{service}\": the file changes {what} while a rollout of \"{canary}\" is in progress ({state}): \
@@ -222,6 +262,12 @@ impl Refusal {
             Self::NoWayBack { .. } => "no-way-back",
             Self::NothingToRetry { .. } => "nothing-to-retry",
             Self::RetryOfAnother { .. } => "other-roles",
+            Self::Frozen { .. } => "frozen",
+            Self::UrgentWithoutReason => "urgent-without-reason",
+            Self::TooManyRollouts { .. } => "too-many-rollouts",
+            Self::NoFreeze(_) => "no-such-freeze",
+            Self::TooManyFreezes => "too-many-freezes",
+            Self::FreezeInThePast => "freeze-in-the-past",
             Self::ReloadDuringRollout { .. }
             | Self::ReloadDropsVersion { .. }
             | Self::ReloadDropsService(_) => "reload-refused",
@@ -259,6 +305,11 @@ impl From<PlanError> for Refusal {
             }
         }
     }
+}
+
+fn quoted(services: &[ServiceName]) -> String {
+    let names: Vec<String> = services.iter().map(|name| format!("\"{name}\"")).collect();
+    names.join(", ")
 }
 
 fn list(known: &[VersionName]) -> String {

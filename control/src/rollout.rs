@@ -9,6 +9,12 @@
 //!   whatever the policy says of timeouts; it goes on by itself when traffic comes.
 //! - The step whose weight is 100 % is the end, not a gate: beside it there is no stable version left to
 //!   compare with, so it could only wait for ever.
+//! - A step may ask for a person's approval: it is then passed by evidence first and by the person after, never by
+//!   one of them alone.
+//! - Where going back would do more harm, a failing guard holds the rollout at its share and calls somebody. A person may
+//!   still abort it.
+//! - After the step that gives the canary everything there may be another at 100 %, the bake: the canary is watched
+//!   against its limits while the stable version stays ready.
 //! - An ended rollout stays ended. To try again is to start another. What it did can be taken back, once, which
 //!   brings back the split from before it, whatever had ended it but a roll-back: that one gave the canary
 //!   nothing for a reason.
@@ -87,6 +93,12 @@ pub enum HeldFor {
     /// Something is wrong that the canary is not to blame for, or not shown to be: both versions breach a limit,
     /// or the canary's share is not what was set. Somebody should look.
     Doubt,
+    /// The step is passed, and somebody must approve before the next.
+    Approval,
+    /// A guard failed, and the policy says that going back would do more harm. Somebody must decide.
+    Unsafe,
+    /// It could have everything, and waits until the others of its group can.
+    Group,
 }
 
 /// What ended a rollout at 100 %.
@@ -99,6 +111,10 @@ pub enum PromotedBy {
     Command,
     /// The last gate ran out of time, and the policy says `promote`.
     Timeout,
+    /// The last gate was passed on evidence, and somebody approved.
+    Approval,
+    /// It had passed its last gate, and so had then all others of its group.
+    Group,
 }
 
 /// What aborted a rollout.
@@ -109,6 +125,10 @@ pub enum AbortedBy {
     Command,
     /// The file, read at start-up, asks for something else.
     File,
+    /// The file names another canary, and the policy says that it supersedes this one.
+    Superseded,
+    /// Another rollout of its group was aborted.
+    Group,
 }
 
 /// What took the canary out.
@@ -123,6 +143,8 @@ pub enum RolledBackFor {
     Trip,
     /// The rollout's blast radius was spent: what it may cost at most, whatever the evidence says.
     BlastRadius,
+    /// Another rollout of its group was rolled back.
+    Group,
 }
 
 /// What happens to a rollout.
@@ -132,6 +154,18 @@ pub enum Event {
     Pass,
     /// A guard failed.
     Fail,
+    /// A guard failed, and going back would do more harm.
+    FailUnsafe,
+    /// The judge is content with this step, or its time is over, and the policy asks for an approval.
+    AwaitApproval,
+    /// Asked for by hand.
+    Approve,
+    /// It may go on to everything, but others of its group may not yet.
+    AwaitGroup,
+    /// The last one that others of its group waited for may go on.
+    GroupReady,
+    /// Another rollout of its group was rolled back.
+    GroupOut,
     /// A proxy has taken the canary out, for this cause.
     Trip(TripCause),
     /// There is serious evidence against the canary, short of a verdict.
@@ -198,6 +232,9 @@ pub enum StateError {
     /// It took the canary out for a reason.
     #[error("has ended ({0}): the canary has nothing already; to try it again, retry")]
     OutAlready(State),
+    /// It does not wait for an approval.
+    #[error("does not wait for an approval ({0}): to go on without evidence, promote it")]
+    NothingToApprove(State),
     /// The event says nothing new in this state.
     #[error("stays as it is ({0})")]
     Unmoved(State),
@@ -207,9 +244,10 @@ impl State {
     /// THE table: what an event makes of this state, in a rollout with these step weights.
     pub fn on(self, event: Event, weights: &[Weight]) -> Result<Self, StateError> {
         use serin_config::policy::OnTimeout as T;
-        let next = |step: usize, why| match weights.get(step + 1) {
-            Some(weight) if *weight < Weight::WHOLE => Self::Running { step: step + 1 },
-            _ => Self::Promoted { why },
+        // The last one is the end; one at 100 % before it is the bake.
+        let next = |step: usize, why| match step + 2 < weights.len() {
+            true => Self::Running { step: step + 1 },
+            false => Self::Promoted { why },
         };
         match (self, event) {
             (Self::Promoted { .. }, Event::Undo) => Ok(Self::Undone { was: WasUndone::Promoted }),
@@ -241,6 +279,33 @@ impl State {
                     Some(weight) if *weight < Weight::WHOLE => Ok(Self::Running { step: step + 1 }),
                     _ => Err(StateError::LastStep { step }),
                 }
+            }
+            (Self::Held { why: HeldFor::Unsafe, .. }, Event::FailUnsafe)
+            | (
+                Self::Held { why: HeldFor::Approval | HeldFor::Unsafe, .. },
+                Event::Pass | Event::AwaitApproval,
+            )
+            | (Self::Paused { .. }, Event::AwaitApproval) => Err(StateError::Unmoved(self)),
+            (Self::Running { step } | Self::Paused { step } | Self::Held { step, .. }, Event::FailUnsafe) => {
+                Ok(Self::Held { step, why: HeldFor::Unsafe })
+            }
+            (Self::Running { step } | Self::Held { step, .. }, Event::AwaitApproval) => {
+                Ok(Self::Held { step, why: HeldFor::Approval })
+            }
+            (Self::Held { step, why: HeldFor::Approval }, Event::Approve) => {
+                Ok(next(step, PromotedBy::Approval))
+            }
+            (_, Event::Approve) => Err(StateError::NothingToApprove(self)),
+
+            (_, Event::GroupOut) => Ok(Self::RolledBack { why: RolledBackFor::Group }),
+            (Self::Held { step, why: HeldFor::Group }, Event::GroupReady) => {
+                Ok(next(step, PromotedBy::Group))
+            }
+            (_, Event::GroupReady) | (Self::Held { why: HeldFor::Group, .. }, Event::AwaitGroup) => {
+                Err(StateError::Unmoved(self))
+            }
+            (Self::Running { step } | Self::Paused { step } | Self::Held { step, .. }, Event::AwaitGroup) => {
+                Ok(Self::Held { step, why: HeldFor::Group })
             }
 
             (Self::Running { step } | Self::Held { step, .. }, Event::Pass) => {
@@ -290,9 +355,9 @@ impl State {
         self.step().is_some()
     }
 
-    /// Whether it is held since something is wrong that is not shown to be the canary's own.
-    pub fn is_doubtful(self) -> bool {
-        matches!(self, Self::Held { why: HeldFor::Doubt, .. })
+    /// Whether it is held since something is wrong that a person should look at.
+    pub fn wants_attention(self) -> bool {
+        matches!(self, Self::Held { why: HeldFor::Doubt | HeldFor::Unsafe, .. })
     }
 
     /// The step it is at, from zero; none once it has ended.
@@ -332,13 +397,31 @@ impl std::fmt::Display for State {
             Self::Held { step, why: HeldFor::Doubt } => {
                 write!(f, "held, step {}: something is wrong, and not shown to be the canary's own", step + 1)
             }
+            Self::Held { step, why: HeldFor::Approval } => {
+                write!(f, "held, step {}: passed, waits for an approval", step + 1)
+            }
+            Self::Held { step, why: HeldFor::Unsafe } => {
+                write!(f, "held, step {}: a guard failed, and going back is held as unsafe", step + 1)
+            }
+            Self::Held { step, why: HeldFor::Group } => {
+                write!(f, "held, step {}: passed, waits for its group", step + 1)
+            }
             Self::Promoted { why: PromotedBy::Evidence } => f.write_str("promoted on evidence"),
             Self::Promoted { why: PromotedBy::Command } => f.write_str("promoted by hand"),
             Self::Promoted { why: PromotedBy::Timeout } => f.write_str("promoted on timeout"),
+            Self::Promoted { why: PromotedBy::Group } => f.write_str("promoted with its group"),
+            Self::Promoted { why: PromotedBy::Approval } => {
+                f.write_str("promoted on evidence and an approval")
+            }
             Self::Aborted { why: AbortedBy::Command } => f.write_str("aborted by hand"),
             Self::Aborted { why: AbortedBy::File } => f.write_str("aborted by the file"),
+            Self::Aborted { why: AbortedBy::Group } => f.write_str("aborted with its group"),
+            Self::Aborted { why: AbortedBy::Superseded } => {
+                f.write_str("superseded by another canary in the file")
+            }
             Self::RolledBack { why: RolledBackFor::Evidence } => f.write_str("rolled back on evidence"),
             Self::RolledBack { why: RolledBackFor::Timeout } => f.write_str("rolled back on timeout"),
+            Self::RolledBack { why: RolledBackFor::Group } => f.write_str("rolled back with its group"),
             Self::RolledBack { why: RolledBackFor::Trip } => f.write_str("rolled back by the trip-wire"),
             Self::RolledBack { why: RolledBackFor::BlastRadius } => {
                 f.write_str("rolled back because its blast radius was spent")
@@ -380,6 +463,9 @@ pub struct Rollout {
     /// The plan that gave the canary its present share.
     #[serde(default = "no_generation")]
     pub share_generation: Generation,
+    /// Whether it began as an urgent change: freezes don't stop it.
+    #[serde(default)]
+    pub urgent: bool,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
     /// When its present step began, in milliseconds since 1970.

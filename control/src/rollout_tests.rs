@@ -125,9 +125,54 @@ fn what_has_ended_is_undone_once_and_a_roll_back_never() {
 }
 
 #[test]
+fn an_approval_is_asked_for_once_and_nothing_else_passes_the_step() {
+    let waits = State::Held { step: 0, why: HeldFor::Approval };
+    assert_eq!(on(RUNNING, Event::AwaitApproval), Ok(waits));
+    assert_eq!(on(HELD, Event::AwaitApproval), Ok(waits));
+    assert_eq!(on(PAUSED, Event::AwaitApproval), Err(StateError::Unmoved(PAUSED)));
+    for event in [Event::Pass, Event::AwaitApproval, Event::TimedOut(OnTimeout::Promote)] {
+        assert_eq!(on(waits, event), Err(StateError::Unmoved(waits)), "{event:?}");
+    }
+    assert_eq!(on(waits, Event::Approve), Ok(State::Running { step: 1 }));
+    let last = State::Held { step: 1, why: HeldFor::Approval };
+    assert_eq!(on(last, Event::Approve), Ok(State::Promoted { why: PromotedBy::Approval }));
+    assert_eq!(on(waits, Event::Fail), Ok(State::RolledBack { why: RolledBackFor::Evidence }));
+    for state in [RUNNING, PAUSED, HELD, DRY] {
+        assert_eq!(on(state, Event::Approve), Err(StateError::NothingToApprove(state)));
+    }
+}
+
+#[test]
+fn an_unsafe_rollback_is_held_in_every_live_state_and_ends_by_hand_only() {
+    let held = State::Held { step: 0, why: HeldFor::Unsafe };
+    for state in [RUNNING, PAUSED, HELD, DRY] {
+        assert_eq!(on(state, Event::FailUnsafe), Ok(held), "{state}");
+    }
+    for event in [Event::FailUnsafe, Event::Pass, Event::AwaitApproval, Event::TimedOut(OnTimeout::Rollback)]
+    {
+        assert_eq!(on(held, event), Err(StateError::Unmoved(held)), "{event:?}");
+    }
+    assert_eq!(on(held, Event::Abort(AbortedBy::Command)), Ok(State::Aborted { why: AbortedBy::Command }));
+    assert_eq!(on(held, Event::Promote { full: false }), Ok(State::Running { step: 1 }));
+}
+
+#[test]
+fn a_bake_is_a_step_at_the_whole_before_the_last() {
+    let weights = ["5%", "100%", "100%"].map(weight);
+    let baking = State::Running { step: 1 };
+    assert_eq!(RUNNING.on(Event::Pass, &weights), Ok(baking));
+    assert_eq!(baking.canary_weight(&weights), Weight::WHOLE);
+    assert!(baking.is_live());
+    assert_eq!(baking.on(Event::Pass, &weights), Ok(State::Promoted { why: PromotedBy::Evidence }));
+    let back = baking.on(Event::Fail, &weights).unwrap();
+    assert_eq!(back.canary_weight(&weights), Weight::ZERO);
+}
+
+#[test]
 fn a_state_reads_back_from_json() {
+    let waits = State::Held { step: 3, why: HeldFor::Approval };
     let undone = State::Undone { was: WasUndone::Aborted };
-    for state in [RUNNING, PAUSED, DRY, State::Promoted { why: PromotedBy::Timeout }, undone] {
+    for state in [RUNNING, PAUSED, DRY, waits, State::Promoted { why: PromotedBy::Timeout }, undone] {
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "{text}");
     }
@@ -153,6 +198,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Subsided),
         Just(Event::Doubt),
         Just(Event::Cleared),
+        Just(Event::AwaitApproval),
+        Just(Event::Approve),
+        Just(Event::FailUnsafe),
     ]
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn begun() -> Rollout {
         start_generation: Generation(10),
         step_generation: Generation(10),
         share_generation: Generation(10),
+        urgent: false,
         started_ms: 0,
         step_began_ms: 0,
         ended_ms: None,

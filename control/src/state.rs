@@ -4,9 +4,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Plan, ServiceName, Split};
+use serin_config::{Plan, ServiceName, Split, terms::Terms};
 
-use crate::{journal::Entry, repeat::Repeats, rollout::Rollout, store::FactChanges, tokens::Tokens};
+use crate::{
+    freeze::Freezes, journal::Entry, repeat::Repeats, rollout::Rollout, store::FactChanges, tokens::Tokens,
+};
 
 /// What was decided for one service, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,10 @@ pub struct State {
     pub tokens: Arc<Tokens>,
     /// The changes that are known again when they are sent twice.
     pub repeats: Arc<Repeats>,
+    /// What the file says of all rollouts.
+    pub terms: Arc<Terms>,
+    /// What was frozen by hand.
+    pub freezes: Arc<Freezes>,
 }
 
 impl State {

@@ -8,11 +8,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serin_config::{
     Generation, Plan, ServiceName, Split, VersionName, Weight, limits::RECENT_LATENCY_SECONDS_MAX,
+    terms::Terms,
 };
 use serin_judge::Verdict;
 
 use crate::{
     collect::{Collector, Counts, Second},
+    freeze::Freezes,
     rollout::{self, Rollout},
     state::State,
     tokens::Tokens,
@@ -38,6 +40,17 @@ pub struct Status {
     pub services: BTreeMap<ServiceName, ServiceStatus>,
     /// The tokens of the API.
     pub tokens: Arc<Tokens>,
+    /// What the file says of all rollouts.
+    pub terms: Arc<Terms>,
+    /// What was frozen by hand.
+    pub freezes: Arc<Freezes>,
+}
+
+impl Status {
+    /// What keeps a service from going forward at that time, in words.
+    pub fn frozen(&self, service: &str, now_ms: u64) -> Option<String> {
+        crate::freeze::frozen(&self.terms, &self.freezes, service, now_ms)
+    }
 }
 
 /// One service.
@@ -123,6 +136,9 @@ pub struct RolloutStatus {
     /// How often the share at its step is halved, since evidence mounts against the canary.
     #[serde(default)]
     pub halvings: u8,
+    /// Whether it began as an urgent change, which no freeze stops.
+    #[serde(default)]
+    pub urgent: bool,
     /// What its steps took.
     #[serde(default)]
     pub course: Course,
@@ -171,7 +187,15 @@ impl Sources<'_> {
         let plan = self.state.plan.clone();
         let services =
             plan.services().map(|(service, split)| (service.name.clone(), self.service(service, split)));
-        Status { services: services.collect(), plan, stored: self.stored, tokens: self.state.tokens.clone() }
+        let State { terms, freezes, tokens, .. } = self.state;
+        Status {
+            services: services.collect(),
+            plan,
+            stored: self.stored,
+            tokens: tokens.clone(),
+            terms: terms.clone(),
+            freezes: freezes.clone(),
+        }
     }
 
     fn service(&self, service: &serin_config::Service, split: &Split) -> ServiceStatus {
@@ -219,6 +243,7 @@ impl Sources<'_> {
             weight: rollout.canary_weight(),
             steps: rollout.weights.clone(),
             halvings: rollout.halvings,
+            urgent: rollout.urgent,
             course: self.courses.get(&rollout.service).filter(|_| live).unwrap_or(&rollout.course).clone(),
             started_ms: rollout.started_ms,
             step_began_ms: rollout.step_began_ms,

@@ -58,13 +58,12 @@ impl Reloader {
         let Some(control) = serving.control() else {
             return Err(vec!["the control plane has stopped: restart serin".into()]);
         };
-        match control.reload(config.catalogue.clone()).await {
-            Ok(plan) => {
-                self.running = config;
-                Ok(plan.generation())
-            }
-            Err(refused) => Err(vec![refused.to_string()]),
-        }
+        let refused = |refused: serin_control::ReloadRefused| vec![refused.to_string()];
+        let plan = control.reload(config.catalogue.clone()).await.map_err(refused)?;
+        // Routes and services may have been refused, terms can't be.
+        control.take_terms(config.terms.clone()).await.map_err(refused)?;
+        self.running = config;
+        Ok(plan.generation())
     }
 }
 

@@ -23,7 +23,9 @@ mod service;
 mod steer;
 mod steps;
 mod sticky;
+mod strategy;
 mod telemetry;
+mod terms;
 mod tls;
 mod upgrade;
 mod version;
@@ -62,6 +64,11 @@ pub fn check(
     let names = services.as_ref().map(service::names).map_err(|reported| *reported);
     let routes = route::check_all(file.routes, &names, top, problems);
     let listeners = listener::check_all(file.listeners, top, around, problems);
+    let terms = terms::check(
+        terms::Parts { freezes: file.freezes, groups: file.groups, max_parallel: file.max_parallel_rollouts },
+        names.as_ref().ok(),
+        problems,
+    );
     let services = services.and_then(|services| service::check_all(services, around, problems));
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, &names, around, problems);
@@ -78,6 +85,7 @@ pub fn check(
         telemetry: telemetry?,
         limits: limits?,
         dns: dns?,
+        terms: Arc::new(terms?),
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
     range::{within_if_any, within_or},
     section,
     steps::{self, Terms},
-    switched,
+    strategy, switched,
 };
 use crate::{
     limits::{
@@ -17,8 +17,8 @@ use crate::{
     name::EventName,
     outcome::Outcome,
     policy::{
-        Actions, BlastRadius, ErrorComparison, ErrorWeights, Mode, Preset, Probe, RolloutPolicy,
-        SCORE_FAIL_BELOW_DEFAULT, SCORE_PASS_FROM_DEFAULT,
+        Actions, BlastRadius, ErrorComparison, ErrorWeights, Guards, Mode, Mounting, OnFail, OnNewCanary,
+        Preset, Probe, RolloutPolicy, SCORE_FAIL_BELOW_DEFAULT, SCORE_PASS_FROM_DEFAULT, Strategy,
     },
     problem::{Place, Problems, Reported},
     raw::{
@@ -41,14 +41,22 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Result<RolloutPolicy, Reported> {
     let preset = raw.preset.or(Preset::default());
+    let on_fail = strategy::on_fail(raw.rollback, problems);
+    let holds = on_fail.as_ref().is_ok_and(|on_fail| *on_fail != OnFail::RollBack);
+    if holds {
+        let (actions, blast_radius) = (&raw.actions, &raw.blast_radius);
+        strategy::nothing_takes_it_out(&raw.on_timeout, actions, blast_radius, &raw.on_new_canary, problems);
+    }
+    let shape = strategy::Shape::of(&raw.strategy, &raw.bake, raw.steps.given(), problems);
     let default = preset.unwrap_or_default().policy();
     let margins_given = raw.guards.given().is_some_and(|guards| gives_margins(&guards.value.errors));
     let guards = section(raw.guards).and_then(|raw| guards::check(raw, default.preset, events, problems));
     // Where the guards are wrong, the steps may be wrong by themselves all the same.
     let errors = guards.as_ref().map_or(default.guards.errors, |guards| guards.errors);
     let full = errors.as_ref().map(ErrorComparison::pass);
-    let steps =
-        steps::check(raw.steps, &Terms { preset: default.preset, full, given: margins_given }, problems);
+    let clock = matches!(shape, Ok(strategy::Shape { strategy: Strategy::Ab, .. }));
+    let terms = Terms { preset: default.preset, full, given: margins_given, clock };
+    let steps = steps::check(raw.steps, &terms, problems);
     let on_timeout = raw.on_timeout.or(default.on_timeout);
     let false_alarm = within_or(raw.false_alarm, FALSE_ALARM, default.false_alarm, problems);
     let false_pass = within_or(raw.false_pass, FALSE_PASS, default.false_pass, problems);
@@ -56,14 +64,24 @@ pub(super) fn check(
     let warm_up = within_or(raw.warm_up, Duration::ZERO..=WARM_UP_MAX, default.warm_up, problems);
     let strata = within_or(raw.strata, 1..=STRATA_MAX as u64, default.strata as u64, problems);
     let probe = probe(raw.probe, default.preset.probe(), problems);
-    let actions = section(raw.actions).and_then(|raw| actions(raw, default.actions));
+    let calm = matches!(shape, Ok(strategy::Shape { strategy: Strategy::BlueGreen | Strategy::Ab, .. }));
+    let mounting = if holds || calm { Mounting::Hold } else { default.actions.mounting };
+    let actions = section(raw.actions).and_then(|raw| actions(raw, Actions { mounting, ..default.actions }));
     let blast_radius = section(raw.blast_radius).and_then(|raw| blast_radius(raw, problems));
+    let watched = |guards: &Guards, blast: &BlastRadius| {
+        guards.max_error_rate.is_some() || guards.max_p99.is_some() || blast.failed_requests.is_some()
+    };
+    // Where either is wrong, nothing is said of what it would come to.
+    let watched = guards.as_ref().ok().zip(blast_radius.as_ref().ok()).is_none_or(|(a, b)| watched(a, b));
+    let steps = steps.and_then(|steps| shape?.shaped(steps, watched, problems));
+    let on_new_canary = raw.on_new_canary.or(OnNewCanary::default());
     let mode = mode(raw.mode, raw.score, problems);
     let compares = guards.as_ref().is_ok_and(|guards| guards.errors.is_some());
     let error_weights = error_weights(raw.error_weights, compares, problems);
+    let strategy::Shaped { strategy, bake, steps } = steps?;
     Ok(RolloutPolicy {
         preset: preset?,
-        steps: steps?,
+        steps,
         on_timeout: on_timeout?,
         guards: guards?,
         false_alarm: false_alarm?,
@@ -76,6 +94,10 @@ pub(super) fn check(
         blast_radius: blast_radius?,
         mode: mode?,
         error_weights: error_weights?,
+        strategy,
+        bake,
+        on_fail: on_fail?,
+        on_new_canary: on_new_canary?,
     })
 }
 

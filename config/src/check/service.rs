@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Surroundings, all, endpoint, events, resilience, rollout, section, steer, sticky, upgrade, version,
+    Surroundings, all, endpoint, events, resilience, rollout, section, steer, sticky, strategy, upgrade,
+    version,
 };
 use crate::{
     endpoint::{EndpointPolicy, OnUnready},
     name::{ServiceName, VersionName},
+    policy::OnFail,
     problem::{Place, Problems, Reported, Suggestion},
     raw::{
         self,
-        decode::{Field, Named, Spanned},
+        decode::{Field, Named, Spanned, Switch},
     },
     service::{Service, Version},
     weight::{Split, SplitError, Weight},
@@ -83,7 +85,11 @@ fn check(
     let upgrades = upgrade::check(raw.upgrades, problems);
     let events = events::check(raw.events, problems);
     let named = events.as_ref().map(|events| events.as_ref().map_or(&[][..], |events| &events.names));
+    let named_strategy = raw.rollout.given().and_then(|given| given.value.strategy.given());
+    let named_strategy = named_strategy.map(|given| given.place.clone());
     let rollout = section(raw.rollout).and_then(|raw| rollout::check(raw, named.ok(), problems));
+    let tripwire =
+        raw.tripwire.given().map(|given| (given.place.clone(), matches!(given.value, Switch::On(_))));
     let resilience = resilience::check(
         resilience::Parts {
             retries: raw.retries,
@@ -101,7 +107,14 @@ fn check(
     let ((stable, canary, weights), overrides, mirror) = roles?;
     let split = split(&versions, &stable, canary.as_ref(), weights, key, problems)?;
     let (name, sticky, timeouts, events, rollout) = (name?, sticky?, timeouts?, events?, rollout?);
-    let (resilience, on_unready, upgrades) = (resilience?, on_unready?, upgrades?);
+    let (mut resilience, on_unready, upgrades) = (resilience?, on_unready?, upgrades?);
+    strategy::users_stay(rollout.strategy, &sticky, named_strategy.as_ref().unwrap_or(key), problems)?;
+    if rollout.on_fail != OnFail::RollBack {
+        if let Some((place, true)) = tripwire {
+            return Err(strategy::no_tripwire(&place, problems));
+        }
+        resilience.tripwire = None;
+    }
     Ok(Service {
         name,
         versions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{all, range::within_or};
 use crate::{
     limits::{STEP_DURATION_MAX, STEP_REQUESTS_MAX, STEPS_MAX},
-    policy::{Margin, Preset, Step},
+    policy::{Margin, Preset, Step, Until},
     problem::{Place, Problems, Reported},
     raw::{
         self,
@@ -23,6 +23,8 @@ pub(super) struct Terms {
     pub(super) full: Option<Margin>,
     /// Whether the file gives that margin, so that it holds for all steps.
     pub(super) given: bool,
+    /// Whether all of them are on the clock.
+    pub(super) clock: bool,
 }
 
 /// Rising weights; a last step at 100 % is added where the file stops short of it.
@@ -82,20 +84,39 @@ fn step(
         raw.min_duration.given().map(|given| given.place.clone()),
         raw.max_duration.given().map(|given| given.place.clone()),
         raw.pass.given().map(|given| given.place.clone()),
+        raw.until.given().map(|given| given.place.clone()),
+        raw.approval.given().map(|given| given.place.clone()),
     ];
     if let (Ok(Weight::WHOLE), Some(condition)) = (&weight, conditions.into_iter().flatten().next()) {
         let right = "put the conditions on the step before it; at 100% there is no stable traffic left to compare with";
         return Err(problems.add(&condition, "the step at 100% is the end and waits for nothing", right));
     }
+    let until = raw.until.or(Until::default());
+    let unused = [
+        raw.min_requests.given().map(|given| given.place.clone()),
+        raw.max_duration.given().map(|given| given.place.clone()),
+        raw.pass.given().map(|given| given.place.clone()),
+    ];
+    if let (Ok(Until::Time), Some(unused)) = (until, unused.into_iter().flatten().next()) {
+        let right = "leave it out, or write \"until: pass\"";
+        return Err(problems.add(
+            &unused,
+            "a step until time ends at its min_duration and asks for nothing else",
+            right,
+        ));
+    }
+    let approval = raw.approval.or(false);
     let requests = within_or(raw.min_requests, 1..=STEP_REQUESTS_MAX, default.min_requests, problems);
     let longest = raw.max_duration.given().map(|max| max.place.clone());
     let shortest = raw.min_duration.given().map(|min| min.place.clone());
     let min = within_or(raw.min_duration, Duration::ZERO..=STEP_DURATION_MAX, default.min_duration, problems);
+    let clock = terms.clock || matches!(until, Ok(Until::Time));
     let unit = Duration::from_millis(1);
     let max = within_or(raw.max_duration, unit..=STEP_DURATION_MAX, default.max_duration, problems);
     let durations = min.and_then(|min| {
         let max = max?;
-        if min > max {
+        // One on the clock has no time to run out of.
+        if min > max && !clock {
             let at = longest.or(shortest).unwrap_or(place);
             let wrong = "max_duration is shorter than min_duration";
             let shown = crate::duration::show(min);
@@ -105,7 +126,21 @@ fn step(
     });
     let pass = margin(raw.pass, terms, problems);
     let (weight, min_requests, (min_duration, max_duration)) = (weight?, requests?, durations?);
-    Ok(Step { weight, min_requests, min_duration, max_duration, pass: pass? })
+    let step = Step {
+        weight,
+        min_requests,
+        min_duration,
+        max_duration,
+        pass: pass?,
+        until: until?,
+        approval: approval?,
+    };
+    Ok(if step.until == Until::Time { on_the_clock(&step) } else { step })
+}
+
+/// A step that lasts its time. It does not run out of it: what is suspicious then is waited for, not timed out.
+pub(super) fn on_the_clock(step: &Step) -> Step {
+    Step { min_requests: 1, max_duration: STEP_DURATION_MAX, pass: None, until: Until::Time, ..step.clone() }
 }
 
 fn rising(

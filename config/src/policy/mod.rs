@@ -7,6 +7,7 @@ mod guards;
 mod mode;
 mod preset;
 pub(crate) mod step;
+mod strategy;
 
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ pub use self::{
     },
     mode::{ErrorWeights, Mode, SCORE_FAIL_BELOW_DEFAULT, SCORE_PASS_FROM_DEFAULT},
     preset::{Preset, STRATA_DEFAULT},
-    step::{Margin, STEP_MAX_DURATION_DEFAULT, STEP_MIN_DURATION_DEFAULT, STEP_MIN_REQUESTS_DEFAULT, Step},
+    step::{
+        Margin, STEP_MAX_DURATION_DEFAULT, STEP_MIN_DURATION_DEFAULT, STEP_MIN_REQUESTS_DEFAULT, Step, Until,
+    },
+    strategy::{BAKE_DEFAULT, OnFail, OnNewCanary, Strategy},
 };
 
 /// The way from the canary's first share to all of the traffic.
@@ -56,6 +60,19 @@ pub struct RolloutPolicy {
     pub mode: Mode,
     /// What each kind of failure counts.
     pub error_weights: ErrorWeights,
+    /// How the canary gets its traffic.
+    #[serde(skip_serializing_if = "Strategy::is_default")]
+    pub strategy: Strategy,
+    /// For so long the canary is watched once it has everything, against its limits; the steps hold it as one at 100 %
+    /// that is not the last. Zero for none.
+    #[serde(skip_serializing_if = "Duration::is_zero", serialize_with = "crate::duration::serialize")]
+    pub bake: Duration,
+    /// What is done when a guard fails.
+    #[serde(skip_serializing_if = "OnFail::is_default")]
+    pub on_fail: OnFail,
+    /// What a file means that names another canary while this rollout is in progress.
+    #[serde(skip_serializing_if = "OnNewCanary::is_default")]
+    pub on_new_canary: OnNewCanary,
 }
 
 impl Default for RolloutPolicy {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Actions, BlastRadius, ErrorComparison, ErrorWeights, Guards, Mode, Mounting, OnTimeout, Probe,
-    RolloutPolicy, Step, step,
+    Actions, BlastRadius, ErrorComparison, ErrorWeights, Guards, Mode, Mounting, OnFail, OnNewCanary,
+    OnTimeout, Probe, RolloutPolicy, Step, Strategy, step,
 };
 use crate::weight::Weight;
 
@@ -141,6 +141,10 @@ impl Preset {
             blast_radius: BlastRadius::default(),
             mode: Mode::Evidence,
             error_weights: ErrorWeights::default(),
+            strategy: Strategy::default(),
+            bake: Duration::ZERO,
+            on_fail: OnFail::default(),
+            on_new_canary: OnNewCanary::default(),
         }
     }
 }

@@ -40,6 +40,37 @@ pub struct Step {
     /// [`ErrorComparison`](super::ErrorComparison). Early steps may ask for less: what comes next exposes few
     /// users. A wider margin than that also asks for no proof that the canary is no slower.
     pub pass: Option<Margin>,
+    /// What ends it.
+    #[serde(skip_serializing_if = "Until::is_pass")]
+    pub until: Until,
+    /// Whether somebody must approve before the rollout leaves it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub approval: bool,
+}
+
+/// What ends a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// Evidence: its requests, its time, and every proof that the guards ask for.
+    #[default]
+    Pass,
+    /// The clock: [`Step::min_duration`], whatever traffic there was. Guards are watched as ever, and while one is
+    /// suspicious the step lasts on.
+    Time,
+}
+
+impl Until {
+    fn is_pass(&self) -> bool {
+        *self == Self::Pass
+    }
+}
+
+/// What is at its default stays out of the text by which a rollout's rules are told apart: a release that learns a
+/// new field must not take every rollout in progress for one under other rules.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over as it is")]
+pub(super) fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Step {
@@ -51,6 +82,8 @@ impl Step {
             min_duration: STEP_MIN_DURATION_DEFAULT,
             max_duration: STEP_MAX_DURATION_DEFAULT,
             pass: None,
+            until: Until::Pass,
+            approval: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     outcome::Outcome,
-    policy::{BothWorse, CountedBy, Direction, Mounting, Preset},
+    policy::{BothWorse, CountedBy, Direction, Mounting, OnNewCanary, Preset, Strategy, Until},
     problem::{nearest, shown},
 };
 
@@ -50,6 +50,19 @@ choice_leaf!(
     "hold or rollback",
     "what can be done when both versions are worse",
     [("hold", Self::Hold), ("rollback", Self::Rollback)]
+);
+choice_leaf!(
+    Strategy,
+    "canary, blue_green or ab",
+    "a strategy",
+    [("canary", Self::Canary), ("blue_green", Self::BlueGreen), ("ab", Self::Ab)]
+);
+choice_leaf!(Until, "pass or time", "what can end a step", [("pass", Self::Pass), ("time", Self::Time)]);
+choice_leaf!(
+    OnNewCanary,
+    "refuse or supersede",
+    "what can be done with a new canary",
+    [("refuse", Self::Refuse), ("supersede", Self::Supersede)]
 );
 
 /// The kinds of failure that can be a version's fault, and a 4xx, which a policy may count.

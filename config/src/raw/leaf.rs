@@ -11,7 +11,7 @@ use crate::{
     address::{Address, AddressError, UNIX_PATH_MAX},
     grant::Role,
     limits::{MaxMemory, NAME_LENGTH_MAX},
-    name::{EventName, ListenerName, RouteName, ServiceName, VersionName},
+    name::{EventName, FreezeName, GroupName, ListenerName, RouteName, ServiceName, VersionName},
     percent::PercentError,
     policy::OnTimeout,
     problem::{nearest, shown},
@@ -41,7 +41,7 @@ macro_rules! name_leaf {
         }
     )*};
 }
-name_leaf!(EventName, ListenerName, RouteName, ServiceName, VersionName);
+name_leaf!(EventName, FreezeName, GroupName, ListenerName, RouteName, ServiceName, VersionName);
 
 /// Text whose form the conversion checks.
 impl Leaf for String {

@@ -16,6 +16,7 @@ mod route;
 mod service;
 pub mod size;
 mod telemetry;
+pub mod terms;
 pub mod tls;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
@@ -23,8 +24,8 @@ pub use listener::{Listener, TrustedPeer};
 pub use operation::{Admin, Advertise, Control, Etcd, Identity, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{
-    Actions, BlastRadius, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe, Rollout,
-    Score, Step,
+    Actions, BlastRadius, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe, Rollback,
+    Rollout, Score, Step,
 };
 pub use route::{
     HeaderEdits, HeaderKey, LimitKey, Method, RateLimit, Redirect, Respond, Rewrite, Route, ValueForm,
@@ -32,13 +33,14 @@ pub use route::{
 };
 pub use service::{Events, Mirror, Override, Service, Sticky, Timeouts, Version};
 pub use telemetry::{AccessLog, Otlp, Telemetry};
+pub use terms::Freeze;
 pub use tls::{ApiTls, CertificateFiles, EndpointTls, ListenerTls};
 
 use self::{
     decode::{List, Named},
     record::record,
 };
-use crate::name::ServiceName;
+use crate::name::{FreezeName, GroupName, ServiceName};
 
 record! {
     /// A Serin configuration: where traffic comes in, where it goes, and how new versions are rolled out.
@@ -59,5 +61,12 @@ record! {
         @ limits: Limits,
         /// Whom the names of versions are asked of.
         @ dns: Dns,
+        /// Times in which no canary's share rises, by name. Default: none.
+        @ freezes: Named<FreezeName, Freeze>,
+        /// Services that are rolled out together, by the group's name: started, promoted and rolled back in one plan.
+        /// Default: none.
+        @ groups: Named<GroupName, List<ServiceName>>,
+        /// Rollouts in progress at once, those of groups counted one by one. Default: no bound.
+        @ max_parallel_rollouts: u64,
     }
 }

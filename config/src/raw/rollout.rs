@@ -10,7 +10,7 @@ use super::{
 use crate::{
     name::EventName,
     outcome::Outcome,
-    policy::{BothWorse, CountedBy, Direction, Mounting, OnTimeout, Preset},
+    policy::{BothWorse, CountedBy, Direction, Mounting, OnNewCanary, OnTimeout, Preset, Strategy, Until},
     weight::Weight,
 };
 
@@ -59,6 +59,26 @@ record! {
         /// What each kind of failure counts, from 0 (nothing) to 1 (a whole failure), in thousandths: such as
         /// { http_4xx: 0.1, idle_timeout: 0.5 }. Default: 1 for each failure, 0 for http_4xx.
         @ error_weights: Named<Outcome, f64>,
+        /// How the canary gets its traffic: canary (step by step), blue_green (all at once, in one plan, and back in one)
+        /// or ab (one step, by a sticky cookie or header, that lasts its min_duration whatever the evidence says, and then
+        /// waits for an approval). Default: canary.
+        @ strategy: Strategy,
+        /// For so long the canary is watched, against its limits, once it has 100%; then it is promoted. The stable
+        /// version stays ready, and has everything again in one plan. Up to 720h. Default: 0s; with blue_green 10m.
+        @ bake: Duration,
+        /// What is done when a guard fails, if not to take the canary out.
+        @ rollback: Rollback,
+        /// What a changed file means that names another canary while a rollout is in progress: refuse (the file is not
+        /// taken) or supersede (the rollout ends and the stable version has everything). Default: refuse.
+        @ on_new_canary: OnNewCanary,
+    }
+
+    /// For changes that can't be taken back. The file must then leave out all that takes a canary out by itself:
+    /// tripwire, blast_radius, and on_timeout: rollback.
+    pub struct Rollback {
+        /// Why going back would do more harm, such as "orders of v42 can't be read by v41". A failing guard then holds
+        /// the rollout at its share and calls somebody.
+        required @ hold: String,
     }
 
     /// One weight, and what must be seen at it before the next.
@@ -76,6 +96,11 @@ record! {
         /// before one at 10% or less 2 × stable's + 0.2%. A step that accepts more errors than guards.errors does asks for
         /// no proof that the canary is no slower, only that nothing is suspect.
         @ pass: Margin,
+        /// What ends it: pass (the evidence) or time (min_duration, whatever the traffic; guards are watched as ever, and
+        /// while one is suspicious the step lasts on). Default: pass.
+        @ until: Until,
+        /// true: when the step is over, somebody must approve before the next. Default: false.
+        @ approval: bool,
     }
 
     /// Promotion needs proof that the canary's error rate is below ratio × the stable version's + margin.

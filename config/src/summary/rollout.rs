@@ -8,15 +8,33 @@ use crate::{
     outcome::Outcome,
     policy::{
         Actions, BlastRadius, BothWorse, CountedBy, Direction, ErrorComparison, ErrorWeights, Guards, Margin,
-        Mode, Mounting, OnTimeout, RolloutPolicy, Step,
+        Mode, Mounting, OnFail, OnNewCanary, OnTimeout, RolloutPolicy, Step, Strategy, Until,
     },
+    weight::Weight,
 };
 
 /// The whole policy: what is always said, then what is not as it always is.
 pub(super) fn write(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
     // The last step is all of the traffic: the end, and no gate.
     let gates = policy.steps.split_last().map_or(&[][..], |(_, gates)| gates);
+    // At all of the traffic there may be a bake, which is told apart.
+    let below = gates.iter().take_while(|step| step.weight < Weight::WHOLE).count();
+    let gates = &gates[..below];
     write_steps(gates, to)?;
+    match policy.strategy {
+        Strategy::Canary => {}
+        Strategy::BlueGreen => writeln!(to, "  strategy  blue/green: one plan there, one back")?,
+        Strategy::Ab => writeln!(to, "  strategy  A/B: no verdict ends it before its time")?,
+    }
+    if !policy.bake.is_zero() {
+        writeln!(to, "  bake      {} at 100%, against its limits", show(policy.bake))?;
+    }
+    if let OnFail::Hold { reason } = &policy.on_fail {
+        writeln!(to, "  rollback  held: {reason}")?;
+    }
+    if policy.on_new_canary == OnNewCanary::Supersede {
+        writeln!(to, "  newer     another canary in the file ends the rollout")?;
+    }
     writeln!(to, "  preset    {}, {}", policy.preset.label(), patience(policy))?;
     let then = match policy.on_timeout {
         OnTimeout::Hold => "hold",
@@ -65,7 +83,11 @@ fn write_steps(gates: &[Step], to: &mut String) -> fmt::Result {
 
 fn conditions(step: &Step) -> String {
     let (min, max) = (show(step.min_duration), show(step.max_duration));
-    format!("at least {} requests and {min}, {max} at most", step.min_requests)
+    let approved = if step.approval { ", then an approval" } else { "" };
+    match step.until {
+        Until::Pass => format!("at least {} requests and {min}, {max} at most{approved}", step.min_requests),
+        Until::Time => format!("{min} on the clock{approved}"),
+    }
 }
 
 /// How slowly it begins, and how long it looks.

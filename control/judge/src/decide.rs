@@ -13,7 +13,10 @@
 
 use std::time::Duration;
 
-use serin_config::{Weight, policy::Step};
+use serin_config::{
+    Weight,
+    policy::{Step, Until},
+};
 
 use crate::{
     budget::Present,
@@ -162,16 +165,9 @@ impl Evidence {
     }
 
     fn lacks_of_step(&self, step: &Step, elapsed: Duration, lack: &mut impl FnMut(Lacking)) {
-        let (have, need) = (self.step.canary.requests, step.min_requests);
-        if self.recent.sum().canary.requests == 0 || have == 0 {
-            lack(Lacking::NoCanaryTraffic { seconds: self.recent.len() });
-        }
-        let compares = self.comparison.compares_errors() || self.comparison.compares_latency();
-        if compares && step.weight < Weight::WHOLE && self.recent.sum().stable.requests == 0 {
-            lack(Lacking::NoStableTraffic { seconds: self.recent.len() });
-        }
-        if have < need {
-            lack(Lacking::MinRequests { have, need, seconds: self.seconds_for(need - have) });
+        // A step on the clock asks for no traffic.
+        if step.until == Until::Pass {
+            self.lacks_of_traffic(step, lack);
         }
         if elapsed < step.min_duration {
             let (elapsed_ms, need_ms) = (millis(elapsed), millis(step.min_duration));
@@ -183,9 +179,23 @@ impl Evidence {
         }
     }
 
+    fn lacks_of_traffic(&self, step: &Step, lack: &mut impl FnMut(Lacking)) {
+        let (have, need) = (self.step.canary.requests, step.min_requests);
+        if self.recent.sum().canary.requests == 0 || have == 0 {
+            lack(Lacking::NoCanaryTraffic { seconds: self.recent.len() });
+        }
+        let compares = self.comparison.compares_errors() || self.comparison.compares_latency();
+        if compares && step.weight < Weight::WHOLE && self.recent.sum().stable.requests == 0 {
+            lack(Lacking::NoStableTraffic { seconds: self.recent.len() });
+        }
+        if have < need {
+            lack(Lacking::MinRequests { have, need, seconds: self.seconds_for(need - have) });
+        }
+    }
+
     fn lacks_of_proofs(&self, step: &Step, lack: &mut impl FnMut(Lacking)) {
-        if step.weight == Weight::WHOLE {
-            // There is no stable version left to compare with, and nothing more to expose.
+        if step.weight == Weight::WHOLE || step.until == Until::Time {
+            // There is no stable version left to compare with, and nothing more to expose; or a clock decides.
             return;
         }
         let lacks = |proof: &Proof| !proof.reached();

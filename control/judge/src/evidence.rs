@@ -49,10 +49,11 @@ pub(crate) struct Rules {
 
 impl Rules {
     fn new(policy: &RolloutPolicy) -> Self {
-        let soaks_at = match policy.steps[..] {
-            [.., ref last, ref whole] if whole.weight == Weight::WHOLE => Some(last.weight),
-            _ => None,
-        };
+        // A bake comes after the soak: by then the canary has everything.
+        let whole = policy.steps.last().is_some_and(|last| last.weight == Weight::WHOLE);
+        let partial =
+            policy.steps.iter().rev().map(|step| step.weight).find(|weight| *weight < Weight::WHOLE);
+        let soaks_at = partial.filter(|_| whole);
         Self {
             false_alarm: policy.false_alarm,
             false_pass: policy.false_pass,

@@ -11,6 +11,7 @@ mod audit;
 mod change;
 mod events;
 mod export;
+mod freezes;
 mod guard;
 mod identity;
 mod listener;

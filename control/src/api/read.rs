@@ -147,7 +147,11 @@ pub(super) async fn explain(
     let mut entries = context.access.journal.newest(Some(&name), None, usize::MAX);
     entries.retain(|entry| entry.rollout == Some(rollout.id));
     entries.reverse();
-    let lines = sentences(&service, &rollout, &entries);
+    let mut lines = sentences(&service, &rollout, &entries);
+    let frozen = context.access.status().frozen(&name, super::freezes::now_ms());
+    let what =
+        if rollout.urgent { "It is urgent, and goes on in spite of" } else { "It does not go forward:" };
+    lines.extend(frozen.filter(|_| rollout.live).map(|freeze| format!("{what} {freeze}.")));
     let wants_json = super::accepts(&headers, "application/json");
     if !wants_json {
         return Ok((

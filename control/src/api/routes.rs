@@ -5,7 +5,7 @@ use http::Method;
 use serin_config::Role;
 
 use super::{
-    audit, events, export, openapi,
+    audit, events, export, freezes, openapi,
     operation::{Form, Operation, Pace, Parameter, Place, Reach, Route},
     read, rollouts, schema, tokens, verdict, watch, write,
 };
@@ -301,6 +301,46 @@ pub(super) fn routes() -> Vec<Route> {
             )
         },
         get(watch::all),
+    );
+    add(
+        Operation {
+            reach: Reach::Whole,
+            problems: &[],
+            ..read(
+                "freezes",
+                "/v1/freezes",
+                "The freezes of the file's calendar and those by hand, and which are in force.",
+                &[Form { media: JSON, schema: schema::freeze_list }],
+            )
+        },
+        get(freezes::list),
+    );
+    add(
+        Operation {
+            reach: Reach::Whole,
+            success: (
+                201,
+                "In force and stored: no version but the stable one gets more traffic.",
+                &[Form { media: JSON, schema: schema::made_freeze }],
+            ),
+            ..change("freeze", Method::POST, "/v1/freezes", "Freezes services by hand.", schema::new_freeze)
+        },
+        post(freezes::freeze),
+    );
+    add(
+        Operation {
+            reach: Reach::Whole,
+            success: (204, "The freeze holds nothing any more.", &[]),
+            problems: &[404, 409, 413],
+            ..change(
+                "thaw",
+                Method::DELETE,
+                "/v1/freezes/{id}",
+                "Lifts a freeze that was made by hand.",
+                schema::delete_freeze,
+            )
+        },
+        delete(freezes::thaw),
     );
     add(
         Operation {

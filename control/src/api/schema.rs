@@ -28,12 +28,16 @@ macro_rules! references {
 references! {
     applied: "Applied",
     audit_page: "AuditPage",
+    delete_freeze: "DeleteFreeze",
     delete_token: "DeleteToken",
     events: "Events",
     events_taken: "EventsTaken",
     explanation: "Explanation",
+    freeze_list: "FreezeList",
     journal_page: "JournalPage",
+    made_freeze: "MadeFreeze",
     made_token: "MadeToken",
+    new_freeze: "NewFreeze",
     new_token: "NewToken",
     plan: "Plan",
     rollout: "Rollout",
@@ -130,6 +134,11 @@ fn reason() -> (&'static str, Value) {
     ("reason", json!({ "type": "string", "default": "", "description": about }))
 }
 
+fn urgent() -> (&'static str, Value) {
+    let about = "Whether it can't wait for a freeze to be over; it then needs a reason.";
+    ("urgent", json!({ "type": "boolean", "default": false, "description": about }))
+}
+
 fn if_generation() -> (&'static str, Value) {
     let about = "The plan on which the choice rests: if another one is in force, nothing is done (409).";
     ("if_generation", json!({ "anyOf": [number(), { "type": "null" }], "description": about }))
@@ -159,7 +168,7 @@ pub(super) fn all() -> Value {
         ],
         "default": TOKEN_LIFE_DEFAULT.as_secs(),
     });
-    let action = json!({ "enum": ["start", "pause", "resume", "promote", "skip", "abort", "retry", "undo"] });
+    let action = json!({ "enum": ["start", "pause", "resume", "promote", "approve", "skip", "abort", "retry", "undo"] });
     let full = json!({ "type": ["boolean", "null"], "description": "Straight to 100%; with promote only." });
     let state = json!({ "enum": ["pass", "fail", "insufficient"] });
     let counts = form(&[("requests", number()), ("count", number())], &[]);
@@ -167,8 +176,8 @@ pub(super) fn all() -> Value {
         "Role": role,
         "Caller": caller,
         "Problem": told(&[("type", text()), ("title", text()), ("status", number()), ("detail", text())]),
-        "SetWeights": form(&[("weights", weights())], &[if_generation(), reason()]),
-        "Steer": form(&[("action", action)], &[("full", full), if_generation(), reason()]),
+        "SetWeights": form(&[("weights", weights())], &[if_generation(), reason(), urgent()]),
+        "Steer": form(&[("action", action)], &[("full", full), if_generation(), reason(), urgent()]),
         "Events": form(&[
             ("event", name()),
             ("versions", json!({ "type": "object", "propertyNames": name(), "additionalProperties": counts })),
@@ -185,6 +194,16 @@ pub(super) fn all() -> Value {
             &[("name", name()), ("role", of("Role"))],
             &[("services", services.clone()), ("expires_in_seconds", life), if_generation(), reason()],
         ),
+        "NewFreeze": form(
+            &[],
+            &[("services", list(name())), ("until_ms", maybe(number())), reason()],
+        ),
+        "DeleteFreeze": form(&[], &[reason()]),
+        "MadeFreeze": told(&[("id", maybe(number()))]),
+        "FreezeList": told(&[(
+            "freezes",
+            list(told(&[("services", list(name())), ("in_force", json!({ "type": "boolean" }))])),
+        )]),
         "DeleteToken": form(&[], &[if_generation(), reason()]),
         "Token": told(&token()),
         "MadeToken": told(&made),

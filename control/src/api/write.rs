@@ -33,6 +33,9 @@ pub(super) struct SetWeights {
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,
+    /// Whether it can't wait for a freeze to be over; it then needs a reason.
+    #[serde(default)]
+    urgent: bool,
 }
 
 /// The members of an object in their order, a name that stands twice included: it is refused later, where a
@@ -78,7 +81,7 @@ pub(super) async fn set_weights(
     let split = Split::try_new(form.weights.0)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-a-split", error.to_string()))?;
     let command = Command::SetWeights { service, split, if_generation };
-    carry(&context, &name, command, &form.reason, &whose).await
+    carry(&context, &name, command, (&form.reason, form.urgent), &whose).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +92,9 @@ pub(super) struct Steer {
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,
+    /// Whether it can't wait for a freeze to be over; it then needs a reason.
+    #[serde(default)]
+    urgent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -102,6 +108,7 @@ enum Wanted {
     Abort,
     Undo,
     Retry,
+    Approve,
 }
 
 pub(super) async fn steer(
@@ -125,11 +132,28 @@ pub(super) async fn steer(
         Wanted::Retry => Action::Retry,
         Wanted::Undo => {
             let command = Command::Undo { service, if_generation, unready: Vec::new() };
-            return carry(&context, &name, command, &form.reason, &whose).await;
+            return carry(&context, &name, command, (&form.reason, form.urgent), &whose).await;
         }
+        Wanted::Approve => Action::Approve,
     };
+    of_whole_group(&context, &service, &whose)?;
     let command = Command::Rollout { service, action, if_generation };
-    carry(&context, &name, command, &form.reason, &whose).await
+    carry(&context, &name, command, (&form.reason, form.urgent), &whose).await
+}
+
+/// What steers one service of a group moves the others too, so whoever asks must be allowed all of them.
+fn of_whole_group(context: &Context, service: &ServiceName, whose: &Whose) -> Result<(), Problem> {
+    let status = context.access.status();
+    let Some(group) = status.terms.group(service.as_str()) else { return Ok(()) };
+    if group.services.iter().all(|name| whose.identity.grant.covers(name.as_str())) {
+        return Ok(());
+    }
+    let detail = format!(
+        "service \"{service}\" is rolled out together with others (group \"{}\"), and you may not change all of them: \
+         ask somebody who may",
+        group.name
+    );
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
 }
 
 /// A text that is not even a name can't be a service.
@@ -141,11 +165,11 @@ async fn carry(
     context: &Context,
     name: &str,
     command: Command,
-    reason: &str,
+    (reason, urgent): (&str, bool),
     whose: &Whose,
 ) -> Result<Response, Problem> {
     let grant = &whose.identity.grant;
-    let answer = context.access.command(whose.asks(command, reason)).await;
+    let answer = context.access.command(whose.asks(command, reason).urgent_if(urgent)).await;
     let Answer { plan, stored, repeats } =
         answer.map_err(|error| Problem::from(error).without_services(|name| !grant.covers(name)))?;
     let status: Arc<_> = context.access.status();

@@ -161,7 +161,7 @@ impl Keeper {
         }
         for entry in &commit.entries {
             metrics::decided(entry);
-            if entry.state.is_some_and(State::is_doubtful) && entry.action == Action::Hold {
+            if entry.state.is_some_and(State::wants_attention) && entry.action == Action::Hold {
                 warn!(
                     service = entry.service.as_ref().map(tracing::field::display),
                     "a rollout is held, please look: {}", entry.reason

@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serin_config::{
     Generation, Plan, ServiceName,
     limits::{EVIDENCE_CHECKPOINT, STORE_RETRY},
+    terms::Terms,
     wire::{Beat, EventReport, Report, WindowReport},
 };
 use serin_judge::Verdict;
@@ -31,6 +32,7 @@ use crate::{
     clock::Clock,
     collect::Collector,
     command::Command,
+    freeze::Freezes,
     journal::Journal,
     metrics,
     past::Past,
@@ -150,7 +152,12 @@ impl Keeper {
         let Loaded { mut stored, evidence, chunks, mut ended, entries, facts } = store.load()?;
         stored.tokens = Arc::new(Tokens::from_facts(&facts));
         stored.repeats = Arc::new(Repeats::from_facts(&facts));
-        let decision = planner::start_up(&stored, catalogue, now_ms)?;
+        let mut decision = planner::start_up(&stored, catalogue, now_ms)?;
+        let (freezes, unread) = Freezes::of_facts(&facts);
+        for fact in unread {
+            error!(fact, "a stored freeze can't be read, and holds nothing: freeze again where it is needed");
+        }
+        decision.state.freezes = Arc::new(freezes);
         ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
         for (service, _) in decision.state.plan.services() {
@@ -209,6 +216,12 @@ impl Keeper {
         let _ = keeper.settle();
         keeper.publish();
         Ok(keeper)
+    }
+
+    /// What holds for all rollouts, before the first event.
+    pub(crate) fn set_terms(&mut self, terms: Arc<Terms>) {
+        self.state.terms = terms;
+        self.publish();
     }
 
     pub(crate) fn push_to(&mut self, push: Push) {

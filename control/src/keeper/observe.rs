@@ -114,7 +114,7 @@ impl Keeper {
             let suspicions = watch.map(Watch::self_test).unwrap_or_default().suspicions;
             let self_test = SelfTest { suspicions, ..standing };
             let doubt =
-                self.state.live(service.name.as_str()).is_some_and(|rollout| rollout.state.is_doubtful());
+                self.state.live(service.name.as_str()).is_some_and(|rollout| rollout.state.wants_attention());
             metrics::evidence(&service.name, verdict, &self_test, doubt);
         }
     }

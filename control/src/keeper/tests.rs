@@ -406,3 +406,28 @@ fn a_decision_that_the_disk_took_too_late_is_taken_back() {
 
 #[path = "history_tests.rs"]
 mod history;
+
+#[test]
+fn a_freeze_by_hand_is_stored_pushes_nothing_and_holds_after_a_crash() {
+    let mut world = World::new();
+    world.ask(Command::Freeze { services: vec![], until_ms: None }).unwrap();
+    assert!(world.pushed.lock().unwrap().is_empty());
+    let mut again = World::on(world.disk.after_a_crash());
+    let Err(CommandError::Refused(refused)) = again.steer(Action::Start) else { panic!("started") };
+    assert!(refused.to_string().contains("until it is lifted: because"), "{refused}");
+    let number = *again.keeper.state.freezes.0.keys().next().unwrap();
+    again.ask(Command::Thaw { freeze: number }).unwrap();
+    let mut at_last = World::on(again.disk.after_a_crash());
+    assert!(at_last.steer(Action::Start).is_ok());
+}
+
+#[test]
+fn a_freeze_that_can_not_be_stored_is_refused_and_does_not_hold() {
+    let mut world = World::new();
+    world.disk.be_full(true);
+    assert!(matches!(
+        world.ask(Command::Freeze { services: vec![], until_ms: None }),
+        Err(CommandError::Store(_))
+    ));
+    assert!(world.keeper.state.freezes.0.is_empty());
+}

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_config::{Catalogue, limits::FOLLOW_BEAT};
+use serin_config::{Catalogue, limits::FOLLOW_BEAT, terms::Terms};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{MissedTickBehavior, interval, sleep},
@@ -24,9 +24,11 @@ use super::{election::Role, standing::Heard};
 use crate::{
     clock::Clock,
     collect::Collector,
+    freeze::Freezes,
     journal::Entry,
     keeper::Shown,
     planner::{self, Stored},
+    state::State,
     status::Sources,
     store::etcd::{
         Change, Client, Fault, Image, Nothing, Prefix, ReadFault, WatchCreateRequest, WatchFor, WatchRequest,
@@ -45,6 +47,7 @@ pub(crate) struct Follower {
     pub(crate) prefix: Prefix,
     /// The routes and services of this one's own file.
     pub(crate) catalogue: watch::Receiver<Arc<Catalogue>>,
+    pub(crate) terms: watch::Receiver<Arc<Terms>>,
     pub(crate) role: watch::Receiver<Role>,
     /// Told of each change of the leader's key.
     pub(crate) vacant: Arc<Notify>,
@@ -61,6 +64,7 @@ struct Already {
     /// How often the facts had changed.
     facts: Option<u64>,
     tokens: Arc<Tokens>,
+    freezes: Arc<Freezes>,
 }
 
 impl Follower {
@@ -133,6 +137,7 @@ impl Follower {
                     self.show(&image, &mut already);
                 }
                 Ok(()) = self.catalogue.changed() => self.show(&image, &mut already),
+                Ok(()) = self.terms.changed() => self.show(&image, &mut already),
             }
         }
     }
@@ -169,10 +174,14 @@ impl Follower {
         if already.facts != Some(changes) {
             already.facts = Some(changes);
             already.tokens = Arc::new(Tokens::from_facts(facts));
+            // Whoever leads tells of those that can't be read.
+            already.freezes = Arc::new(Freezes::of_facts(facts).0);
             self.shown.audit.read(facts);
         }
         let stored = Stored { tokens: already.tokens.clone(), ..image.stored() };
-        let state = planner::present(&stored, &catalogue);
+        let terms = self.terms.borrow_and_update().clone();
+        let state =
+            State { terms, freezes: already.freezes.clone(), ..planner::present(&stored, &catalogue) };
         let (mut verdicts, mut courses) = (BTreeMap::new(), BTreeMap::new());
         for (name, checkpoint) in image.evidence() {
             let (Some(rollout), Some(service)) =

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use serin_config::{Address, Catalogue, Config, limits::STORE_RETRY, settings::Etcd};
+use serin_config::{Address, Catalogue, Config, limits::STORE_RETRY, settings::Etcd, terms::Terms};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -42,6 +42,7 @@ use crate::{
 pub(crate) struct Setup {
     pub(crate) etcd: Etcd,
     pub(crate) catalogue: watch::Receiver<Arc<Catalogue>>,
+    pub(crate) terms: watch::Receiver<Arc<Terms>>,
     pub(crate) own: LeaderAddress,
     pub(crate) push: Push,
     pub(crate) shown: Shown,
@@ -71,6 +72,7 @@ struct Replica {
     push: Arc<Push>,
     shown: Shown,
     catalogue: watch::Receiver<Arc<Catalogue>>,
+    terms: watch::Receiver<Arc<Terms>>,
     role: watch::Receiver<Role>,
     leadership: watch::Sender<Leadership>,
 }
@@ -84,7 +86,7 @@ enum Next {
 /// Starts a replica on a thread of its own: from here on it follows, stands for election, and leads when it is
 /// elected.
 pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
-    let Setup { etcd, catalogue, own, push, shown, stop } = setup;
+    let Setup { etcd, catalogue, terms, own, push, shown, stop } = setup;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("serin-etcd")
@@ -100,6 +102,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         client: client.clone(),
         prefix: prefix.clone(),
         catalogue: catalogue.clone(),
+        terms: terms.clone(),
         role: roles.clone(),
         vacant: vacant.clone(),
         heard: heard.clone(),
@@ -125,6 +128,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         push: Arc::new(push),
         shown: shown.clone(),
         catalogue,
+        terms,
         role: roles,
         leadership,
     };
@@ -203,7 +207,7 @@ impl Replica {
     fn answer(&self, Order { request, reply }: Order) {
         let answer = match request.command {
             // It is shown from now on, and merged when this one leads.
-            Command::Reload(_) => {
+            Command::Reload(_) | Command::Terms(_) => {
                 Ok(Answer { plan: self.shown.status.borrow().plan.clone(), stored: true, repeats: None })
             }
             _ => {
@@ -234,6 +238,7 @@ impl Replica {
                 }
             }
         };
+        keeper.set_terms(self.terms.borrow().clone());
         let push = self.push.clone();
         keeper.push_to(Box::new(move |plan| push(plan)));
         (self.push)(keeper.plan().clone());

@@ -2,7 +2,7 @@
 //!
 //! Pure: the clock comes in as `now_ms`, nothing is written here. A decision is a whole new [`State`] whose
 //! plan is the child of the present one; what it takes to make it true (store, push, evidence) is the
-//! keeper's work. Whatever moves a weight becomes one [`Step`] and goes through [`State::take`], which is
+//! keeper's work. Whatever moves a weight becomes one [`Moved`] for each service and goes through [`State::take`], which is
 //! where the plan, the record and the journal entry are made, together.
 //!
 //! While a rollout moves the weights of a service, nobody else does: setting them by hand is refused. One
@@ -10,13 +10,16 @@
 //! and who is in a hurry to take a canary out must not be sent to another command.
 
 mod again;
+mod freeze;
+mod group;
 mod reload;
 mod tokens;
 
 use std::sync::Arc;
 
 use serin_config::{
-    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, wire::Trip,
+    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, terms::Terms,
+    wire::Trip,
 };
 use serin_judge::Verdict;
 
@@ -52,7 +55,16 @@ pub fn repeated(state: &State, request: &Request, now_ms: u64) -> Result<Option<
 }
 
 fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<Decision>, Refusal> {
-    let who = Who { actor: request.actor, caller: request.who.as_ref(), reason: &request.reason, now_ms };
+    if request.urgent && request.reason.trim().is_empty() {
+        return Err(Refusal::UrgentWithoutReason);
+    }
+    let who = Who {
+        actor: request.actor,
+        caller: request.who.as_ref(),
+        reason: &request.reason,
+        now_ms,
+        urgent: request.urgent,
+    };
     match &request.command {
         Command::SetWeights { service, split, if_generation } => {
             fresh(state, Some(*if_generation))?;
@@ -68,6 +80,7 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
                 By::Promote { full } => Event::Promote { full: *full },
                 By::Skip => Event::Skip,
                 By::Abort => Event::Abort(AbortedBy::Command),
+                By::Approve => Event::Approve,
             };
             steer(state, service, event, None, &who).map(Some)
         }
@@ -82,6 +95,9 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
         Command::TakeBackToken { id, if_generation } => {
             tokens::take_back(state, id, *if_generation).map(Some)
         }
+        Command::Terms(terms) => Ok(take_terms(state, terms)),
+        Command::Freeze { services, until_ms } => state.freeze(services, *until_ms, &who).map(Some),
+        Command::Thaw { freeze } => state.thaw(*freeze, &who).map(Some),
     }
 }
 
@@ -94,7 +110,7 @@ pub fn judge(
     reason: &str,
     now_ms: u64,
 ) -> Option<Decision> {
-    let who = Who { actor: Actor::Judge, caller: None, reason, now_ms };
+    let who = Who { actor: Actor::Judge, caller: None, reason, now_ms, urgent: false };
     steer(state, service, event, Some(verdict), &who).ok()
 }
 
@@ -107,20 +123,27 @@ pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) 
     let (canary, stable) = (record.split.of(&trip.version), record.split.of(&service.stable));
     let outdated = trip.generation < state.plan.canary_since(trip.service.as_str());
     let is_canary = service.canary.as_ref() == Some(&trip.version);
-    if !is_canary || outdated || canary == Weight::ZERO || stable == Weight::ZERO {
+    // While it is baked the stable version has nothing, and is ready all the same.
+    let alone = stable == Weight::ZERO && record.live().is_none();
+    if !is_canary || outdated || canary == Weight::ZERO || alone {
         return None;
     }
     let reason = format!("the proxy took {} out by itself: {}", trip.version, trip.reason);
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
-    let who = Who { actor: Actor::Proxy, caller: None, reason: &reason, now_ms };
+    let who = Who { actor: Actor::Proxy, caller: None, reason: &reason, now_ms, urgent: false };
     if record.live().is_some() {
         return steer(state, &trip.service, Event::Trip(trip.cause), verdict, &who).ok();
     }
     let split = in_order(service, &Split::whole(service.stable.clone()));
     let record = Record { split, ..record.clone() };
-    let step =
-        Step { service: &trip.service, record, action: Action::RollBack, verdict: None, of_rollout: false };
-    state.take(step, &who).ok()
+    let step = Moved {
+        service: trip.service.clone(),
+        record,
+        action: Action::RollBack,
+        verdict: None,
+        of_rollout: false,
+    };
+    state.take(vec![step], &who).ok()
 }
 
 /// Who asks, why, and when.
@@ -129,6 +152,18 @@ struct Who<'a> {
     caller: Option<&'a Caller>,
     reason: &'a str,
     now_ms: u64,
+    urgent: bool,
+}
+
+/// Takes other terms of all rollouts. They are the file's, like the rest of it, and no decision of their own.
+fn take_terms(state: &State, terms: &Arc<Terms>) -> Option<Decision> {
+    (state.terms != *terms).then(|| Decision {
+        state: State { terms: terms.clone(), ..state.clone() },
+        touched: Vec::new(),
+        entries: Vec::new(),
+        facts: FactChanges::new(),
+        protects: false,
+    })
 }
 
 fn fresh(state: &State, given: Option<Generation>) -> Result<(), Refusal> {
@@ -167,13 +202,39 @@ fn set_weights(state: &State, name: &ServiceName, split: &Split, who: &Who<'_>) 
         });
     }
     let record = Record { split: in_order(service, split), ..record.clone() };
-    state.take(
-        Step { service: name, record, action: Action::SetWeights, verdict: None, of_rollout: false },
-        who,
-    )
+    let action = Action::SetWeights;
+    state.take(vec![Moved { service: name.clone(), record, action, verdict: None, of_rollout: false }], who)
 }
 
+/// Starts a rollout, and with it those of the others of its group that can start.
 fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Result<Decision, Refusal> {
+    let mut begun = vec![begin(state, name, state.next_rollout, action, who)?];
+    for other in state.companions(name) {
+        let number = state.next_rollout + begun.len() as u64;
+        match begin(state, other, number, action, who) {
+            Ok(moved) => begun.push(moved),
+            // There is nothing to start, or it was started already.
+            Err(Refusal::NoCanary(_) | Refusal::AlreadyWhole { .. } | Refusal::AlreadyRuns { .. }) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    let running: Vec<_> = state.services.keys().filter(|name| state.live(name.as_str()).is_some()).collect();
+    if let Some(most) = state.terms.max_parallel_rollouts.filter(|most| running.len() + begun.len() > *most) {
+        return Err(Refusal::TooManyRollouts { most, running: running.into_iter().cloned().collect() });
+    }
+    let rollouts = begun.len() as u64;
+    let mut decision = state.take(begun, who)?;
+    decision.state.next_rollout += rollouts;
+    Ok(decision)
+}
+
+fn begin(
+    state: &State,
+    name: &ServiceName,
+    id: u64,
+    action: Action,
+    who: &Who<'_>,
+) -> Result<Moved, Refusal> {
     let (service, record) = find(state, name)?;
     if let Some(rollout) = record.live() {
         return Err(Refusal::AlreadyRuns {
@@ -192,16 +253,18 @@ fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Re
     if record.split.of(&canary) == Weight::WHOLE {
         return Err(Refusal::AlreadyWhole { service: name.clone(), canary });
     }
+    // Also where it gives the canary less than it had by hand: a start is a step forward.
+    state.not_frozen(name, who.urgent, who.now_ms)?;
     let generation = state.plan.generation().next();
     let weights: Vec<Weight> = service.rollout.steps.iter().map(|step| step.weight).collect();
-    let begun = match weights.first() {
-        Some(weight) if *weight < Weight::WHOLE => rollout::State::Running { step: 0 },
-        _ => rollout::State::Promoted { why: rollout::PromotedBy::Command },
+    let begun = match weights.len() {
+        0 | 1 => rollout::State::Promoted { why: rollout::PromotedBy::Command },
+        _ => rollout::State::Running { step: 0 },
     };
     let split =
         Split::canary_and_stable(canary.clone(), begun.canary_weight(&weights), service.stable.clone());
     let rollout = Rollout {
-        id: state.next_rollout,
+        id,
         service: name.clone(),
         canary,
         stable: service.stable.clone(),
@@ -213,6 +276,7 @@ fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Re
         start_generation: generation,
         step_generation: generation,
         share_generation: generation,
+        urgent: who.urgent,
         started_ms: who.now_ms,
         step_began_ms: who.now_ms,
         ended_ms: (!begun.is_live()).then_some(who.now_ms),
@@ -220,13 +284,11 @@ fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Re
         verdict: None,
     };
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
-    let mut decision =
-        state.take(Step { service: name, record, action, verdict: None, of_rollout: true }, who)?;
-    decision.state.next_rollout += 1;
-    Ok(decision)
+    Ok(Moved { service: name.clone(), record, action, verdict: None, of_rollout: true })
 }
 
-/// Lets an event happen to the rollout of a service, and moves the weights to where its new state wants them.
+/// Lets an event happen to the rollout of a service, and moves the weights to where its new state wants them. What that
+/// means for others of its group happens in the same plan.
 fn steer(
     state: &State,
     name: &ServiceName,
@@ -234,21 +296,39 @@ fn steer(
     verdict: Option<&Verdict>,
     who: &Who<'_>,
 ) -> Result<Decision, Refusal> {
-    let (service, record) = find(state, name)?;
+    let (_, record) = find(state, name)?;
     let before = record.rollout.as_ref().ok_or_else(|| Refusal::NoRollout(name.clone()))?;
-    let after = before
-        .state
-        .on(event, &before.weights)
-        .map_err(|error: StateError| Refusal::Rollout { service: name.clone(), error })?;
-    let generation = state.plan.generation().next();
-    let moved = after.step() != before.state.step();
+    let refused = |error: StateError| Refusal::Rollout { service: name.clone(), error };
+    let mut event = event;
+    let mut after = before.state.on(event, &before.weights).map_err(refused)?;
+    if event != (Event::Promote { full: true }) && state.must_wait(before, after) {
+        event = Event::AwaitGroup;
+        after = before.state.on(event, &before.weights).map_err(refused)?;
+    }
     let halvings = before.halvings_after(event, after);
     if halvings == before.halvings && matches!(event, Event::Mounting | Event::Subsided) {
-        return Err(Refusal::Rollout { service: name.clone(), error: StateError::Unmoved(after) });
+        return Err(refused(StateError::Unmoved(after)));
     }
+    let mut all = vec![moved(state, before, event, after, verdict, who)?];
+    all.extend(state.follow(before, event, after, who)?);
+    state.take(all, who)
+}
+
+/// A rollout after an event, and the split that it wants.
+fn moved(
+    state: &State,
+    before: &Rollout,
+    event: Event,
+    after: rollout::State,
+    verdict: Option<&Verdict>,
+    who: &Who<'_>,
+) -> Result<Moved, Refusal> {
+    let (service, record) = find(state, &before.service)?;
+    let generation = state.plan.generation().next();
+    let moved = after.step() != before.state.step();
     let rollout = Rollout {
         state: after,
-        halvings,
+        halvings: before.halvings_after(event, after),
         step_generation: if moved { generation } else { before.step_generation },
         step_began_ms: if moved { who.now_ms } else { before.step_began_ms },
         ended_ms: (!after.is_live()).then_some(who.now_ms),
@@ -261,10 +341,21 @@ fn steer(
     // An undone rollout brings back a split from before it; the file may have given other roles since.
     let split = in_order(service, &rollout.split());
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
-    let action = match event {
-        Event::Pass => Action::Pass,
-        Event::Fail | Event::Trip(_) => Action::RollBack,
-        Event::TimedOutWithoutTraffic | Event::Doubt => Action::Hold,
+    let action = action(event, after);
+    Ok(Moved { service: before.service.clone(), record, action, verdict: verdict.cloned(), of_rollout: true })
+}
+
+/// What the journal calls it.
+fn action(event: Event, after: rollout::State) -> Action {
+    match event {
+        Event::Pass | Event::GroupReady => Action::Pass,
+        Event::Fail | Event::Trip(_) | Event::GroupOut => Action::RollBack,
+        Event::TimedOutWithoutTraffic
+        | Event::Doubt
+        | Event::FailUnsafe
+        | Event::AwaitApproval
+        | Event::AwaitGroup => Action::Hold,
+        Event::Approve => Action::Approve,
         Event::Mounting => Action::Lower,
         Event::Subsided => Action::Raise,
         Event::TimedOut(_) => match after {
@@ -278,56 +369,72 @@ fn steer(
         Event::Skip => Action::Skip,
         Event::Undo => Action::Undo,
         Event::Abort(_) => Action::Abort,
-    };
-    state.take(Step { service: name, record, action, verdict, of_rollout: true }, who)
+    }
 }
 
-/// One service's change.
-struct Step<'a> {
-    service: &'a ServiceName,
+/// One service's part of a decision.
+struct Moved {
+    service: ServiceName,
     record: Record,
     action: Action,
-    verdict: Option<&'a Verdict>,
+    verdict: Option<Verdict>,
     of_rollout: bool,
 }
 
-impl State {
-    /// The only place where a split changes between two loads of the file.
-    fn take(&self, step: Step<'_>, who: &Who<'_>) -> Result<Decision, Refusal> {
-        let mut state = self.clone();
-        let old = self.services.get(step.service).map(|record| record.split.clone());
-        state.plan = Arc::new(self.plan.with_split(step.service.as_str(), step.record.split.clone())?);
-        let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
-        let protects = match step.action {
+impl Moved {
+    /// Whether it takes a canary out, or lowers its share, and nothing else.
+    fn protects(&self, before: &State) -> bool {
+        match self.action {
             Action::RollBack | Action::Abort | Action::Lower => true,
             // After a promotion; after an abort it may give the canary back what it had before.
-            Action::Undo => again::lowers(rollout, old.as_ref(), &step.record.split),
+            Action::Undo => {
+                let old = before.services.get(&self.service).map(|record| &record.split);
+                again::lowers(self.record.rollout.as_ref(), old, &self.record.split)
+            }
             _ => false,
-        };
-        let entry = Entry {
-            sequence: state.next_entry,
-            at_ms: who.now_ms,
-            actor: who.actor,
-            who: who.caller.cloned(),
-            service: Some(step.service.clone()),
-            action: step.action,
-            from: old,
-            to: Some(step.record.split.clone()),
-            generation: state.plan.generation(),
-            reason: who.reason.to_owned(),
-            rollout: rollout.map(|rollout| rollout.id),
-            state: rollout.map(|rollout| rollout.state),
-            verdict: step.verdict.cloned(),
-        };
-        state.next_entry += 1;
-        state.services.insert(step.service.clone(), Arc::new(step.record));
-        Ok(Decision {
-            state,
-            touched: vec![step.service.clone()],
-            entries: vec![entry],
-            facts: FactChanges::new(),
-            protects,
-        })
+        }
+    }
+}
+
+impl State {
+    /// The only place where splits change between two loads of the file; all of a decision's in one plan. So here
+    /// stands what a freeze stops. The first is what was asked for.
+    fn take(&self, all: Vec<Moved>, who: &Who<'_>) -> Result<Decision, Refusal> {
+        for step in all.iter().filter(|step| !step.protects(self)) {
+            let (service, before) = find(self, &step.service)?;
+            let urgent = who.urgent || step.record.live().is_some_and(|rollout| rollout.urgent);
+            if freeze::rises(service, &before.split, &step.record.split) {
+                self.not_frozen(&step.service, urgent, who.now_ms)?;
+            }
+        }
+        let mut state = self.clone();
+        let splits = all.iter().map(|step| (step.service.as_str(), step.record.split.clone()));
+        state.plan = Arc::new(self.plan.with_splits(splits)?);
+        let protects = all.first().is_some_and(|step| step.protects(self));
+        let (mut touched, mut entries) = (Vec::new(), Vec::new());
+        for step in all {
+            let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
+            let reason = if who.urgent { format!("urgent: {}", who.reason) } else { who.reason.to_owned() };
+            entries.push(Entry {
+                sequence: state.next_entry,
+                at_ms: who.now_ms,
+                actor: who.actor,
+                who: who.caller.cloned(),
+                service: Some(step.service.clone()),
+                action: step.action,
+                from: self.services.get(&step.service).map(|record| record.split.clone()),
+                to: Some(step.record.split.clone()),
+                generation: state.plan.generation(),
+                reason,
+                rollout: rollout.map(|rollout| rollout.id),
+                state: rollout.map(|rollout| rollout.state),
+                verdict: step.verdict,
+            });
+            state.next_entry += 1;
+            state.services.insert(step.service.clone(), Arc::new(step.record));
+            touched.push(step.service);
+        }
+        Ok(Decision { state, touched, entries, facts: FactChanges::new(), protects })
     }
 }
 

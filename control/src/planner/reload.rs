@@ -9,10 +9,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{
     Catalogue, Generation, Plan, Service, ServiceName, Split, VersionName, Weight,
-    limits::GENERATIONS_UNSTORED_MAX,
+    limits::GENERATIONS_UNSTORED_MAX, policy::OnNewCanary,
 };
 
-use super::{in_order, same_weights};
+use super::{freeze, in_order, same_weights};
 use crate::{
     command::Actor,
     journal::{Action, Entry},
@@ -69,10 +69,18 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
     if let Some(name) = state.services.keys().filter(gone).find(|name| state.live(name.as_str()).is_some()) {
         return Err(Refusal::ReloadDropsService(name.clone()));
     }
+    let generation = state.plan.generation().next();
     let mut merged = Vec::new();
     for service in catalogue.services() {
-        let merge = Merge { service, old: state.services.get(&service.name).map(AsRef::as_ref) };
-        merged.push((service.name.clone(), merge.or_refuse()?));
+        let old = state.services.get(&service.name).map(AsRef::as_ref);
+        let part = match (Merge { service, old }).superseded(state, generation, now_ms) {
+            Some(superseded) => superseded,
+            None => Merge { service, old }.or_refuse()?,
+        };
+        if old.is_some_and(|old| freeze::rises(service, &old.split, &part.record.split)) {
+            state.not_frozen(&service.name, false, now_ms)?;
+        }
+        merged.push((service.name.clone(), part));
     }
     let stored = Stored {
         generation: state.plan.generation(),
@@ -85,6 +93,7 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
     let next = stored.generation.next();
     let mut decision = load(&stored, next, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
+    (decision.state.terms, decision.state.freezes) = (state.terms.clone(), state.freezes.clone());
     Ok(Some(decision))
 }
 
@@ -137,6 +146,8 @@ pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
         next_rollout: stored.next_rollout,
         tokens: stored.tokens.clone(),
         repeats: stored.repeats.clone(),
+        terms: Arc::default(),
+        freezes: Arc::default(),
     }
 }
 
@@ -153,6 +164,31 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// The end of a rollout whose own rules say that another canary in the file supersedes it.
+    fn superseded(&self, state: &State, generation: Generation, now_ms: u64) -> Option<Merged> {
+        let old = self.old?;
+        let rollout = old.live()?;
+        let rules = &state.plan.catalogue().service(self.service.name.as_str())?.rollout;
+        let newer = self.service.canary.as_ref().filter(|canary| **canary != rollout.canary)?;
+        if rules.on_new_canary != OnNewCanary::Supersede || self.service.stable != rollout.stable {
+            return None;
+        }
+        let ended = Rollout {
+            state: rollout::State::Aborted { why: AbortedBy::Superseded },
+            step_generation: generation,
+            ended_ms: Some(now_ms),
+            ..rollout.clone()
+        };
+        let mut merged = if same_weights(&old.file_split, &self.service.split) {
+            self.decided_split(&Record { split: Split::whole(rollout.stable.clone()), ..old.clone() })
+        } else {
+            self.split_of_file(old, "the file has a new split")
+        };
+        merged.change = Some((Action::Abort, format!("the file names another canary, {newer}")));
+        merged.record.rollout = Some(ended);
+        Some(merged)
+    }
+
     fn or_refuse(&self) -> Result<Merged, Refusal> {
         let Some(old) = self.old else { return Ok(self.new_service()) };
         let moved = !same_weights(&old.file_split, &self.service.split);
@@ -296,6 +332,8 @@ fn load(
         next_rollout: stored.next_rollout,
         tokens: stored.tokens.clone(),
         repeats: stored.repeats.clone(),
+        terms: Arc::default(),
+        freezes: Arc::default(),
     };
     Ok(Decision { state, touched, entries, facts: FactChanges::new(), protects: false })
 }

@@ -186,3 +186,33 @@ fn a_restart_without_a_version_that_had_traffic_takes_the_files_split() {
     assert_eq!(decision.state.plan.split("shop").unwrap().to_string(), "v2 0% · v1 100%");
     assert!(decision.entries[1].reason.contains("leaves out"), "{:?}", decision.entries);
 }
+
+#[test]
+fn another_canary_in_the_file_ends_a_rollout_whose_rules_say_so() {
+    let replaced = Service {
+        canary: Some(version("v0")),
+        rollout: serin_config::policy::RolloutPolicy { false_alarm: 1e-3, ..shop().rollout },
+        ..shop()
+    };
+    assert!(matches!(
+        reload(&rolling(), &of_file(replaced.clone()), NOW),
+        Err(Refusal::ReloadDuringRollout { .. })
+    ));
+
+    let mut yields = shop();
+    yields.rollout.on_new_canary = OnNewCanary::Supersede;
+    let begun = start_up(&Stored::default(), &of_file(yields.clone()), NOW).unwrap().state;
+    let begun =
+        after(&begun, Command::Rollout { service: name("shop"), action: By::Start, if_generation: None });
+    let decision = reload(&begun, &of_file(replaced), NOW).unwrap().unwrap();
+    let rollout = decision.state.services["shop"].rollout.as_ref().unwrap();
+    assert_eq!(rollout.state, S::Aborted { why: AbortedBy::Superseded });
+    assert_eq!(decision.state.plan.split("shop").unwrap().of(&version("v1")), Weight::WHOLE);
+    assert_eq!(decision.entries[1].reason, "the file names another canary, v0");
+    let next = Command::Rollout { service: name("shop"), action: By::Start, if_generation: None };
+    assert_eq!(after(&decision.state, next).live("shop").unwrap().canary, version("v0"));
+
+    let mut stricter = yields;
+    stricter.rollout.false_alarm = 1e-3;
+    assert!(reload(&begun, &of_file(stricter), NOW).is_err(), "the same canary under other rules");
+}

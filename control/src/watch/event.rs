@@ -6,7 +6,7 @@
 
 use serin_config::{
     Service,
-    policy::{OnTimeout, Step},
+    policy::{OnFail, OnTimeout, Step, Strategy},
     wire::TripCause,
 };
 use serin_judge::{Advice, Guard, Lacking, State as Judged, Verdict};
@@ -28,8 +28,8 @@ impl Watch {
     ) -> Option<(Event, String)> {
         let state = rollout.state;
         let blind = self.seen_ms.saturating_sub(self.heard_ms) > WINDOW_WAIT_MS;
-        if verdict.state == Judged::Fail {
-            return Some(failed(verdict));
+        if verdict.state == Judged::Fail && self.acts_on(verdict, service, step) {
+            return failed(verdict, service, state);
         }
         if let Some(event) = self.kept.mounting.event(rollout, &service.rollout.actions) {
             return Some(event);
@@ -37,7 +37,7 @@ impl Watch {
         let moves = matches!(state, State::Running { .. } | State::Held { .. });
         let passed = verdict.state == Judged::Pass && self.kept.counting && moves && !blind;
         if passed && rollout.halvings == 0 {
-            return Some((Event::Pass, format!("step {} passed", self.kept.step + 1)));
+            return self.passed(state, step);
         }
         let traffic = self.kept.counting && verdict.step.failures.canary.requests > 0 && !blind;
         if traffic && matches!(state, State::Held { why: HeldFor::Traffic, .. }) {
@@ -47,6 +47,26 @@ impl Watch {
         let soaks = |lacking: &Lacking| matches!(lacking, Lacking::Soak { .. });
         let good = moves && self.kept.counting && !blind && verdict.lacking.iter().all(soaks);
         if good { None } else { self.timeout(rollout, service, step, verdict, (traffic, blind)) }
+    }
+
+    /// Whether a failing verdict does anything: evidence ends no A/B test before its time. What it may cost is no
+    /// question of evidence.
+    fn acts_on(&self, verdict: &Verdict, service: &Service, step: &Step) -> bool {
+        let spent = matches!(verdict.culprit, Some(Guard::FailedRequests | Guard::AddedLatency));
+        let over = u128::from(self.kept.elapsed_ms) >= step.min_duration.as_millis();
+        service.rollout.strategy != Strategy::Ab || spent || over
+    }
+
+    fn passed(&self, state: State, step: &Step) -> Option<(Event, String)> {
+        let number = self.kept.step + 1;
+        match state {
+            // Somebody was told already.
+            State::Held { why: HeldFor::Approval, .. } => None,
+            _ if step.approval && !matches!(state, State::Held { why: HeldFor::Group, .. }) => {
+                Some((Event::AwaitApproval, format!("step {number} passed, and waits for an approval")))
+            }
+            _ => Some((Event::Pass, format!("step {number} passed"))),
+        }
     }
 
     fn timeout(
@@ -68,7 +88,9 @@ impl Watch {
             return None;
         }
         let after = format!("step {} was not decided within {:?}", number + 1, step.max_duration);
-        Some(if traffic {
+        Some(if traffic && policy.on_timeout == OnTimeout::Promote && step.approval {
+            (Event::AwaitApproval, format!("{after}, and waits for an approval"))
+        } else if traffic {
             (Event::TimedOut(policy.on_timeout), after)
         } else {
             let what = if blind { "no proxy reports" } else { "the canary had no traffic" };
@@ -77,8 +99,20 @@ impl Watch {
     }
 }
 
-/// What takes the canary out, and by which guard.
-fn failed(verdict: &Verdict) -> (Event, String) {
+/// What takes the canary out, and by which guard; or what holds it where it is, once.
+fn failed(verdict: &Verdict, service: &Service, state: State) -> Option<(Event, String)> {
+    let (event, what) = culprit(verdict);
+    match &service.rollout.on_fail {
+        OnFail::RollBack => Some((event, what)),
+        OnFail::Hold { .. } if matches!(state, State::Held { why: HeldFor::Unsafe, .. }) => None,
+        OnFail::Hold { reason } => Some((
+            Event::FailUnsafe,
+            format!("{what}; going back is held as unsafe ({reason}): abort, or promote, by hand"),
+        )),
+    }
+}
+
+fn culprit(verdict: &Verdict) -> (Event, String) {
     let route = verdict.route.as_ref().map(|route| format!(" on route {route}")).unwrap_or_default();
     match verdict.culprit {
         Some(Guard::FailedRequests) => {

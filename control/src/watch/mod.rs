@@ -196,7 +196,8 @@ impl Watch {
         self.told.entry(report.event.clone()).or_default().add(Pair { canary, stable });
     }
 
-    /// Whether the canary must go, by what is known right now.
+    /// Whether the canary must go, by what is known right now. Where that would not take it out, it can wait for the
+    /// second to be over.
     pub fn is_lost(&self, rollout: &Rollout, service: &Service) -> bool {
         let step = rollout.state.step().and_then(|step| service.rollout.steps.get(step));
         let elapsed = Duration::from_millis(self.kept.elapsed_ms);

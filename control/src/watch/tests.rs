@@ -1,6 +1,10 @@
 //! Which windows count for what, and which clock a step runs on.
 
-use serin_config::{Generation, policy::OnTimeout, wire::TripCause};
+use serin_config::{
+    Generation,
+    policy::{OnFail, OnTimeout, Strategy},
+    wire::TripCause,
+};
 
 use super::*;
 use crate::{
@@ -291,4 +295,107 @@ fn events_that_others_counted_are_judged_with_the_next_second_and_once() {
     let told = verdict.guards.iter().find_map(|guard| guard.event.as_ref()).unwrap();
     assert_eq!((told.recent.canary.bad, told.recent.canary.requests), (4, 50));
     assert_eq!((told.recent.stable.bad, told.recent.stable.requests), (9, 900));
+}
+
+/// What a service's policy makes of seconds like this one, until there is an event.
+fn first_event(
+    service: &Service,
+    state: State,
+    (canary, stable): ((u64, u64), (u64, u64)),
+    seconds: u64,
+) -> Option<(u64, Event, String)> {
+    let rollout = rollout(state, 10);
+    let mut watch = Watch::begin(&rollout, service, &[], 0);
+    (1..=seconds).find_map(|second| {
+        let report = report(second, START, canary, stable);
+        let taken = Second { at: second, reports: vec![report] };
+        watch.observe(&rollout, service, &taken, second * 1_000);
+        let (event, why) = watch.look(&rollout, service, second * 1_000)?.event?;
+        Some((second, event, why))
+    })
+}
+
+const RUNNING: State = State::Running { step: 0 };
+const GOOD: ((u64, u64), (u64, u64)) = ((1_000, 0), (9_000, 0));
+const BAD: ((u64, u64), (u64, u64)) = ((100, 50), (900, 0));
+
+#[test]
+fn a_step_that_wants_an_approval_asks_for_it_once() {
+    let mut service = shop();
+    service.rollout.steps[0].approval = true;
+    let (_, event, why) = first_event(&service, RUNNING, GOOD, 30).unwrap();
+    assert_eq!(event, Event::AwaitApproval);
+    assert!(why.contains("waits for an approval"), "{why}");
+    let waits = State::Held { step: 0, why: HeldFor::Approval };
+    assert_eq!(first_event(&service, waits, GOOD, 30), None);
+    assert_eq!(first_event(&service, waits, BAD, 30).unwrap().1, Event::Fail);
+}
+
+#[test]
+fn a_timeout_that_promotes_asks_for_the_approval_too() {
+    let mut service = shop();
+    service.rollout.on_timeout = OnTimeout::Promote;
+    service.rollout.steps[0].approval = true;
+    service.rollout.steps[0].max_duration = Duration::from_secs(3);
+    let few = ((1, 0), (9, 0));
+    assert_eq!(first_event(&service, RUNNING, few, 30).unwrap().1, Event::AwaitApproval);
+}
+
+#[test]
+fn a_step_on_the_clock_passes_without_traffic_and_is_guarded_all_the_while() {
+    let mut service = shop();
+    let step = &mut service.rollout.steps[0];
+    (step.until, step.min_duration, step.max_duration) =
+        (serin_config::policy::Until::Time, Duration::from_secs(7), Duration::from_secs(3_600));
+    let (second, event, _) = first_event(&service, RUNNING, ((0, 0), (0, 0)), 30).unwrap();
+    assert_eq!((second, event), (7, Event::Pass));
+    assert_eq!(first_event(&service, RUNNING, BAD, 30).unwrap().1, Event::Fail);
+}
+
+#[test]
+fn a_failing_guard_whose_rollback_is_unsafe_holds_and_says_why_once() {
+    let mut service = shop();
+    service.rollout.on_fail = OnFail::Hold { reason: "v1 can't read the new orders".into() };
+    service.rollout.actions.mounting = serin_config::policy::Mounting::Hold;
+    let (_, event, why) = first_event(&service, RUNNING, BAD, 30).unwrap();
+    assert_eq!(event, Event::FailUnsafe);
+    assert!(why.contains("guard") && why.contains("v1 can't read the new orders"), "{why}");
+    assert_eq!(first_event(&service, State::Held { step: 0, why: HeldFor::Unsafe }, BAD, 30), None);
+}
+
+#[test]
+fn evidence_ends_no_a_b_test_before_its_time_and_a_spent_blast_radius_does() {
+    let mut service = shop();
+    let policy = &mut service.rollout;
+    policy.strategy = Strategy::Ab;
+    policy.actions.mounting = serin_config::policy::Mounting::Hold;
+    let step = &mut policy.steps[0];
+    (step.until, step.approval) = (serin_config::policy::Until::Time, true);
+    (step.min_duration, step.max_duration) = (Duration::from_secs(40), Duration::from_secs(3_600));
+    let (second, event, _) = first_event(&service, RUNNING, BAD, 60).unwrap();
+    assert_eq!((second, event), (40, Event::Fail));
+    let (second, event, _) = first_event(&service, RUNNING, GOOD, 60).unwrap();
+    assert_eq!((second, event), (40, Event::AwaitApproval));
+    service.rollout.blast_radius.failed_requests = Some(120);
+    let (second, event, _) = first_event(&service, RUNNING, BAD, 60).unwrap();
+    assert_eq!(event, Event::Trip(TripCause::FailedRequests));
+    assert!(second < 10, "{second}");
+}
+
+#[test]
+fn a_bake_is_judged_by_limits_alone_and_ends_on_its_clock() {
+    let mut service = shop();
+    service.rollout.guards.max_error_rate = Some(weight("5%"));
+    service.rollout.actions.mounting = serin_config::policy::Mounting::Hold;
+    let bake = serin_config::policy::Step {
+        until: serin_config::policy::Until::Time,
+        min_duration: Duration::from_secs(9),
+        ..serin_config::policy::Step::at(Weight::WHOLE)
+    };
+    service.rollout.steps = vec![bake, serin_config::policy::Step::at(Weight::WHOLE)];
+    let (second, event, _) = first_event(&service, RUNNING, ((500, 1), (0, 0)), 30).unwrap();
+    assert_eq!((second, event), (9, Event::Pass));
+    let (second, event, _) = first_event(&service, RUNNING, ((500, 100), (0, 0)), 30).unwrap();
+    assert_eq!(event, Event::Fail);
+    assert!(second < 9, "{second}");
 }

@@ -413,3 +413,39 @@ fn idle_connections_do_not_shut_others_out() {
     drop(idle);
     world.stop();
 }
+
+#[test]
+fn a_freeze_is_made_listed_obeyed_and_lifted() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start(&shop_in(directory.path()));
+    let made = world.call("POST", "/v1/freezes", Some(&json!({ "services": ["shop"], "reason": "audit" })));
+    assert_eq!(made.status, 201, "{made:?}");
+    let id = made.json()["id"].as_u64().unwrap();
+    let listed = world.get("/v1/freezes").json();
+    assert_eq!(listed["freezes"][0]["id"], id);
+    assert_eq!(
+        (&listed["freezes"][0]["in_force"], &listed["freezes"][0]["reason"]),
+        (&json!(true), &json!("audit"))
+    );
+
+    let start = json!({ "action": "start" });
+    let refused = world.steer(&start);
+    assert_eq!(refused.problem(409), "frozen");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("audit"), "{refused:?}");
+    let hasty = world.steer(&json!({ "action": "start", "urgent": true }));
+    assert_eq!(hasty.problem(422), "urgent-without-reason");
+    let urgent = world.steer(&json!({ "action": "start", "urgent": true, "reason": "CVE-2026-1" }));
+    assert_eq!(urgent.status, 200, "{urgent:?}");
+    assert_eq!(world.steer(&json!({ "action": "approve" })).problem(409), "rollout-state");
+    let lines = world.get("/v1/services/shop/rollout/explain").body;
+    assert!(lines.contains("in spite of freeze") && lines.contains("urgent: CVE-2026-1"), "{lines}");
+    assert_eq!(world.steer(&json!({ "action": "abort" })).status, 200);
+
+    assert_eq!(world.call("DELETE", "/v1/freezes/weekend", None).problem(404), "no-such-freeze");
+    assert_eq!(world.call("DELETE", &format!("/v1/freezes/{id}"), None).status, 204);
+    assert_eq!(world.call("DELETE", &format!("/v1/freezes/{id}"), None).problem(404), "no-such-freeze");
+    assert_eq!(world.steer(&start).status, 200);
+    let past = world.call("POST", "/v1/freezes", Some(&json!({ "until_ms": 1 })));
+    assert_eq!(past.problem(422), "freeze-in-the-past");
+    world.stop();
+}

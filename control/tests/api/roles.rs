@@ -1,9 +1,13 @@
 //! Every role tried on every operation. What each operation takes is written here once more, by hand, so that a role
 //! that is changed by mistake does not change its own test.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use serin_config::{Service, secret::Secret};
+use serin_config::{
+    GroupName, Service,
+    secret::Secret,
+    terms::{Group, Terms},
+};
 
 use crate::{
     fixtures::{config, name, shop},
@@ -43,6 +47,9 @@ const OPERATIONS: &[(&str, &str, &str, About)] = &[
     ("GET", "/v1/rollouts/{id}/windows", "viewer", All),
     ("GET", "/v1/journal", "viewer", Own),
     ("GET", "/v1/watch", "viewer", Own),
+    ("GET", "/v1/freezes", "viewer", All),
+    ("POST", "/v1/freezes", "operator", All),
+    ("DELETE", "/v1/freezes/{id}", "operator", All),
     ("GET", "/v1/audit", "admin", All),
     ("GET", "/v1/tokens", "admin", All),
     ("POST", "/v1/tokens", "admin", All),
@@ -163,5 +170,23 @@ fn whoever_is_limited_to_a_service_sees_no_other() {
     let stale = world.ask(Some(&limited), "PUT", "/v1/services/shop/weights", Some(&weights));
     assert_eq!(stale.problem(409), "stale-generation");
     assert!(stale.body.contains("shop") && !stale.body.contains("blog"), "{}", stale.body);
+    world.stop();
+}
+
+#[test]
+fn whoever_may_not_change_all_of_a_group_steers_none_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = two_services(directory.path());
+    let services = ["blog", "shop"].map(name).to_vec();
+    let group = Group { name: GroupName::try_new("site").unwrap(), services };
+    config.terms = Arc::new(Terms { groups: vec![group], ..Terms::default() });
+    let world = World::start(&config);
+    let start = serde_json::json!({ "action": "start" });
+    let ask = |token: &str| world.ask(Some(token), "POST", "/v1/services/shop/rollout", Some(&start));
+    let some = world.token(ADMIN, "shop-only", "operator", Some(&["shop"]));
+    assert_eq!(ask(&some).problem(403), "forbidden");
+    let both = world.token(ADMIN, "both", "operator", Some(&["blog", "shop"]));
+    assert_eq!(ask(&both).status, 200);
+    assert_eq!(world.ask(Some(ADMIN), "GET", "/v1/services/blog", None).json()["rollout"]["live"], true);
     world.stop();
 }

@@ -82,11 +82,10 @@ impl Session {
         }
         let share = run.weight.map(weight).transpose()?;
         let step = Step {
-            weight: share.unwrap_or(Weight::ZERO),
             min_requests: 0,
             min_duration: Duration::ZERO,
             max_duration: Duration::MAX,
-            pass: None,
+            ..Step::at(share.unwrap_or(Weight::ZERO))
         };
         let evidence = Evidence::with_scheme(policy, scheme);
         let verdict = evidence.verdict(&step, Duration::ZERO);

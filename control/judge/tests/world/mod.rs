@@ -36,11 +36,10 @@ pub(crate) fn policy() -> RolloutPolicy {
 
 pub(crate) fn step() -> Step {
     Step {
-        weight: ppm(100_000),
         min_requests: 500,
         min_duration: Duration::from_secs(10),
         max_duration: Duration::from_secs(3600),
-        pass: None,
+        ..Step::at(ppm(100_000))
     }
 }
 

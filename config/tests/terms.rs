@@ -1,0 +1,101 @@
+//! The terms of all rollouts: freezes, groups, and how many at once.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod reading;
+
+use std::path::Path;
+
+use serin_config::{Config, Problems, load, summary::summary};
+
+fn read(lines: &str) -> Result<Config, Problems> {
+    let text = format!(
+        r#"listeners: [{{ address: 127.0.0.1:8080 }}]
+routes: [{{ service: api }}]
+services:
+  api: {{ versions: {{ v1: {{ endpoints: [127.0.0.1:9001] }} }} }}
+  web: {{ versions: {{ v1: {{ endpoints: [127.0.0.1:9002] }} }} }}
+{lines}
+"#
+    );
+    load(&text, "f", Path::new("/etc/serin"), &reading::Nothing)
+}
+
+#[test]
+fn a_file_that_says_nothing_freezes_and_bounds_nothing() {
+    let terms = read("").unwrap().terms;
+    assert!(terms.freezes.is_empty() && terms.groups.is_empty());
+    assert_eq!(terms.max_parallel_rollouts, None);
+}
+
+#[test]
+fn terms_are_read_and_shown() {
+    let config = read(
+        "freezes:
+  weekend: { from: fri 16:00, to: mon 08:00, zone: Europe/Berlin }
+  nights: { from: 22:00, to: 06:00, days: [mon, tue], services: [web] }
+  year-end: { from: 2026-12-20 00:00, to: 2027-01-04 08:00, zone: \"+01:00\" }
+groups: { store: [web, api] }
+max_parallel_rollouts: 3",
+    )
+    .unwrap_or_else(|problems| panic!("{problems}"));
+    let shown = summary(&config);
+    for line in [
+        "freeze      weekend (fri 16:00 to mon 08:00, Europe/Berlin) of all services",
+        "freeze      nights (mon tue 22:00 to 06:00, UTC) of web",
+        "freeze      year-end (2026-12-20 00:00 to 2027-01-04 08:00, +01:00) of all services",
+        "group       store: web, api together",
+        "rollouts    3 at once",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+    assert_eq!(config.terms.group("web").unwrap().name.as_str(), "store");
+}
+
+#[test]
+fn what_is_wrong_is_placed_and_says_what_would_be_right() {
+    for (lines, place, parts) in [
+        ("freezes: { a: { from: 22:00 } }", "freezes.a", &["\"to\" is missing", "fri 16:00"][..]),
+        ("freezes: { a: { from: 25:00, to: 06:00 } }", "freezes.a.from", &["\"25:00\" is not a time"]),
+        ("freezes: { a: { from: 22:00, to: mon 06:00 } }", "freezes.a.to", &["of two forms"]),
+        ("freezes: { a: { from: 22:00, to: 22:00 } }", "freezes.a.to", &["lasts no time", "24:00"]),
+        (
+            "freezes: { a: { from: 2026-12-20 00:00, to: 2026-12-19 00:00 } }",
+            "freezes.a.to",
+            &["lasts no time"],
+        ),
+        (
+            "freezes: { a: { from: mon 22:00, to: tue 06:00, days: [mon] } }",
+            "freezes.a.days",
+            &["only a freeze of every day"],
+        ),
+        (
+            "freezes: { a: { from: 22:00, to: 06:00, days: [mo] } }",
+            "freezes.a.days[0]",
+            &["did you mean mon?"],
+        ),
+        (
+            "freezes: { a: { from: 22:00, to: 06:00, zone: Europe/Berlino } }",
+            "freezes.a.zone",
+            &["is not a time zone", "Europe/Berlin"],
+        ),
+        (
+            "freezes: { a: { from: 22:00, to: 06:00, services: [wep] } }",
+            "freezes.a.services[0]",
+            &["there is no service \"wep\"", "web"],
+        ),
+        ("groups: { a: [web] }", "groups.a", &["nothing to keep together"]),
+        ("groups: { a: [web, web] }", "groups.a[1]", &["stands twice"]),
+        ("groups: { a: [web, api], b: [api, web] }", "groups.b", &["in group \"a\" already"]),
+        ("groups: { a: [web, app] }", "groups.a[1]", &["there is no service \"app\"", "api"]),
+        ("max_parallel_rollouts: 0", "max_parallel_rollouts", &["from 1 to"]),
+    ] {
+        let problems = read(lines).unwrap_err();
+        let found: Vec<_> = problems.iter().collect();
+        let [problem] = found.as_slice() else { panic!("{lines}: {problems}") };
+        assert_eq!(problem.path, place, "{lines}: {problem}");
+        for part in parts {
+            assert!(problem.to_string().contains(part), "{part:?} is not in {problem}");
+        }
+    }
+}
