@@ -2,21 +2,13 @@
 //!
 //! They are made chunk by chunk while the answer is sent: as text they are some ten times what is stored.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context as Task, Poll},
-};
-
 use axum::{
-    body::{Body, Bytes},
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
-use http_body::Frame;
+use http::StatusCode;
 
-use super::{Context, problem::Problem};
+use super::{Context, lines::Lines, problem::Problem};
 use crate::{history::export::Export, store::ReadError};
 
 pub(super) async fn of_service(
@@ -52,7 +44,7 @@ async fn windows(context: &Context, id: u64) -> Result<Response, Problem> {
     let export = Export::new(id, chunks).map_err(|error| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged-windows", error.to_string())
     })?;
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(export))).into_response())
+    Ok(Lines(export).into_response())
 }
 
 fn number(text: &str) -> Result<u64, Problem> {
@@ -76,19 +68,4 @@ fn unreadable(error: &ReadError) -> Problem {
         ReadError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Problem::new(status, "windows-not-read", error.to_string())
-}
-
-/// The answer's body: a frame for each chunk.
-struct Lines(Export);
-
-impl http_body::Body for Lines {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _task: &mut Task<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.next().map(|text| Ok(Frame::data(Bytes::from(text)))))
-    }
 }

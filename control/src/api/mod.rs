@@ -14,6 +14,7 @@ mod export;
 mod freezes;
 mod guard;
 mod identity;
+mod lines;
 mod listener;
 mod name;
 mod openapi;

@@ -19,6 +19,7 @@ use serin_judge::Verdict;
 use super::{
     Context,
     identity::{Identity, LOCAL},
+    lines::Lines,
     name::Name,
     problem::Problem,
 };
@@ -198,9 +199,20 @@ pub(super) struct Page {
 pub(super) async fn journal(
     State(context): State<Context>,
     Extension(Identity { grant, .. }): Extension<Identity>,
+    headers: HeaderMap,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let Query(page) = page.map_err(malformed)?;
+    if super::accepts(&headers, "application/x-ndjson") {
+        let bounded = page.limit.map(|given| limit(Some(given), API_ENTRIES_MAX)).transpose()?;
+        let mut entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
+        entries.retain(|entry| concerns(entry, &grant));
+        entries.truncate(bounded.unwrap_or(usize::MAX));
+        if bounded.is_none() && page.before.is_none() {
+            entries.reverse();
+        }
+        return Ok(Lines(entries.into_iter().map(|entry| line(&entry))).into_response());
+    }
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
     let mut entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
     entries.retain(|entry| concerns(entry, &grant));
@@ -208,7 +220,11 @@ pub(super) async fn journal(
     entries.truncate(limit);
     let next = entries.last().filter(|_| more).map(|entry| entry.sequence);
     let views: Vec<EntryView<'_>> = entries.iter().map(|entry| EntryView::from(entry.as_ref())).collect();
-    Ok(Json(json!({ "entries": views, "next": next })))
+    Ok(Json(json!({ "entries": views, "next": next })).into_response())
+}
+
+fn line(entry: &Entry) -> String {
+    serde_json::to_string(&EntryView::from(entry)).map(|line| line + "\n").unwrap_or_default()
 }
 
 /// Whether an entry is for whoever has this grant: entries about no service are about all.

@@ -281,8 +281,12 @@ pub(super) fn routes() -> Vec<Route> {
             ..read(
                 "journal",
                 "/v1/journal",
-                "The decisions, newest first.",
-                &[Form { media: JSON, schema: schema::journal_page }],
+                "The decisions, newest first. As lines, where the client accepts application/x-ndjson; without limit and \
+                 before, all of them, the oldest first.",
+                &[
+                    Form { media: JSON, schema: schema::journal_page },
+                    Form { media: LINES, schema: schema::text },
+                ],
             )
         },
         get(read::journal),

@@ -67,6 +67,16 @@ fn weights_are_read_set_and_journalled() {
     let before = entry["sequence"].as_u64().unwrap();
     let earlier = world.get(&format!("/v1/journal?before={before}")).json();
     assert_eq!(earlier["entries"][0]["sequence"], before - 1);
+
+    let export = world.send("GET", "/v1/journal?service=shop", "accept: application/x-ndjson\r\n", "");
+    assert!(export.head.contains("content-type: application/x-ndjson"), "{export:?}");
+    // Around the lines stand the lengths of the pieces in which they were sent.
+    let lines = export.body.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() > 1 && lines[0]["sequence"] == 1, "the oldest first: {lines:?}");
+    assert_eq!(lines.last().unwrap(), entry);
+    let newest = world.send("GET", "/v1/journal?limit=1", "accept: application/x-ndjson\r\n", "");
+    assert_eq!(newest.body.lines().filter(|line| line.starts_with('{')).count(), 1);
     world.stop();
 }
 
