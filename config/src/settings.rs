@@ -105,6 +105,8 @@ pub struct Advertise {
     pub api: Option<String>,
     /// Its listener for proxies: `HOST:PORT`.
     pub fleet: Option<String>,
+    /// The certificates, PEM, that may sign those of the APIs of all control planes; the system's where absent.
+    pub ca: Option<PathBuf>,
 }
 
 /// What the keys of a fleet begin with, unless the file says otherwise.

@@ -73,7 +73,7 @@ enum Mind {
     /// This process alone.
     Alone(Box<Keeper>),
     /// One of several, in which this process may be elected.
-    Among { etcd: Etcd, shown: Shown, own: Box<dyn Fn(&Address) -> LeaderAddress + Send + Sync> },
+    Among { etcd: Box<Etcd>, shown: Shown, own: Box<dyn Fn(&Address) -> LeaderAddress + Send + Sync> },
 }
 
 impl std::fmt::Debug for ControlPlane {
@@ -92,7 +92,11 @@ impl ControlPlane {
             Some(etcd) => {
                 let about = config.clone();
                 let own = move |api: &Address| replica::own_address(&about, api, None);
-                Mind::Among { etcd: etcd.clone(), shown: Shown::of(&config.catalogue), own: Box::new(own) }
+                Mind::Among {
+                    etcd: Box::new(etcd.clone()),
+                    shown: Shown::of(&config.catalogue),
+                    own: Box::new(own),
+                }
             }
             None => {
                 let store = Store::open(&control.state)?;
@@ -143,7 +147,7 @@ impl ControlPlane {
                 let (own, catalogue) = (own(&address), self.catalogue.subscribe());
                 let terms = self.terms.subscribe();
                 replica::start(
-                    replica::Setup { etcd, catalogue, terms, own, push, shown, stop: stopped.clone() },
+                    replica::Setup { etcd: *etcd, catalogue, terms, own, push, shown, stop: stopped.clone() },
                     inlets,
                 )
             }

@@ -37,7 +37,7 @@ pub(super) fn check(
     let lease = lease(raw.lease, problems);
     let user = user(raw.user, raw.password, around, problems);
     let compaction = compaction(raw.compaction, problems);
-    let advertise = advertise(raw.advertise, problems);
+    let advertise = advertise(raw.advertise, around, problems);
     Ok(Some(Etcd {
         endpoints: endpoints?,
         prefix: prefix?,
@@ -177,12 +177,18 @@ fn compaction(field: Field<OrNone>, problems: &mut Problems) -> Result<Option<Du
     }
 }
 
-fn advertise(field: Field<raw::Advertise>, problems: &mut Problems) -> Result<Advertise, Reported> {
+fn advertise(
+    field: Field<raw::Advertise>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Advertise, Reported> {
     let raw = section(field)?;
     let api = raw.api.optional().and_then(|given| given.map(|api| url(&api, problems)).transpose());
     let fleet =
         raw.fleet.optional().and_then(|given| given.map(|fleet| place_of(&fleet, problems)).transpose());
-    Ok(Advertise { api: api?, fleet: fleet? })
+    let ca = raw.ca.optional();
+    let ca = ca.and_then(|given| given.map(|ca| tls::authorities(&ca, around, problems)).transpose());
+    Ok(Advertise { api: api?, fleet: fleet?, ca: ca? })
 }
 
 fn url(given: &Spanned<String>, problems: &mut Problems) -> Result<String, Reported> {

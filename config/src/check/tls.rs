@@ -200,7 +200,7 @@ const CERT_RIGHT: &str = "name a PEM file of certificates that this process may 
 const KEY_RIGHT: &str = "name the PEM file of the certificate's private key, which this process may read";
 
 /// A file of certificates that may sign others.
-fn authorities(
+pub(super) fn authorities(
     given: &Spanned<String>,
     around: &Surroundings<'_>,
     problems: &mut Problems,

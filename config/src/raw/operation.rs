@@ -90,6 +90,9 @@ record! {
         @ api: String,
         /// Its listener for proxies, as HOST:PORT.
         @ fleet: String,
+        /// The file (PEM) of the certificates that may sign those of the APIs, by which one control plane knows another
+        /// that it passes a change on to. Default: the system's.
+        @ ca: String,
     }
 
     /// Bounds on what the proxy takes on.

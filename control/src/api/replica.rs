@@ -36,7 +36,7 @@ pub(super) async fn stand(State(context): State<Context>, request: Request, next
             return Problem::from(CommandError::NotLeader(leader.map(Box::new))).into_response();
         }
         Leadership::Follower { leader } => {
-            let passed = forward(request, leader.as_ref()).await;
+            let passed = forward(request, leader.as_ref(), standing.ca()).await;
             return passed.unwrap_or_else(|error| Problem::from(error).into_response());
         }
     };

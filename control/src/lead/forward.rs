@@ -5,7 +5,7 @@
 //! take the other for the leader don't send it back and forth. The leader checks who asks by itself, by what came
 //! with the request.
 
-use std::time::Duration;
+use std::path::Path;
 
 use axum::body::{Body, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -13,9 +13,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serin_config::limits::{API_BODY_BYTES_MAX, FORWARD_BYTES_MAX, FORWARD_WAIT};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
-use super::LeaderAddress;
+use super::{LeaderAddress, dial::Place};
 
 /// Says that a request was passed on already.
 pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("x-serin-forwarded");
@@ -27,7 +27,6 @@ const PASSED: [HeaderName; 5] = [
     header::IF_MATCH,
     HeaderName::from_static("idempotency-key"),
 ];
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a request was not passed on. Whether the leader did it is only doubtful where it says so.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +45,12 @@ pub(crate) enum ForwardError {
     TooLarge,
 }
 
-/// Passes a request on to the leader.
+/// Passes a request on to the leader; `ca` are the authorities that are trusted to know it, the system's where there are
+/// none.
 pub(crate) async fn forward(
     request: Request<Body>,
     leader: Option<&LeaderAddress>,
+    ca: Option<&Path>,
 ) -> Result<Response<Body>, ForwardError> {
     let leader = leader.ok_or(ForwardError::NoLeader)?;
     if request.headers().contains_key(FORWARDED) {
@@ -57,22 +58,17 @@ pub(crate) async fn forward(
     }
     let unreachable = |why: String| ForwardError::Unreachable { name: leader.name.clone(), why };
     let api = leader.api.as_deref().ok_or_else(|| unreachable("it listens on a Unix socket".into()))?;
-    let place = api
-        .strip_prefix("http://")
-        .ok_or_else(|| unreachable(format!("requests are passed on to http:// only, and it is at {api}")))?;
+    let place = Place::of(api).ok_or_else(|| unreachable(format!("{api} is no place to connect to")))?;
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, API_BODY_BYTES_MAX).collect().await.map_err(|_| ForwardError::TooLarge)?;
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut passed = Request::builder().method(parts.method).uri(path).header(header::HOST, place);
+    let mut passed = Request::builder().method(parts.method).uri(path).header(header::HOST, place.authority);
     if let Some(headers) = passed.headers_mut() {
         pass(&parts.headers, headers);
     }
     let passed = passed.body(Full::new(body.to_bytes())).map_err(|error| unreachable(error.to_string()))?;
 
-    let stream = match timeout(CONNECT_WAIT, TcpStream::connect(place)).await {
-        Ok(connected) => connected.map_err(|error| unreachable(error.to_string()))?,
-        Err(_) => return Err(unreachable(format!("it did not accept within {} s", CONNECT_WAIT.as_secs()))),
-    };
+    let stream = place.dial(ca).await.map_err(unreachable)?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
     let connection = tokio::spawn(connection);

@@ -16,6 +16,7 @@
 //! it dies, its lease runs out: two seconds by default, and half a second until etcd looks. Then the next one reads
 //! what is stored, and goes on with the evidence of the last checkpoint and what proxies tell again.
 
+mod dial;
 pub(crate) mod election;
 pub(crate) mod follow;
 pub(crate) mod forward;

@@ -120,7 +120,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         role,
         heard: heard_too,
     };
-    let standing = Standing::of(leaderships, heard);
+    let standing = Standing::of(leaderships, heard, etcd.advertise.ca.as_deref());
     let archive = Archive::of_etcd(client.clone(), prefix.clone(), runtime.handle().clone());
     let replica = Replica {
         client,

@@ -1,6 +1,7 @@
 //! How this control plane stands: whether it leads, and how old what it shows may be.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -47,17 +48,23 @@ impl Heard {
 pub(crate) struct Standing {
     leadership: watch::Receiver<Leadership>,
     heard: Option<Arc<Heard>>,
+    ca: Option<Arc<Path>>,
 }
 
 impl Standing {
     /// The only control plane there is: it leads, and what it shows is what it knows.
     pub(crate) fn alone() -> Self {
-        Self { leadership: watch::channel(Leadership::Leader).1, heard: None }
+        Self { leadership: watch::channel(Leadership::Leader).1, heard: None, ca: None }
     }
 
-    /// One of several.
-    pub(crate) fn of(leadership: watch::Receiver<Leadership>, heard: Arc<Heard>) -> Self {
-        Self { leadership, heard: Some(heard) }
+    /// One of several. `ca` are the authorities that know the APIs of the others.
+    pub(crate) fn of(leadership: watch::Receiver<Leadership>, heard: Arc<Heard>, ca: Option<&Path>) -> Self {
+        Self { leadership, heard: Some(heard), ca: ca.map(Arc::from) }
+    }
+
+    /// The authorities that know the APIs of the others; the system's where there are none.
+    pub(crate) fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
     }
 
     /// Whether it leads, now and after each change.
