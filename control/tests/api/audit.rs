@@ -64,7 +64,7 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
     assert_eq!((&done["service"], &done["reason"]), (&json!("shop"), &json!("v2 is out")));
     assert_eq!((&done["generation"], &done["times"]), (&json!(2), &json!(1)));
     assert!(all[3]["because"].as_str().unwrap().contains("is in progress"), "{}", all[3]);
-    let secret = token.rsplit('_').next().unwrap();
+    let secret = token.splitn(3, '_').nth(2).unwrap();
     assert!(!serde_json::to_string(&all).unwrap().contains(secret), "no secret is told");
 
     let lines = world.send(
