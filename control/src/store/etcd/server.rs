@@ -1,12 +1,16 @@
 //! A real etcd of one member, for tests: on ports that were free, in a directory of its own, gone with its owner.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use serin_config::settings::{Advertise, Etcd};
+use serin_config::{
+    settings::{Advertise, Etcd},
+    tls::EndpointTls,
+};
 use tokio::runtime::Runtime;
 
 use super::{Client, Compare, EtcdStore, Op, Prefix, PutRequest, RangeRequest, TxnRequest};
@@ -18,11 +22,17 @@ pub(crate) struct Server {
     child: std::sync::Mutex<Child>,
     pub(crate) address: SocketAddr,
     pub(crate) runtime: Runtime,
+    tls: Option<EndpointTls>,
     _directory: tempfile::TempDir,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with("http", &[], None)
+    }
+
+    /// The same, spoken to by TLS: with these arguments, and so by those who want to be heard.
+    pub(crate) fn start_with(scheme: &str, arguments: &[String], tls: Option<EndpointTls>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let [client, peer] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let (address, peer_address) = (client.local_addr().unwrap(), peer.local_addr().unwrap());
@@ -30,8 +40,9 @@ impl Server {
         let child = Command::new("etcd")
             .args(["--name", "m", "--log-level", "error", "--data-dir"])
             .arg(directory.path())
-            .args(["--listen-client-urls", &format!("http://{address}")])
-            .args(["--advertise-client-urls", &format!("http://{address}")])
+            .args(["--listen-client-urls", &format!("{scheme}://{address}")])
+            .args(["--advertise-client-urls", &format!("{scheme}://{address}")])
+            .args(arguments)
             .args(["--listen-peer-urls", &format!("http://{peer_address}")])
             .args(["--initial-advertise-peer-urls", &format!("http://{peer_address}")])
             .args(["--initial-cluster", &format!("m=http://{peer_address}")])
@@ -44,7 +55,7 @@ impl Server {
             });
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let server = Self { child: child.into(), address, runtime, _directory: directory };
+        let server = Self { child: child.into(), address, runtime, tls, _directory: directory };
         let deadline = Instant::now() + SOON;
         let ask = || server.client().range_once();
         while server.runtime.block_on(ask()).is_err() {
@@ -67,15 +78,27 @@ impl Server {
             prefix: "test".into(),
             lease: Duration::from_secs(2),
             user: None,
-            tls: None,
+            tls: self.tls.clone(),
             compaction: None,
             advertise: Advertise::default(),
         }
     }
 
     pub(crate) fn client(&self) -> Client {
-        let _within = self.runtime.enter();
         Client::new(self.settings())
+    }
+
+    /// Asks for something by its JSON form, which etcd takes too; that must succeed.
+    pub(crate) fn ask(&self, path: &str, body: &str) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
     }
 
     /// Makes the key of a leader anew, without a lease; gives its term.

@@ -2,6 +2,13 @@
 
 use std::cell::Cell;
 
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use serin_config::{
+    secret::Secret,
+    settings::Etcd,
+    tls::{CertificateFiles, EndpointTls},
+};
+
 use super::{server::Server, *};
 use crate::{
     journal::Entry,
@@ -168,4 +175,79 @@ fn an_etcd_that_is_gone_is_named_with_its_members() {
     let text = error.to_string();
     assert!(text.contains(&address.to_string()) && text.contains("most of its members"), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_checkpoint_that_is_large_keeps_the_next_one_away_for_as_long_as_the_rate_asks() {
+    let server = Server::start();
+    let place = Place::new(&server, "rate");
+    let mut store = place.store();
+    store.write(&commit_of(&first())).unwrap();
+    let bytes = 600_000;
+    let chunk = crate::history::Chunk { number: 0, bytes: vec![7; bytes] };
+    let history = BTreeMap::from([(1, vec![chunk])]);
+    let nothing = || Commit::of_evidence(Generation(1), 1, BTreeMap::new());
+    let written = store.write(&Commit { history, ..nothing() }).unwrap();
+    let least = 1_000 * bytes as u64 / ETCD_WRITE_BYTES_PER_SECOND;
+    assert!((least..least + 100).contains(&written.rest_ms), "{written:?}");
+    assert!(store.write(&nothing()).unwrap().rest_ms < 10, "a small one does not");
+}
+
+#[test]
+fn etcd_is_spoken_to_by_name_and_password_and_says_which_is_wrong() {
+    let server = Server::start();
+    let place = Place::new(&server, "users");
+    let (name, password) = (r#"{"name":"root","password":"s3cret"}"#, "s3cret");
+    server.ask("/v3/auth/user/add", name);
+    server.ask("/v3/auth/role/add", r#"{"name":"root"}"#);
+    server.ask("/v3/auth/user/grant", r#"{"user":"root","role":"root"}"#);
+    server.ask("/v3/auth/enable", "{}");
+    let store = |user: Option<&str>| {
+        let user = user.map(|password| ("root".to_owned(), Secret::new(password.to_owned())));
+        let client = Client::new(Etcd { user, ..server.settings() });
+        EtcdStore::new(client, place.prefix.clone(), place.term.get(), server.runtime.handle().clone())
+    };
+    store(Some(password)).write(&commit_of(&first())).unwrap();
+    for wrong in [None, Some("guess")] {
+        let refused = store(wrong).write(&commit_of(&first())).unwrap_err().to_string();
+        assert!(refused.contains("user") && !refused.contains("guess"), "{refused}");
+    }
+}
+
+#[test]
+fn etcd_is_spoken_to_by_tls_with_a_certificate_on_either_side() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    std::fs::write(file("ca.pem"), authority.self_signed(&authority_key).unwrap().pem()).unwrap();
+    let authority = Issuer::new(authority, authority_key);
+    for name in ["server", "client"] {
+        let key = KeyPair::generate().unwrap();
+        let mut own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        own.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = own.signed_by(&key, &authority).unwrap();
+        std::fs::write(file(&format!("{name}.crt")), certificate.pem()).unwrap();
+        std::fs::write(file(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    let arguments = [
+        format!("--cert-file={}", file("server.crt").display()),
+        format!("--key-file={}", file("server.key").display()),
+        format!("--trusted-ca-file={}", file("ca.pem").display()),
+        "--client-cert-auth".to_owned(),
+    ];
+    let pair = CertificateFiles { cert: file("client.crt"), key: file("client.key") };
+    let tls = EndpointTls { ca: Some(file("ca.pem")), server_name: None, client_certificate: Some(pair) };
+    let server = Server::start_with("https", &arguments, Some(tls.clone()));
+    let place = Place::new(&server, "tls");
+    place.store().write(&commit_of(&first())).unwrap();
+
+    let nameless = EndpointTls { client_certificate: None, ..tls };
+    let client = Client::new(Etcd { tls: Some(nameless), ..server.settings() });
+    let runtime = server.runtime.handle().clone();
+    let mut stranger = EtcdStore::new(client, place.prefix.clone(), place.term.get(), runtime);
+    let refused = stranger.write(&commit_of(&first())).unwrap_err();
+    assert!(matches!(refused, StoreError::Unreachable { .. }), "{refused}");
 }
