@@ -23,6 +23,7 @@ mod shell;
 mod shutdown;
 mod systemd;
 mod takeover;
+mod token;
 mod upgrade;
 mod watch;
 mod weights;
@@ -65,6 +66,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Shows what was decided, by whom and why
     Journal(journal::Arguments),
+    /// Makes, lists and takes back the tokens that open the API of a running Serin
+    Token(token::Arguments),
     /// Names the control planes that these commands ask
     Context(context::Arguments),
     /// Prints a script that completes commands and options in a shell
@@ -86,6 +89,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Context(arguments) => context::run(&arguments),
         Command::Completion(arguments) => shell::completion(&arguments),
         Command::Man(arguments) => shell::manual(&arguments),

@@ -51,25 +51,33 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn list(List { access }: &List) -> Outcome {
-    let answer = access.api()?.get("/v1/services").await?;
-    if access.output.is_json() {
-        print_json(&answer);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let listed: Value = answer.read()?;
+    let api = access.api()?;
     let mut table = Table::new(["service", "stable", "canary", "weights", "rollout"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    for service in listed["services"].as_array().into_iter().flatten() {
-        let weights = service["weights"].as_object().into_iter().flatten();
-        let weights: Vec<String> =
-            weights.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
-        table.row([
-            text(&service["name"]),
-            text(&service["stable"]),
-            text(&service["canary"]),
-            weights.join(" · "),
-            text(&service["rollout"]["summary"]),
-        ]);
+    let mut path = "/v1/services".to_owned();
+    loop {
+        let answer = api.get(&path).await?;
+        if access.output.is_json() {
+            print_json(&answer);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let listed: Value = answer.read()?;
+        for service in listed["services"].as_array().into_iter().flatten() {
+            let weights = service["weights"].as_object().into_iter().flatten();
+            let weights: Vec<String> =
+                weights.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
+            table.row([
+                text(&service["name"]),
+                text(&service["stable"]),
+                text(&service["canary"]),
+                weights.join(" · "),
+                text(&service["rollout"]["summary"]),
+            ]);
+        }
+        match &listed["next"] {
+            Value::String(next) => path = format!("/v1/services?after={next}"),
+            _ => break,
+        }
     }
     print(&table.text());
     Ok(ExitCode::SUCCESS)

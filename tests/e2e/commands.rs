@@ -15,6 +15,7 @@ use serin_loadtest::{Stub, StubOptions};
 
 use crate::harness::{
     beside,
+    certs::Authority,
     config::{SERVICE, two_versions},
     serin::{Serin, binary},
 };
@@ -216,6 +217,79 @@ fn a_context_says_where_and_with_which_token() {
     let (said, code) = with_contexts("plan --context other", &file);
     assert!(code == 2 && said.contains("there is prod"), "{code}: {said}");
     assert_eq!(with_contexts("context use other", &file).1, 1);
+}
+
+#[test]
+fn a_token_is_made_used_within_its_bounds_and_taken_back() {
+    let _machine = beside();
+    let directory = tempfile::tempdir().unwrap();
+    let admin = directory.path().join("admin");
+    fs::write(&admin, "sesame\n").unwrap();
+    fs::set_permissions(&admin, fs::Permissions::from_mode(0o600)).unwrap();
+    let secret = format!("${{file:{}}}", admin.display());
+    let rig = Rig::new(|config| config["control"]["token"] = secret.into());
+    let by_admin = |line: &str| {
+        let output = rig.command(line).arg("--token-file").arg(&admin).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (text, about) = by_admin("token create ci --role operator --service shop --expires-in 12h");
+    assert_eq!(text.lines().count(), 1, "nothing but the token is on stdout: {text}");
+    assert!(about.contains("ci, operator") && !about.contains(text.trim()), "{about}");
+    let by_ci = |line: &str| told(&rig.command(line).env("SERIN_TOKEN", text.trim()).output().unwrap());
+
+    let (said, code) = by_ci("rollout start shop --reason release");
+    assert!(code == 0 && said.contains("running, step 1"), "{code}: {said}");
+    let (said, code) = by_ci("token list");
+    assert!(code == 1 && !said.contains("ci, operator"), "only admins may: {code}: {said}");
+    let (list, _) = by_admin("token list");
+    let row = list.lines().find(|line| line.contains("operator")).unwrap_or_else(|| panic!("{list}"));
+    assert!(row.contains("ci") && row.contains("shop") && !list.contains(text.trim()), "{list}");
+    let (journal, _) = by_admin("journal shop -n 1");
+    assert!(journal.contains("ci") && journal.contains("release"), "{journal}");
+
+    let id = row.split_whitespace().next().unwrap();
+    by_admin(&format!("token revoke {id} --reason leaked"));
+    let (said, code) = by_ci("plan");
+    assert!(code == 1 && said.contains("not, or no longer, one of its own"), "{code}: {said}");
+    let (said, code) = told(&rig.command(&format!("token revoke {text}")).output().unwrap());
+    assert!(code == 2 && said.contains("not its text"), "{code}: {said}");
+}
+
+#[test]
+fn a_control_plane_over_tls_is_checked_and_knows_who_asks_by_a_certificate() {
+    let _machine = beside();
+    let authority = Authority::new("operators");
+    let server = authority.server("control", &["localhost"]);
+    let alice = authority.client("alice", &[], &[]);
+    let rig = Rig::new(|config| {
+        config["control"]["tls"] = json!({ "certificates": [server.json()], "client_ca": authority.file() });
+        config["control"]["identities"] = json!([{ "subject": "CN=alice", "role": "operator" }]);
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("contexts.json");
+    let (port, ca) = (rig.serin.api.port(), authority.file());
+    let set = format!(
+        "context set tls --api https://localhost:{port} --ca {} --cert {} --key {}",
+        ca.display(),
+        alice.cert.display(),
+        alice.key.display()
+    );
+    assert_eq!(with_contexts(&set, &file), (String::new(), 0));
+    let (said, code) = with_contexts("rollout start shop", &file);
+    assert!(code == 0 && said.contains("running, step 1"), "{code}: {said}");
+    let (said, code) = with_contexts("journal shop -n 1", &file);
+    assert!(code == 0 && said.contains("alice"), "{code}: {said}");
+
+    let nobody = format!("plan --api https://localhost:{port} --ca {}", ca.display());
+    let (said, code) = with_contexts(&nobody, &file);
+    assert!(code == 1 && said.contains("no token was sent"), "{code}: {said}");
+    let stranger = Authority::new("strangers");
+    let wrong = format!("plan --api https://localhost:{port} --ca {}", stranger.file().display());
+    let (said, code) = with_contexts(&wrong, &file);
+    assert!(code == 2 && said.contains("can't be trusted") && said.contains("--ca"), "{code}: {said}");
+    let (said, code) = with_contexts(&format!("plan --api 127.0.0.1:{port}"), &file);
+    assert!(code == 2 && said.lines().count() == 1, "in clear: {code}: {said}");
 }
 
 #[test]
