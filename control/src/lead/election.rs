@@ -4,6 +4,10 @@
 //! renewed. A quarter of its time is left between two renewals, so that one or two may fail. The one who leads counts
 //! from the moment in which it *asked* for the renewal, and stops a quarter before the end: its own clock then runs out
 //! before that of etcd.
+//!
+//! While etcd itself has no leader no lease is renewed, and none runs out either: the new one gives them all their time
+//! anew. So who stepped down meanwhile may find its own key still there, and its lease still good. Then nobody else was
+//! elected, and it goes on in the same term, instead of waiting for its own lease to run out.
 
 use std::time::Duration;
 
@@ -28,6 +32,13 @@ pub(crate) enum Role {
     Follows(Option<LeaderAddress>),
 }
 
+/// A lease that made this one the leader in a term.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    id: i64,
+    term: i64,
+}
+
 /// One who stands for election.
 pub(crate) struct Candidate {
     pub(crate) client: Client,
@@ -46,14 +57,16 @@ impl Candidate {
     /// Stands for election until told to stop; then gives its lease back.
     pub(crate) async fn stand(self, mut stop: watch::Receiver<bool>) {
         let mut failing = false;
+        let mut last = None;
         loop {
             let tried = tokio::select! {
-                tried = self.campaign() => tried,
+                tried = self.campaign(last) => tried,
                 () = told(&mut stop) => return,
             };
             match tried {
                 Ok(Some((id, term, until))) => {
                     failing = false;
+                    last = Some(Held { id, term });
                     info!(name = %self.own.name, term, "elected: this control plane leads");
                     self.role.send_replace(Role::Leads { term });
                     let why = tokio::select! {
@@ -90,12 +103,19 @@ impl Candidate {
     }
 
     /// Tries once; gives lease, term, and until when it leads.
-    async fn campaign(&self) -> Result<Option<(i64, i64, Instant)>, Fault> {
+    async fn campaign(&self, last: Option<Held>) -> Result<Option<(i64, i64, Instant)>, Fault> {
         let key = self.prefix.leader();
         let read = RangeRequest { key: key.clone(), ..RangeRequest::default() };
         let found = self.client.range(read.clone()).await?;
         self.heard.now();
         if let Some(kv) = found.kvs.first() {
+            let asked = Instant::now();
+            let own = last.filter(|held| (kv.lease, kv.create_revision) == (held.id, held.term));
+            if let Some(Held { id, term }) = own
+                && self.client.keep_alive(id).await?
+            {
+                return Ok(Some((id, term, asked + self.lasts(i64::MAX))));
+            }
             self.follow(&kv.value);
             return Ok(None);
         }

@@ -23,7 +23,10 @@ pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use prost::Message;
 use serin_config::{
@@ -116,6 +119,9 @@ pub(crate) async fn read_windows(
     Ok(chunks.into_values().collect())
 }
 
+/// How many stores there were in this process.
+static LIVES: AtomicU64 = AtomicU64::new(0);
+
 /// The store of a control plane that leads.
 #[derive(Debug)]
 pub(crate) struct EtcdStore {
@@ -124,7 +130,9 @@ pub(crate) struct EtcdStore {
     runtime: Handle,
     /// When the leader's key was made: what it must still be.
     term: i64,
-    /// How many commits were tried in this term.
+    /// Which store of this process it is: one process may lead twice in one term.
+    life: u64,
+    /// How many commits were tried.
     commits: u64,
     /// What is there; none after an error, since it may be something else then.
     known: Option<Known>,
@@ -160,7 +168,8 @@ impl EtcdStore {
     /// The store of the control plane that was elected in `term`. Its requests run on `runtime`, which must not be
     /// that of the calling thread.
     pub(crate) fn new(client: Client, prefix: Prefix, term: i64, runtime: Handle) -> Self {
-        Self { client, prefix, runtime, term, commits: 0, known: None, doubt: Generation::NONE }
+        let life = LIVES.fetch_add(1, Ordering::Relaxed);
+        Self { client, prefix, runtime, term, life, commits: 0, known: None, doubt: Generation::NONE }
     }
 
     /// What is there, but for the values.
@@ -205,7 +214,7 @@ impl EtcdStore {
             schema: SCHEMA,
             generation: commit.generation,
             next_rollout: commit.next_rollout,
-            commit: format!("{:x}-{:x}", self.term, self.commits),
+            commit: format!("{:x}-{:x}-{:x}", self.term, self.life, self.commits),
             large: None,
         };
         let unwritable =
