@@ -22,6 +22,7 @@ pub mod listener;
 pub mod matching;
 pub mod moment;
 pub mod name;
+pub mod notification;
 pub mod outcome;
 pub mod percent;
 pub mod plan;
@@ -52,7 +53,9 @@ pub use file::{Secrets, load};
 pub use grant::{Grant, Role};
 pub use listener::Listener;
 pub use matching::{Host, PathMatch};
-pub use name::{EventName, FreezeName, GroupName, ListenerName, RouteName, ServiceName, VersionName};
+pub use name::{
+    EventName, FreezeName, GroupName, ListenerName, RecipientName, RouteName, ServiceName, VersionName,
+};
 pub use outcome::Outcome;
 pub use plan::{Generation, Plan};
 pub use problem::{Problem, Problems};

@@ -38,6 +38,18 @@ pub const PROBE_DURATION_MAX: Duration = Duration::from_secs(600);
 pub const BLAST_REQUESTS_MAX: u64 = 1_000_000_000;
 /// The most business events of one service; each has a counter in every worker for each version.
 pub const EVENTS_MAX: usize = 32;
+/// The most recipients of notifications.
+pub const RECIPIENTS_MAX: usize = 16;
+/// Decisions that one recipient may be behind; what is older is not told any more, and counted.
+pub const NOTIFICATIONS_BEHIND_MAX: u64 = 1_000;
+/// For one try to tell a recipient, connection and answer together.
+pub const NOTIFICATION_WAIT: Duration = Duration::from_secs(10);
+/// The first wait after a try that failed; it doubles.
+pub const NOTIFICATION_RETRY_MIN: Duration = Duration::from_secs(1);
+/// The longest wait after a try that failed.
+pub const NOTIFICATION_RETRY_MAX: Duration = Duration::from_secs(60);
+/// The longest URL of a recipient.
+pub const URL_BYTES_MAX: usize = 2_048;
 /// The most freezes in the file.
 pub const FREEZES_MAX: usize = 64;
 /// The most freezes by hand at once.

@@ -89,6 +89,10 @@ name!(
     ListenerName
 );
 name!(
+    /// The name of somebody who is told of decisions.
+    RecipientName
+);
+name!(
     /// The name of a route.
     RouteName
 );

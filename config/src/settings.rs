@@ -15,6 +15,7 @@ use crate::{
     grant::CertificateGrant,
     limits::Limits,
     listener::Listener,
+    notification::Recipient,
     secret::Secret,
     terms::Terms,
     tls::{EndpointTls, ListenerTls},
@@ -45,6 +46,8 @@ pub struct Config {
     pub dns: Dns,
     /// What holds for rollouts of all services.
     pub terms: Arc<Terms>,
+    /// Who is told of decisions; at most [`RECIPIENTS_MAX`](crate::limits::RECIPIENTS_MAX).
+    pub notifications: Vec<Recipient>,
 }
 
 /// The admin listener: reads only.

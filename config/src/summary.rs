@@ -9,6 +9,7 @@ use crate::{
     duration::show,
     endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
     listener::Listener,
+    notification::Recipient,
     route::{Action, Route},
     service::{Events, Service, Timeouts, Version},
     settings::Config,
@@ -211,7 +212,7 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     let reach = reach(control.is_local());
     writeln!(to, "control     {control}{tls}{reach}, {token}{certificates}, state in {state}")?;
     write_telemetry(&config.telemetry, to)?;
-    write_terms_of_rollouts(&config.terms, to)?;
+    write_terms_of_rollouts(&config.terms, &config.notifications, to)?;
     let limits = &config.limits;
     let workers = limits.workers.map_or_else(|| "one for each core".into(), |n| n.to_string());
     let (connections, requests) = (limits.max_connections, limits.max_requests_per_version);
@@ -222,7 +223,7 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     )
 }
 
-fn write_terms_of_rollouts(terms: &Terms, to: &mut String) -> fmt::Result {
+fn write_terms_of_rollouts(terms: &Terms, told: &[Recipient], to: &mut String) -> fmt::Result {
     for freeze in &terms.freezes {
         let whom =
             if freeze.services.is_empty() { "all services".into() } else { join(&freeze.services, ", ") };
@@ -230,6 +231,10 @@ fn write_terms_of_rollouts(terms: &Terms, to: &mut String) -> fmt::Result {
     }
     for group in &terms.groups {
         writeln!(to, "group       {}: {} together", group.name, join(&group.services, ", "))?;
+    }
+    for Recipient { name, url, form, from, .. } in told {
+        let form = format!("{form:?}").to_lowercase();
+        writeln!(to, "told        {name} of {} and graver, as {form} at {url}", from.label())?;
     }
     match terms.max_parallel_rollouts {
         Some(most) => writeln!(to, "rollouts    {most} at once"),

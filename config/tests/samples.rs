@@ -95,6 +95,15 @@ fn the_rollout_sample_says_every_word_of_a_rollout() {
 }
 
 #[test]
+fn the_policies_sample_freezes_groups_and_tells() {
+    let config = good("policies");
+    assert_eq!((config.terms.freezes.len(), config.terms.max_parallel_rollouts), (3, Some(3)));
+    assert_eq!(config.terms.group("web").unwrap().services.len(), 2);
+    let told: Vec<_> = config.notifications.iter().map(|told| told.from.label()).collect();
+    assert_eq!(told, ["critical", "info"]);
+}
+
+#[test]
 fn a_summary_fits_on_one_screen_and_does_not_show_the_secret() {
     for name in ["sidecar", "edge", "standalone", "rollout"] {
         let text = summary(&good(name));

@@ -36,6 +36,9 @@ fn terms_are_read_and_shown() {
   nights: { from: 22:00, to: 06:00, days: [mon, tue], services: [web] }
   year-end: { from: 2026-12-20 00:00, to: 2027-01-04 08:00, zone: \"+01:00\" }
 groups: { store: [web, api] }
+notifications:
+  pager: { url: \"http://127.0.0.1:9093/api/v2/alerts\", form: alertmanager, from: critical }
+  audit: { url: \"https://hooks.example/secret-part\", from: info, services: [web] }
 max_parallel_rollouts: 3",
     )
     .unwrap_or_else(|problems| panic!("{problems}"));
@@ -45,6 +48,8 @@ max_parallel_rollouts: 3",
         "freeze      nights (mon tue 22:00 to 06:00, UTC) of web",
         "freeze      year-end (2026-12-20 00:00 to 2027-01-04 08:00, +01:00) of all services",
         "group       store: web, api together",
+        "told        pager of critical and graver, as alertmanager at http://127.0.0.1:9093/…",
+        "told        audit of info and graver, as webhook at https://hooks.example/…",
         "rollouts    3 at once",
     ] {
         assert!(shown.contains(line), "{line:?} is not in\n{shown}");
@@ -88,6 +93,23 @@ fn what_is_wrong_is_placed_and_says_what_would_be_right() {
         ("groups: { a: [web, web] }", "groups.a[1]", &["stands twice"]),
         ("groups: { a: [web, api], b: [api, web] }", "groups.b", &["in group \"a\" already"]),
         ("groups: { a: [web, app] }", "groups.a[1]", &["there is no service \"app\"", "api"]),
+        ("notifications: { a: {} }", "notifications.a", &["\"url\" is missing"]),
+        (
+            "notifications: { a: { url: hooks.example } }",
+            "notifications.a.url",
+            &["this is not a URL", "${NAME}"],
+        ),
+        ("notifications: { a: { url: \"${NONE}\" } }", "notifications.a.url", &["is not set"]),
+        (
+            "notifications: { a: { url: http://a/, form: slack, key: \"${K}\" } }",
+            "notifications.a.key",
+            &["only a webhook is signed"],
+        ),
+        (
+            "notifications: { a: { url: http://a/, from: grave } }",
+            "notifications.a.from",
+            &["write info, warning"],
+        ),
         ("max_parallel_rollouts: 0", "max_parallel_rollouts", &["from 1 to"]),
     ] {
         let problems = read(lines).unwrap_err();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Catalogue, Generation, Grant, ServiceName, Split, VersionName,
+    Catalogue, Generation, Grant, RecipientName, ServiceName, Split, VersionName,
     limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
     terms::Terms,
 };
@@ -169,6 +169,13 @@ pub enum Command {
         /// Until when, in milliseconds since 1970; until it is lifted if absent.
         until_ms: Option<u64>,
     },
+    /// Notes how far a recipient was told of decisions.
+    Told {
+        /// Who.
+        recipient: RecipientName,
+        /// Up to which decision.
+        sequence: u64,
+    },
     /// Lifts a freeze that was made by hand.
     Thaw {
         /// Its number.
@@ -189,6 +196,7 @@ impl Command {
             Self::Terms(_) => "terms",
             Self::Freeze { .. } => "freeze",
             Self::Thaw { .. } => "thaw",
+            Self::Told { .. } => "told",
         }
     }
 
@@ -206,6 +214,7 @@ impl Command {
             | Self::GiveToken { .. }
             | Self::TakeBackToken { .. }
             | Self::Terms(_)
+            | Self::Told { .. }
             | Self::Thaw { .. } => None,
         }
     }
@@ -238,6 +247,7 @@ impl std::fmt::Display for Command {
                 }
             }
             Self::Thaw { freeze } => write!(f, "lift freeze {freeze}"),
+            Self::Told { recipient, sequence } => write!(f, "{recipient} was told up to decision {sequence}"),
         }
     }
 }

@@ -148,5 +148,6 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
         limits: Limits::default(),
         dns: Dns::default(),
         terms: Arc::default(),
+        notifications: vec![],
     }
 }

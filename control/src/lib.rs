@@ -25,6 +25,7 @@ pub mod journal;
 mod keeper;
 mod lead;
 mod metrics;
+pub mod notify;
 pub mod past;
 mod plane;
 pub mod planner;

@@ -14,6 +14,7 @@ const WINDOWS_RECEIVED: &str = "serin_control_windows_received_total";
 const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
 const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
 const WINDOWS_LATE: &str = "serin_control_windows_late_total";
+const NOTIFICATIONS: &str = "serin_control_notifications_total";
 const STORE_ERRORS: &str = "serin_control_store_errors_total";
 const AUDIT_LOST: &str = "serin_control_audit_lost_total";
 const SPLIT: &str = "serin_split_weight_ratio";
@@ -26,6 +27,11 @@ const ATTENTION: &str = "serin_rollout_attention";
 const SELF_TEST_SECONDS: &str = "serin_judge_self_test_seconds";
 const SELF_TEST_ALARMS: &str = "serin_judge_self_test_alarms";
 const SELF_TEST_SUSPICIONS: &str = "serin_judge_self_test_suspicions";
+
+/// Counts what became of telling a recipient.
+pub(crate) fn notifications(recipient: &serin_config::RecipientName, outcome: &'static str, n: u64) {
+    counter!(NOTIFICATIONS, "recipient" => recipient.to_string(), "outcome" => outcome).increment(n);
+}
 
 /// Shows everything anew. Each second, since whoever collects metrics may be installed after the first
 /// decision, and would otherwise wait for the next one.
@@ -59,6 +65,10 @@ fn describe() {
     describe_counter!(
         WINDOWS_LATE,
         "Windows that came too late for their second, and were left out of the evidence."
+    );
+    describe_counter!(
+        NOTIFICATIONS,
+        "Decisions told to recipients, by outcome: told, failed (and tried again, where that is of use), skipped."
     );
     describe_counter!(STORE_ERRORS, "Writes to the store that failed.");
     describe_counter!(

@@ -8,6 +8,7 @@ use std::{
 use serin_config::{
     Address, Catalogue, Config, Plan,
     limits::{AUDIT_QUEUE_MAX, COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
+    notification::Recipient,
     settings::{Control, Etcd},
     terms::Terms,
     wire::Report,
@@ -22,7 +23,7 @@ use crate::{
     command::{Actor, Command, Request},
     keeper::{BeginError, Inlets, Keeper, Push, Shown},
     lead::{LeaderAddress, Leadership, replica, standing::Standing},
-    metrics,
+    metrics, notify,
     refusal::Refusal,
     status::Status,
     store::{self, Archive, Store},
@@ -66,6 +67,7 @@ pub struct ControlPlane {
     opened_ms: u64,
     catalogue: watch::Sender<Arc<Catalogue>>,
     terms: watch::Sender<Arc<Terms>>,
+    recipients: Vec<Recipient>,
 }
 
 /// Who decides.
@@ -107,7 +109,8 @@ impl ControlPlane {
         };
         let catalogue = watch::Sender::new(config.catalogue.clone());
         let terms = watch::Sender::new(config.terms.clone());
-        Ok(Self { mind, settings: control.clone(), opened_ms: now_ms, catalogue, terms })
+        let recipients = config.notifications.clone();
+        Ok(Self { mind, settings: control.clone(), opened_ms: now_ms, catalogue, terms, recipients })
     }
 
     /// The plan in force.
@@ -164,6 +167,7 @@ impl ControlPlane {
             clock,
             standing,
         };
+        notify::start(&self.recipients, &access, &stopped);
         let context = api::Context::new(access.clone(), &self.settings, &listener, stopped.clone());
         let acceptor = tls.map(|(acceptor, renewal)| {
             // It ends with the last handle on what it keeps up to date.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serin_config::{Plan, ServiceName, Split, terms::Terms};
 
 use crate::{
-    freeze::Freezes, journal::Entry, repeat::Repeats, rollout::Rollout, store::FactChanges, tokens::Tokens,
+    freeze::Freezes, journal::Entry, notify::Told, repeat::Repeats, rollout::Rollout, store::FactChanges,
+    tokens::Tokens,
 };
 
 /// What was decided for one service, as it is stored.
@@ -48,6 +49,8 @@ pub struct State {
     pub terms: Arc<Terms>,
     /// What was frozen by hand.
     pub freezes: Arc<Freezes>,
+    /// How far recipients were told of decisions.
+    pub told: Arc<Told>,
 }
 
 impl State {

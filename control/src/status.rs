@@ -15,6 +15,7 @@ use serin_judge::Verdict;
 use crate::{
     collect::{Collector, Counts, Second},
     freeze::Freezes,
+    notify::Told,
     rollout::{self, Rollout},
     state::State,
     tokens::Tokens,
@@ -44,6 +45,8 @@ pub struct Status {
     pub terms: Arc<Terms>,
     /// What was frozen by hand.
     pub freezes: Arc<Freezes>,
+    /// How far recipients were told of decisions.
+    pub told: Arc<Told>,
 }
 
 impl Status {
@@ -187,7 +190,7 @@ impl Sources<'_> {
         let plan = self.state.plan.clone();
         let services =
             plan.services().map(|(service, split)| (service.name.clone(), self.service(service, split)));
-        let State { terms, freezes, tokens, .. } = self.state;
+        let State { terms, freezes, told, tokens, .. } = self.state;
         Status {
             services: services.collect(),
             plan,
@@ -195,6 +198,7 @@ impl Sources<'_> {
             tokens: tokens.clone(),
             terms: terms.clone(),
             freezes: freezes.clone(),
+            told: told.clone(),
         }
     }
 

@@ -75,6 +75,7 @@ fn fixed_differences(running: &Config, wanted: &Config) -> Vec<String> {
         ("control", running.control == wanted.control),
         ("telemetry", running.telemetry == wanted.telemetry),
         ("limits", running.limits == wanted.limits),
+        ("notifications", running.notifications == wanted.notifications),
     ];
     let changed = sections.into_iter().filter(|(_, same)| !same);
     changed

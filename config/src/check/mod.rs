@@ -14,6 +14,7 @@ mod identity;
 mod limits;
 mod listener;
 mod naming;
+mod notification;
 mod range;
 mod resilience;
 mod rollout;
@@ -69,6 +70,7 @@ pub fn check(
         names.as_ref().ok(),
         problems,
     );
+    let notifications = notification::check(file.notifications, names.as_ref().ok(), around, problems);
     let services = services.and_then(|services| service::check_all(services, around, problems));
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, &names, around, problems);
@@ -86,6 +88,7 @@ pub fn check(
         limits: limits?,
         dns: dns?,
         terms: Arc::new(terms?),
+        notifications: notifications?,
     })
 }
 

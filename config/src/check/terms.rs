@@ -36,7 +36,7 @@ pub(super) fn check(
     Ok(Terms { freezes: freezes?, groups: groups?, max_parallel_rollouts })
 }
 
-fn bounded<K, T>(
+pub(super) fn bounded<K, T>(
     field: Field<Named<K, T>>,
     (most, what): (usize, &str),
     problems: &mut Problems,
@@ -105,7 +105,7 @@ fn span(
 }
 
 /// Services that the file has, each once.
-fn existing(
+pub(super) fn existing(
     field: Field<List<ServiceName>>,
     known: Option<&BTreeSet<String>>,
     problems: &mut Problems,

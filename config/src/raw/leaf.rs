@@ -11,7 +11,9 @@ use crate::{
     address::{Address, AddressError, UNIX_PATH_MAX},
     grant::Role,
     limits::{MaxMemory, NAME_LENGTH_MAX},
-    name::{EventName, FreezeName, GroupName, ListenerName, RouteName, ServiceName, VersionName},
+    name::{
+        EventName, FreezeName, GroupName, ListenerName, RecipientName, RouteName, ServiceName, VersionName,
+    },
     percent::PercentError,
     policy::OnTimeout,
     problem::{nearest, shown},
@@ -41,7 +43,16 @@ macro_rules! name_leaf {
         }
     )*};
 }
-name_leaf!(EventName, FreezeName, GroupName, ListenerName, RouteName, ServiceName, VersionName);
+name_leaf!(
+    EventName,
+    FreezeName,
+    GroupName,
+    ListenerName,
+    RecipientName,
+    RouteName,
+    ServiceName,
+    VersionName
+);
 
 /// Text whose form the conversion checks.
 impl Leaf for String {

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod endpoint;
 pub mod leaf;
 mod listener;
+pub mod notification;
 mod operation;
 mod record;
 mod resilience;
@@ -21,6 +22,7 @@ pub mod tls;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
 pub use listener::{Listener, TrustedPeer};
+pub use notification::Recipient;
 pub use operation::{Admin, Advertise, Control, Etcd, Identity, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{
@@ -40,7 +42,7 @@ use self::{
     decode::{List, Named},
     record::record,
 };
-use crate::name::{FreezeName, GroupName, ServiceName};
+use crate::name::{FreezeName, GroupName, RecipientName, ServiceName};
 
 record! {
     /// A Serin configuration: where traffic comes in, where it goes, and how new versions are rolled out.
@@ -68,5 +70,7 @@ record! {
         @ groups: Named<GroupName, List<ServiceName>>,
         /// Rollouts in progress at once, those of groups counted one by one. Default: no bound.
         @ max_parallel_rollouts: u64,
+        /// Who is told of decisions, by name. Default: nobody.
+        @ notifications: Named<RecipientName, Recipient>,
     }
 }

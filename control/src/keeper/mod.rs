@@ -35,6 +35,7 @@ use crate::{
     freeze::Freezes,
     journal::Journal,
     metrics,
+    notify::Told,
     past::Past,
     planner::{self, Stored},
     repeat::Repeats,
@@ -158,6 +159,7 @@ impl Keeper {
             error!(fact, "a stored freeze can't be read, and holds nothing: freeze again where it is needed");
         }
         decision.state.freezes = Arc::new(freezes);
+        decision.state.told = Arc::new(Told::of_facts(&facts));
         ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
         for (service, _) in decision.state.plan.services() {

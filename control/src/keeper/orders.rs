@@ -11,7 +11,7 @@ use super::Keeper;
 use crate::{
     access::{Answer, CommandError},
     audit::Note,
-    command::Request,
+    command::{Command, Request},
     planner,
     store::Commit,
 };
@@ -29,6 +29,10 @@ impl Keeper {
             Ok(None) => return Ok(self.answer()),
             Err(refusal) => return self.refuse(request, refusal.into(), now_ms),
         };
+        // Bookkeeping is no change that somebody asked for.
+        if matches!(request.command, Command::Told { .. }) {
+            return Ok(self.carry_out(decision, now_ms)?);
+        }
         let note = Note::done(request, decision.state.plan.generation());
         let (entry, facts) = self.audit.about_to(note, now_ms);
         decision.facts.extend(facts);

@@ -18,8 +18,8 @@ mod tokens;
 use std::sync::Arc;
 
 use serin_config::{
-    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, terms::Terms,
-    wire::Trip,
+    Generation, RecipientName, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX,
+    terms::Terms, wire::Trip,
 };
 use serin_judge::Verdict;
 
@@ -96,6 +96,7 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
             tokens::take_back(state, id, *if_generation).map(Some)
         }
         Command::Terms(terms) => Ok(take_terms(state, terms)),
+        Command::Told { recipient, sequence } => Ok(Some(note_told(state, recipient, *sequence))),
         Command::Freeze { services, until_ms } => state.freeze(services, *until_ms, &who).map(Some),
         Command::Thaw { freeze } => state.thaw(*freeze, &who).map(Some),
     }
@@ -153,6 +154,13 @@ struct Who<'a> {
     reason: &'a str,
     now_ms: u64,
     urgent: bool,
+}
+
+/// Notes how far a recipient was told of decisions: kept, and no decision itself.
+fn note_told(state: &State, recipient: &RecipientName, sequence: u64) -> Decision {
+    let mut state = state.clone();
+    let facts = Arc::make_mut(&mut state.told).note(recipient, sequence);
+    Decision { state, touched: Vec::new(), entries: Vec::new(), facts, protects: false }
 }
 
 /// Takes other terms of all rollouts. They are the file's, like the rest of it, and no decision of their own.

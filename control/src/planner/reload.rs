@@ -94,6 +94,7 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
     let mut decision = load(&stored, next, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
     (decision.state.terms, decision.state.freezes) = (state.terms.clone(), state.freezes.clone());
+    decision.state.told = state.told.clone();
     Ok(Some(decision))
 }
 
@@ -148,6 +149,7 @@ pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
         repeats: stored.repeats.clone(),
         terms: Arc::default(),
         freezes: Arc::default(),
+        told: Arc::default(),
     }
 }
 
@@ -334,6 +336,7 @@ fn load(
         repeats: stored.repeats.clone(),
         terms: Arc::default(),
         freezes: Arc::default(),
+        told: Arc::default(),
     };
     Ok(Decision { state, touched, entries, facts: FactChanges::new(), protects: false })
 }

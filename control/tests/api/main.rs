@@ -9,6 +9,7 @@ mod fixtures;
 
 mod audit;
 mod identity;
+mod notifications;
 mod roles;
 mod watching;
 mod world;

@@ -1,0 +1,124 @@
+//! What is said of which decision, and in which form. Telling over a socket is covered by the tests of the API.
+
+use serde_json::{Value, json};
+use serin_config::{
+    Generation, RecipientName, ServiceName,
+    notification::{Form, Recipient, Severity, Url},
+};
+
+use super::{
+    Told, form,
+    message::{severity, text, title},
+};
+use crate::{
+    command::Actor,
+    fixtures::{name, split},
+    journal::{Action, Entry},
+    rollout::{HeldFor, RolledBackFor, State},
+};
+
+fn entry(action: Action, state: Option<State>) -> Entry {
+    Entry {
+        sequence: 7,
+        at_ms: 1_795_266_309_000,
+        actor: Actor::Judge,
+        who: None,
+        service: Some(name("shop")),
+        action,
+        from: Some(split("v2 10% v1 90%")),
+        to: Some(split("v2 0% v1 100%")),
+        generation: Generation(9),
+        reason: "guard errors failed <!channel> & more".into(),
+        rollout: state.map(|_| 3),
+        state,
+        verdict: None,
+    }
+}
+
+fn rolled_back() -> Entry {
+    entry(Action::RollBack, Some(State::RolledBack { why: RolledBackFor::Evidence }))
+}
+
+fn told(form: Form, entry: &Entry) -> Value {
+    let recipient = Recipient {
+        name: RecipientName::try_new("pager").unwrap(),
+        url: Url::try_new("http://127.0.0.1/").unwrap(),
+        form,
+        from: Severity::Info,
+        services: Vec::<ServiceName>::new(),
+        key: None,
+    };
+    let severity = severity(entry).unwrap();
+    serde_json::from_slice(&form::body(&recipient, entry, severity, "serin-1-7")).unwrap()
+}
+
+#[test]
+fn what_takes_a_canary_out_or_can_not_is_critical_and_what_waits_is_a_warning() {
+    let held = |why| Some(State::Held { step: 0, why });
+    for (action, state, expected) in [
+        (Action::RollBack, None, Some(Severity::Critical)),
+        (Action::Hold, held(HeldFor::Unsafe), Some(Severity::Critical)),
+        (Action::Hold, held(HeldFor::Approval), Some(Severity::Warning)),
+        (Action::Hold, held(HeldFor::Group), Some(Severity::Info)),
+        (Action::Lower, Some(State::Running { step: 0 }), Some(Severity::Warning)),
+        (Action::Start, Some(State::Running { step: 0 }), Some(Severity::Info)),
+        (Action::SetWeights, None, Some(Severity::Info)),
+        (Action::Load, None, None),
+    ] {
+        assert_eq!(severity(&entry(action, state)), expected, "{action:?} {state:?}");
+    }
+}
+
+#[test]
+fn a_decision_is_told_in_two_lines() {
+    let entry = rolled_back();
+    assert_eq!(title(&entry), "shop: rollout 3 rolled back on evidence");
+    assert_eq!(
+        text(&entry),
+        "v2 10% · v1 90% → v2 0% · v1 100%, by judge: guard errors failed <!channel> & more"
+    );
+}
+
+#[test]
+fn a_webhook_has_the_whole_decision() {
+    let body = told(Form::Webhook, &rolled_back());
+    assert_eq!((&body["id"], &body["severity"]), (&json!("serin-1-7"), &json!("critical")));
+    assert_eq!(
+        (&body["decision"]["sequence"], &body["decision"]["action"]),
+        (&json!(7), &json!("roll_back"))
+    );
+}
+
+#[test]
+fn nothing_that_a_reason_says_means_something_to_slack() {
+    let body = told(Form::Slack, &rolled_back());
+    let text = body["text"].as_str().unwrap();
+    assert!(text.starts_with(":red_circle: *shop: rollout 3"), "{text}");
+    assert!(text.ends_with("failed &lt;!channel&gt; &amp; more"), "{text}");
+}
+
+#[test]
+fn an_alert_has_the_same_labels_for_the_same_thing() {
+    let body = told(Form::Alertmanager, &rolled_back());
+    let labels = json!({
+        "alertname": "SerinDecision", "severity": "critical", "action": "roll_back", "service": "shop", "rollout": "3",
+    });
+    assert_eq!(body[0]["labels"], labels);
+    assert_eq!(body[0]["startsAt"], "2026-11-21T13:05:09Z");
+    assert_eq!(body[0]["annotations"]["summary"], "shop: rollout 3 rolled back on evidence");
+}
+
+#[test]
+fn a_signature_covers_time_and_body() {
+    let expected = "t=1700000000,v1=56b25cbf563812b38800e5f4dd1febfde087d36841155e70b3aa285517e1570a";
+    assert_eq!(form::signature("hunter2", 1_700_000_000, b"{\"a\":1}"), expected);
+    assert_ne!(form::signature("hunter2", 1_700_000_001, b"{\"a\":1}")[13..], expected[13..]);
+}
+
+#[test]
+fn how_far_somebody_was_told_reads_back() {
+    let mut told = Told::default();
+    let facts = told.note(&RecipientName::try_new("pager").unwrap(), 12);
+    let facts = facts.into_iter().map(|(key, value)| (key, value.unwrap())).collect();
+    assert_eq!(Told::of_facts(&facts), told);
+}
