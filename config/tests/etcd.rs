@@ -126,20 +126,20 @@ fn a_lease_a_prefix_and_a_compaction_have_their_bounds() {
     for lease in ["1s", "2500ms", "61s"] {
         assert_problem(
             &with(&format!("lease: {lease}")),
-            "f:5:50: control.etcd.lease: a lease of ",
+            "f:5:49: control.etcd.lease: a lease of ",
             &["from 2s to 1m"],
         );
     }
     for prefix in ["/", "a b", "ä"] {
         assert_problem(
             &with(&format!("prefix: \"{prefix}\"")),
-            "f:5:51: control.etcd.prefix: ",
+            "f:5:50: control.etcd.prefix: ",
             &["is not a prefix"],
         );
     }
     assert_problem(
         &with("compaction: 1s"),
-        "f:5:55: control.etcd.compaction: to compact every 1s",
+        "f:5:54: control.etcd.compaction: to compact every 1s",
         &["1m or more"],
     );
 }
@@ -147,11 +147,11 @@ fn a_lease_a_prefix_and_a_compaction_have_their_bounds() {
 #[test]
 fn user_and_password_belong_together() {
     let with = |more: &str| format!("  etcd: {{ endpoints: [\"127.0.0.1:2379\"], {more} }}\n");
-    assert_problem(&with("user: a"), "f:5:49: control.etcd.user: ", &["without a password"]);
-    assert_problem(&with("password: \"${SET}\""), "f:5:53: control.etcd.password: ", &["without its user"]);
+    assert_problem(&with("user: a"), "f:5:48: control.etcd.user: ", &["without a password"]);
+    assert_problem(&with("password: \"${SET}\""), "f:5:52: control.etcd.password: ", &["without its user"]);
     assert_problem(
         &with("user: a, password: \"${EMPTY}\""),
-        "f:5:62: control.etcd.password: EMPTY is empty",
+        "f:5:61: control.etcd.password: EMPTY is empty",
         &[],
     );
 }
@@ -162,12 +162,12 @@ fn where_others_reach_it_must_be_an_address() {
         |more: &str| format!("  etcd: {{ endpoints: [\"127.0.0.1:2379\"], advertise: {{ {more} }} }}\n");
     assert_problem(
         &with("api: \"10.0.0.1:9902\""),
-        "f:5:61: control.etcd.advertise.api: ",
+        "f:5:60: control.etcd.advertise.api: ",
         &["https://HOST:PORT"],
     );
     assert_problem(
         &with("fleet: \"https://10.0.0.1:1\""),
-        "f:5:63: control.etcd.advertise.fleet: ",
+        "f:5:62: control.etcd.advertise.fleet: ",
         &["HOST:PORT"],
     );
 }

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -146,8 +146,11 @@ pub(crate) fn shop_in(directory: &Path) -> serin_config::Config {
 /// Opens the control plane; after a fault, the thread of the last one may still be closing the store.
 pub(crate) fn opened(config: &serin_config::Config) -> ControlPlane {
     let deadline = Instant::now() + SOON;
+    // The real time: to a rollout that goes on after a restart the years since 1970 would be time that it was watched.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = u64::try_from(now.as_millis()).unwrap();
     loop {
-        match ControlPlane::open(config, 1) {
+        match ControlPlane::open(config, now_ms) {
             Ok(control) => return control,
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
