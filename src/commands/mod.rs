@@ -9,6 +9,7 @@ mod client;
 mod config_file;
 mod context;
 mod demo;
+mod freeze;
 mod journal;
 mod judge;
 mod logging;
@@ -66,6 +67,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Shows what was decided, by whom and why
     Journal(journal::Arguments),
+    /// Shows, sets and lifts freezes, in which no rollout goes forward
+    Freeze(freeze::Arguments),
     /// Makes, lists and takes back the tokens that open the API of a running Serin
     Token(token::Arguments),
     /// Names the control planes that these commands ask
@@ -89,6 +92,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
+        Command::Freeze(arguments) => freeze::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Context(arguments) => context::run(&arguments),
         Command::Completion(arguments) => shell::completion(&arguments),

@@ -52,6 +52,9 @@ struct Set {
     /// begins
     #[arg(long, value_name = "GENERATION")]
     if_generation: Option<u64>,
+    /// Though the service is frozen: it can't wait, and --reason says why
+    #[arg(long)]
+    urgent: bool,
     #[command(flatten)]
     access: Access,
 }
@@ -97,7 +100,7 @@ async fn show(Show { service, access }: &Show) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn set(Set { service, weights, reason, if_generation, access }: &Set) -> Outcome {
+async fn set(Set { service, weights, reason, if_generation, urgent, access }: &Set) -> Outcome {
     // What can't be a split need not travel.
     let pairs = weights.iter().map(|Share(version, weight)| (version.clone(), *weight)).collect();
     Split::try_new(pairs).map_err(Stop::can_not)?;
@@ -109,7 +112,10 @@ async fn set(Set { service, weights, reason, if_generation, access }: &Set) -> O
     };
     let members = weights.iter().map(|Share(version, weight)| (version.to_string(), json!(weight)));
     let members: Map<String, Value> = members.collect();
-    let body = json!({ "weights": members, "if_generation": generation, "reason": reason });
+    let mut body = json!({ "weights": members, "if_generation": generation, "reason": reason });
+    if *urgent {
+        body["urgent"] = true.into();
+    }
     let answer = api.change(Method::PUT, &format!("{path}/weights"), &body).await?;
     if access.output.is_json() {
         print_json(&answer);

@@ -135,6 +135,25 @@ fn weights_are_set_by_hand_unless_the_plan_is_another_one() {
 }
 
 #[test]
+fn a_freeze_stops_what_goes_forward_but_for_what_can_not_wait() {
+    let _machine = beside();
+    let rig = Rig::new(|_| {});
+    let id = rig.json("freeze set --service shop --for 1h --reason audit")["id"].clone();
+    let list = rig.said("freeze list");
+    assert!(list.contains("shop") && list.contains("audit") && list.contains("yes"), "{list}");
+    let (said, code) = rig.ask("rollout start shop");
+    assert!(code == 1 && said.contains("audit"), "{code}: {said}");
+    let (said, code) = rig.ask("weights set shop v1=90% v2=10%");
+    assert!(code == 1 && said.contains("audit"), "{code}: {said}");
+    rig.said("weights set shop v1=90% v2=10% --urgent --reason hotfix");
+    rig.said("weights set shop v1=100%");
+    assert!(rig.said(&format!("freeze lift {id}")).contains("is lifted"));
+    rig.said("rollout start shop");
+    let (said, code) = rig.ask("rollout approve shop");
+    assert!(code == 1 && said.contains("shop"), "nothing waits for a person: {code}: {said}");
+}
+
+#[test]
 fn waiting_and_watching_end_with_the_rollout_and_exit_by_its_end() {
     let _machine = beside();
     let rig = Rig::new(|_| {});

@@ -47,6 +47,8 @@ enum Verb {
     Resume(Change),
     /// Goes to the next step now, or to 100 % with --full, without waiting for evidence
     Promote(Promote),
+    /// Lets a rollout go on that waits for a person
+    Approve(Change),
     /// Leaves the present step out; unlike promote, never ends the rollout
     Skip(Change),
     /// Takes the canary out, now
@@ -107,6 +109,9 @@ struct Change {
     /// Only if this plan is in force: the one on which the choice rests
     #[arg(long, value_name = "GENERATION")]
     if_generation: Option<u64>,
+    /// Though the service is frozen: it can't wait, and --reason says why
+    #[arg(long)]
+    urgent: bool,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +132,7 @@ async fn act(verb: &Verb) -> Outcome {
         Verb::Start(change) => steer(change, "start", None).await,
         Verb::Pause(change) => steer(change, "pause", None).await,
         Verb::Resume(change) => steer(change, "resume", None).await,
+        Verb::Approve(change) => steer(change, "approve", None).await,
         Verb::Skip(change) => steer(change, "skip", None).await,
         Verb::Abort(change) => steer(change, "abort", None).await,
         Verb::Undo(change) => steer(change, "undo", None).await,
@@ -169,6 +175,9 @@ async fn steer(change: &Change, action: &str, full: Option<bool>) -> Outcome {
     }
     if let Some(generation) = change.if_generation {
         body["if_generation"] = generation.into();
+    }
+    if change.urgent {
+        body["urgent"] = true.into();
     }
     let of = &change.of;
     let answer = of.access.api()?.change(Method::POST, &of.path(""), &body).await?;
