@@ -23,6 +23,8 @@ use crate::{
 
 /// The header with the key of a change.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Of a generation in a header: what fits a number in any case.
+pub(super) const GENERATION_DIGITS_MAX: usize = 19;
 
 /// A change, and the form that its body has. Unknown fields are refused by the form itself.
 pub(super) struct Change<T> {
@@ -45,7 +47,7 @@ impl Whose {
                 let detail = format!(
                     "if-match says plan {header}, and if_generation plan {body}: send the one on which your choice rests"
                 );
-                Err(Problem::bad_request("two-generations", detail))
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "two-generations", detail))
             }
             (header, body) => Ok(header.or(body)),
         }
@@ -99,25 +101,31 @@ fn whose(parts: &Parts, body: &[u8]) -> Result<Whose, Problem> {
         .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "nobody knows who asks"))?;
     let key = match one(&parts.headers, &IDEMPOTENCY_KEY)? {
         None => None,
-        Some(text) if (1..=REPEAT_KEY_BYTES_MAX).contains(&text.len()) => Some(RepeatKey {
+        Some(text) if is_key(text) => Some(RepeatKey {
             key: hashed(&[identity.caller.name.as_bytes(), text.as_bytes()]),
             change: hashed(&[parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), body]),
         }),
         Some(_) => {
-            let detail = format!("an idempotency-key has from 1 to {REPEAT_KEY_BYTES_MAX} characters");
+            let detail = format!(
+                "an idempotency-key has from 1 to {REPEAT_KEY_BYTES_MAX} visible ASCII characters, no spaces"
+            );
             return Err(Problem::bad_request("malformed-header", detail));
         }
     };
     Ok(Whose { identity, if_match: if_match(&parts.headers)?, key })
 }
 
-/// The generation in an `if-match` header: one strong entity tag.
+fn is_key(text: &str) -> bool {
+    (1..=REPEAT_KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The generation in an `if-match` header: one strong entity tag, whose quotes may be left out.
 fn if_match(headers: &HeaderMap) -> Result<Option<Generation>, Problem> {
     let Some(text) = one(headers, &header::IF_MATCH)? else { return Ok(None) };
     let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let digits = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit());
+    let right = (1..=GENERATION_DIGITS_MAX).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_digit());
     match bare.parse() {
-        Ok(number) if digits => Ok(Some(Generation(number))),
+        Ok(number) if right => Ok(Some(Generation(number))),
         _ => {
             let detail = "if-match names the plan on which your choice rests, such as if-match: \"7\"";
             Err(Problem::bad_request("malformed-header", detail))
@@ -169,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_in_if_match_is_read_with_and_without_quotes_and_nothing_else_is() {
+    fn the_plan_in_if_match_is_one_number_with_or_without_quotes() {
         assert_eq!(generation("\"7\""), Some(Some(7)));
         assert_eq!(generation("7"), Some(Some(7)));
-        for odd in ["*", "W/\"7\"", "\"7", "\"7\", \"8\"", "+7", "-1", "\"\"", "99999999999999999999"] {
+        for odd in ["*", "W/\"7\"", "\"7", "\"7\", \"8\"", "+7", "-1", "\"\"", "\"99999999999999999999\""] {
             assert_eq!(generation(odd), None, "{odd}");
         }
         assert!(matches!(if_match(&HeaderMap::new()), Ok(None)));

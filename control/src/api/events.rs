@@ -34,7 +34,9 @@ pub(super) struct Told {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Count {
+    #[serde(deserialize_with = "super::whole::number")]
     requests: u64,
+    #[serde(deserialize_with = "super::whole::number")]
     count: u64,
 }
 

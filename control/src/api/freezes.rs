@@ -49,6 +49,7 @@ pub(super) struct Wanted {
     #[serde(default)]
     services: Vec<ServiceName>,
     /// Until it is lifted, if left out.
+    #[serde(default, deserialize_with = "super::whole::maybe")]
     until_ms: Option<u64>,
     #[serde(default)]
     reason: String,

@@ -167,8 +167,10 @@ fn refusal(
     if let Some(problem) = operation.and_then(|operation| forbidden(operation, identity, request)) {
         return Some(problem);
     }
-    // To delete takes a preflight from a page in any case.
-    if !reads(request.method()) && *request.method() != Method::DELETE && !is_json(request) {
+    // To delete takes a preflight from a page in any case, and where there is no operation nothing happens.
+    let takes_json =
+        operation.is_some_and(|operation| !operation.reads() && operation.method != Method::DELETE);
+    if takes_json && !is_json(request) {
         let detail = "a change must be sent with \"content-type: application/json\"";
         return Some(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
     }

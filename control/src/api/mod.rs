@@ -31,6 +31,7 @@ mod serve;
 mod tokens;
 mod verdict;
 mod watch;
+mod whole;
 mod write;
 
 use std::sync::Arc;

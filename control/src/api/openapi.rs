@@ -11,17 +11,21 @@ use super::{
 };
 
 pub(super) async fn openapi(State(context): State<Context>) -> Json<Value> {
-    Json(document(context.operations.iter()))
+    Json(document(context.operations.iter(), context.known.ask()))
 }
 
-/// The whole document.
-pub(super) fn document<'a>(operations: impl Iterator<Item = &'a Operation>) -> Value {
+/// The whole document; `asks` says whether whoever asks must say who it is.
+pub(super) fn document<'a>(operations: impl Iterator<Item = &'a Operation>, asks: bool) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for operation in operations {
         let methods = paths.entry(operation.path).or_insert_with(|| json!({}));
         if let Value::Object(methods) = methods {
             methods.insert(operation.method.as_str().to_ascii_lowercase(), described(operation));
         }
+    }
+    let mut security = vec![json!({ "token": [] }), json!({ "certificate": [] })];
+    if !asks {
+        security.push(json!({}));
     }
     json!({
         "openapi": "3.1.0",
@@ -39,8 +43,7 @@ pub(super) fn document<'a>(operations: impl Iterator<Item = &'a Operation>) -> V
                 "certificate": { "type": "mutualTLS" },
             },
         },
-        // On loopback the file may ask nobody who it is.
-        "security": [{ "token": [] }, { "certificate": [] }, {}],
+        "security": security,
     })
 }
 
@@ -104,8 +107,10 @@ fn responses(operation: &Operation) -> Value {
             "Done, but not yet stored: the canary was taken out while the store could not be written.";
         responses.insert("202".into(), response(meaning, forms));
     }
-    let common = [400, 401, 403, 405, 421, 429, 500, 503, 504];
-    for status in common.iter().chain(operation.problems) {
+    let common = [400, 401, 403, 405, 421, 429, 500, 502, 503, 504];
+    // A key may stand for another change.
+    let of_changes: &[u16] = if operation.reads() { &[] } else { &[422] };
+    for status in common.iter().chain(of_changes).chain(operation.problems) {
         let meaning = http::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason());
         let problem = [Form { media: "application/problem+json", schema: || schema::of("Problem") }];
         responses.insert(status.to_string(), response(meaning.unwrap_or_default(), &problem));
@@ -130,7 +135,7 @@ mod tests {
     use crate::api::routes::routes;
 
     fn made() -> Value {
-        document(routes().iter().map(|route| &route.operation))
+        document(routes().iter().map(|route| &route.operation), true)
     }
 
     fn references(value: &Value, into: &mut BTreeSet<String>) {

@@ -12,6 +12,8 @@ use serin_config::{
     },
 };
 
+use super::change::GENERATION_DIGITS_MAX;
+
 /// A reference to one of [`all`].
 pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -88,11 +90,12 @@ pub(super) fn token_id() -> Value {
 }
 
 pub(super) fn idempotency_key() -> Value {
-    json!({ "type": "string", "pattern": format!("^[!-~]{{1,{REPEAT_KEY_BYTES_MAX}}}$") })
+    json!({ "type": "string", "minLength": 1, "pattern": format!("^[!-~]{{1,{REPEAT_KEY_BYTES_MAX}}}$") })
 }
 
 pub(super) fn if_match() -> Value {
-    json!({ "type": "string", "pattern": "^\"[0-9]{1,15}\"$", "examples": ["\"7\""] })
+    let number = format!("[0-9]{{1,{GENERATION_DIGITS_MAX}}}");
+    json!({ "type": "string", "pattern": format!("^({number}|\"{number}\")$") })
 }
 
 fn weight() -> Value {

@@ -36,7 +36,9 @@ pub(super) struct NewToken {
     role: Role,
     #[serde(default)]
     services: Option<BTreeSet<ServiceName>>,
+    #[serde(default, deserialize_with = "super::whole::maybe")]
     expires_in_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "super::whole::maybe")]
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,
@@ -108,6 +110,7 @@ pub(super) async fn list(
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Delete {
+    #[serde(default, deserialize_with = "super::whole::maybe")]
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,

@@ -30,6 +30,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct SetWeights {
     weights: Pairs,
+    #[serde(default, deserialize_with = "super::whole::maybe")]
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,
@@ -89,6 +90,7 @@ pub(super) async fn set_weights(
 pub(super) struct Steer {
     action: Wanted,
     full: Option<bool>,
+    #[serde(default, deserialize_with = "super::whole::maybe")]
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,

@@ -406,6 +406,8 @@ fn a_decision_that_the_disk_took_too_late_is_taken_back() {
 
 #[path = "history_tests.rs"]
 mod history;
+#[path = "orders_tests.rs"]
+mod orders;
 
 #[test]
 fn a_freeze_by_hand_is_stored_pushes_nothing_and_holds_after_a_crash() {

@@ -165,7 +165,7 @@ fn the_plan_may_stand_in_if_match() {
     assert_eq!(put("\"7\"", weights).problem(409), "stale-generation");
     assert_eq!(put("*", weights).problem(400), "malformed-header");
     let both = r#"{"weights":{"v1":"90%","v2":"10%"},"if_generation":2}"#;
-    assert_eq!(put("\"1\"", both).problem(400), "two-generations");
+    assert_eq!(put("\"1\"", both).problem(422), "two-generations");
     assert_eq!(put("\"1\"", weights).status, 200);
     assert!(world.get(path).head.contains("etag: \"2\""));
     world.stop();
