@@ -99,7 +99,7 @@ pub(super) fn if_match() -> Value {
 }
 
 fn weight() -> Value {
-    json!({ "type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,4})?%$", "examples": ["10%"] })
+    json!({ "type": "string", "pattern": "^(100(\\.0{1,4})?|[0-9]{1,2}(\\.[0-9]{1,4})?)%$", "examples": ["10%"] })
 }
 
 fn weights() -> Value {

@@ -8,6 +8,7 @@
 mod fixtures;
 
 mod audit;
+mod conformance;
 mod identity;
 mod notifications;
 mod roles;
