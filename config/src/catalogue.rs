@@ -1,6 +1,11 @@
 //! Routes and services that fit together: everything of a plan but the weights.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     name::{RouteName, ServiceName, VersionName},
@@ -46,11 +51,37 @@ pub enum CatalogueError {
     SameRoles(ServiceName),
 }
 
+/// The text that routes and services were read from, for a proxy to read them from too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    text: Arc<str>,
+    digest: Arc<str>,
+}
+
+impl Source {
+    fn new(text: String) -> Self {
+        // Whoever could choose texts with one digest could change the file itself.
+        let digest = format!("{:032x}", xxh3_128(text.as_bytes()));
+        Self { text: text.into(), digest: digest.into() }
+    }
+
+    /// The sections `routes` and `services` of a file, in one form for all ways to write the same.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// 32 hexadecimal digits that other texts do not have.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
 /// Checked routes and services. Routes are sorted by priority; services by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Catalogue {
     routes: Vec<Route>,
     services: Vec<Service>,
+    source: Option<Source>,
 }
 
 impl Catalogue {
@@ -81,7 +112,18 @@ impl Catalogue {
                 });
             }
         }
-        Ok(Self { routes, services })
+        Ok(Self { routes, services, source: None })
+    }
+
+    /// The same, knowing the text that it was read from.
+    #[must_use]
+    pub fn with_source(self, text: String) -> Self {
+        Self { source: Some(Source::new(text)), ..self }
+    }
+
+    /// The text that it was read from; none if it was not made from a file.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// Routes in the order in which they are tried.

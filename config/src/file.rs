@@ -3,10 +3,12 @@
 use std::path::Path as FilePath;
 
 use crate::{
+    catalogue::Catalogue,
     check,
+    limits::CONFIG_BYTES_MAX,
     problem::{Path, Place, Problems, Reported},
     raw::{self, decode::Decode},
-    settings::Config,
+    settings::{Config, Purpose},
     tls::CertificateFiles,
     tree,
 };
@@ -42,7 +44,7 @@ pub enum TlsFault {
     Key(String),
 }
 
-/// Reads a configuration.
+/// Reads a configuration for `serin run`.
 ///
 /// `file_name` is how problems name the file; `base_dir` is the directory of the file, to which its relative
 /// paths (state, secrets) belong.
@@ -56,16 +58,69 @@ pub fn load(
     base_dir: &FilePath,
     secrets: &dyn Secrets,
 ) -> Result<Config, Problems> {
+    load_for(Some(Purpose::Run), text, file_name, base_dir, secrets)
+}
+
+/// Reads a configuration for this purpose; without one, for that which its sections tell. All else is as for [`load`].
+pub fn load_for(
+    purpose: Option<Purpose>,
+    text: &str,
+    file_name: &str,
+    base_dir: &FilePath,
+    secrets: &dyn Secrets,
+) -> Result<Config, Problems> {
     let mut problems = Problems::new(file_name);
-    match read(text, &check::Surroundings { base_dir, secrets }, &mut problems) {
-        Ok(config) if problems.is_empty() => Ok(config),
+    let around = check::Surroundings { base_dir, secrets };
+    whole(read(purpose, text, &around, &mut problems), problems)
+}
+
+/// Reads routes and services that a control plane has told. `name` is how problems name the text; `base_dir` is the
+/// directory to which its relative paths belong here.
+///
+/// # Errors
+/// Every problem of the text, by position.
+pub fn load_catalogue(
+    text: &str,
+    name: &str,
+    base_dir: &FilePath,
+    secrets: &dyn Secrets,
+) -> Result<Catalogue, Problems> {
+    let mut problems = Problems::new(name);
+    let around = check::Surroundings { base_dir, secrets };
+    whole(read_catalogue(text, &around, &mut problems), problems)
+}
+
+fn whole<T>(read: Result<T, Reported>, problems: Problems) -> Result<T, Problems> {
+    match read {
+        Ok(value) if problems.is_empty() => Ok(value),
         Ok(_) | Err(Reported { .. }) => Err(problems),
     }
 }
 
-fn read(text: &str, around: &check::Surroundings<'_>, problems: &mut Problems) -> Result<Config, Reported> {
+/// The sections that make a catalogue.
+const CATALOGUE: [&str; 2] = ["routes", "services"];
+
+fn read(
+    purpose: Option<Purpose>,
+    text: &str,
+    around: &check::Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Config, Reported> {
     let root = tree::parse(text, problems)?;
     let top = Place { at: root.at, path: Path::TOP };
     let file = raw::File::decode(&root, &top, problems)?;
-    check::check(file, &top, around, problems)
+    let told = tree::sections(&root, &CATALOGUE, CONFIG_BYTES_MAX);
+    check::check(file, purpose, told, &top, around, problems)
+}
+
+fn read_catalogue(
+    text: &str,
+    around: &check::Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Catalogue, Reported> {
+    let root = tree::parse(text, problems)?;
+    let top = Place { at: root.at, path: Path::TOP };
+    let file = raw::File::decode(&root, &top, problems)?;
+    let catalogue = check::check_catalogue(file.routes, file.services, &top, around, problems)?;
+    Ok(catalogue.with_source(text.to_owned()))
 }

@@ -219,6 +219,45 @@ pub const WINDOWS_QUEUED_MAX: usize = 64;
 /// How often a proxy tells the plain counts of services whose canary and stable version both have weight. A quarter
 /// of a second: what is shorter holds too few requests to say anything, and what is longer costs users.
 pub const BEAT_PERIOD: Duration = Duration::from_millis(250);
+/// The most of one thing that a window may count: a billion requests in a second.
+pub const WINDOW_COUNT_MAX: u64 = 1_000_000_000;
+/// Windows that a proxy keeps for a control plane that does not answer: two minutes; the oldest go first, and are
+/// counted as lost.
+pub const UPLINK_WINDOWS_MAX: usize = 120;
+/// The largest message between proxy and control plane: a window of a thousand routes with full histograms of two
+/// versions, or a plan with the largest file.
+pub const FLEET_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Proxies with a stream to one control plane at once.
+pub const FLEET_STREAMS_MAX: usize = 4_096;
+/// Connections to the listener for proxies that have not begun a stream yet.
+pub const FLEET_ARRIVALS_MAX: usize = 512;
+/// From a proxy's connection to its hello.
+pub const FLEET_HELLO_WAIT: Duration = Duration::from_secs(5);
+/// Messages on their way to one proxy; plans are not queued, the newest takes the place of those before.
+pub const FLEET_DOWN_QUEUED_MAX: usize = 4;
+/// A proxy that does not take a message for so long is cut.
+pub const FLEET_SEND_WAIT: Duration = Duration::from_secs(5);
+/// A proxy tells a window each second; one that says nothing for so long is cut.
+pub const FLEET_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How often a proxy asks whether its control plane lives.
+pub const FLEET_PING_INTERVAL: Duration = Duration::from_secs(1);
+/// And how long that may take to say so. With the interval this is how long a control plane that hangs holds its
+/// proxies back from the next.
+pub const FLEET_PING_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// For a connection to a control plane and the answer to a hello.
+pub const UPLINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The first wait after every endpoint of the control plane was tried in vain; it doubles, and varies by half.
+pub const UPLINK_BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// The longest such wait.
+pub const UPLINK_BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Where a proxy may find its control plane.
+pub const UPLINK_ENDPOINTS_MAX: usize = 16;
+/// A proxy that has not acknowledged a rollback after this is named.
+pub const ROLLBACK_ACKNOWLEDGED: Duration = Duration::from_secs(1);
+/// Proxies that one entry of the journal names.
+pub const PROXIES_NAMED_MAX: usize = 20;
+/// A proxy without a stream is remembered for so long.
+pub const FLEET_REMEMBERED: Duration = Duration::from_secs(600);
 /// Clients whose failures one worker lists in a second, for each route and version.
 pub const ERRING_CLIENTS_MAX: usize = 16_384;
 /// Clients with failures that are remembered for each version, so that each counts once; when there are more, all are
@@ -281,8 +320,14 @@ pub const REASON_CHARS_MAX: usize = 500;
 pub const RECENT_SECONDS_MAX: usize = 120;
 /// The newest of those seconds, whose latencies are kept whole so that they can be added up.
 pub const RECENT_LATENCY_SECONDS_MAX: usize = 10;
+/// Seconds of a service from which the observed shares of its versions are made.
+pub const OBSERVED_SECONDS_MAX: usize = 60;
+/// How long a control plane that has just begun holds complete seconds back for proxies that have windows to tell again.
+pub const CATCH_UP: Duration = Duration::from_millis(1_500);
+/// How often the control plane shows its state anew at most, but for decisions.
+pub const STATUS_EVERY: Duration = Duration::from_millis(100);
 /// Proxies whose windows are told apart; the one that was silent longest is forgotten first.
-pub const PROXIES_MAX: usize = 1024;
+pub const PROXIES_MAX: usize = FLEET_STREAMS_MAX;
 /// Answers that are read from the store at once, such as exported windows.
 pub const STORE_READS_MAX: usize = 2;
 /// Services whose stable version is judged against a slice of itself all the time, the first by name: some 100 KB of

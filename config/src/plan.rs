@@ -51,6 +51,28 @@ pub enum PlanError {
     },
 }
 
+/// Why parts don't make a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartsError {
+    /// A part does not fit the catalogue.
+    #[error(transparent)]
+    Misfit(#[from] PlanError),
+    /// A service without a split.
+    #[error("service \"{0}\" has no split")]
+    NoSplit(ServiceName),
+}
+
+/// What a plan says of one service beside the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The service.
+    pub service: String,
+    /// Its split.
+    pub split: Split,
+    /// See [`Plan::canary_since`].
+    pub canary_since: Generation,
+}
+
 /// Everything that a proxy needs to serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -68,6 +90,27 @@ impl Plan {
         let splits: Vec<_> = catalogue.services().iter().map(|service| service.split.clone()).collect();
         let canary_since = vec![generation; splits.len()];
         Self { generation, parent, catalogue, splits, canary_since }
+    }
+
+    /// A plan of all its parts, as another process has made it: one part for each service.
+    pub fn of_parts(
+        catalogue: Arc<Catalogue>,
+        generation: Generation,
+        parent: Generation,
+        parts: Vec<Part>,
+    ) -> Result<Self, PartsError> {
+        let mut plan = Self::new(catalogue, generation, parent);
+        let mut missing: Vec<bool> = plan.splits.iter().map(|_| true).collect();
+        for Part { service, split, canary_since } in parts {
+            plan.set_split(&service, split)?;
+            if let Some(at) = plan.catalogue.position(&service) {
+                (plan.canary_since[at], missing[at]) = (canary_since, false);
+            }
+        }
+        match missing.iter().position(|missing| *missing) {
+            Some(at) => Err(PartsError::NoSplit(plan.catalogue.services()[at].name.clone())),
+            None => Ok(plan),
+        }
     }
 
     /// The same, with one service's split replaced; a child of this plan.

@@ -12,6 +12,7 @@ use crate::{
     address::Address,
     catalogue::Catalogue,
     endpoint::Dns,
+    fleet::{Connect, Fleet},
     grant::CertificateGrant,
     limits::Limits,
     listener::Listener,
@@ -27,16 +28,30 @@ pub const ADMIN_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Add
 pub const CONTROL_ADDRESS_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9902);
 /// The control plane's state file, in the directory of the configuration, unless the file says otherwise.
 pub const STATE_DEFAULT: &str = "serin-state.redb";
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// `serin run`: proxy and control plane in one process.
+    Run,
+    /// `serin control`: the control plane, for proxies that run elsewhere.
+    Control,
+    /// `serin proxy`: the proxy, told by a control plane elsewhere.
+    Proxy,
+}
+
 /// Everything that one configuration file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Where traffic comes in; at least one.
+    /// The command that it is for.
+    pub purpose: Purpose,
+    /// Where traffic comes in; at least one, but for [`Purpose::Control`].
     pub listeners: Vec<Listener>,
-    /// Routes and services.
+    /// Routes and services; none for [`Purpose::Proxy`].
     pub catalogue: Arc<Catalogue>,
     /// Metrics, health and the current plan.
     pub admin: Admin,
-    /// The embedded control plane.
+    /// The control plane, or where it is.
     pub control: Control,
     /// What is told about the traffic.
     pub telemetry: Telemetry,
@@ -57,7 +72,7 @@ pub struct Admin {
     pub address: Address,
 }
 
-/// The embedded control plane.
+/// The control plane; of a [`Purpose::Proxy`], only `connect` has a meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
     /// Where its API listens; loopback by default.
@@ -73,6 +88,10 @@ pub struct Control {
     pub identities: Vec<CertificateGrant>,
     /// If present, the state is kept there and not in the file.
     pub etcd: Option<Etcd>,
+    /// Where it listens for proxies that run as processes of their own.
+    pub fleet: Option<Fleet>,
+    /// Where the control plane of this proxy is; always there for [`Purpose::Proxy`], and for no other.
+    pub connect: Option<Connect>,
 }
 
 impl Control {

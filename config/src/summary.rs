@@ -8,11 +8,12 @@ use std::fmt::{self, Write};
 use crate::{
     duration::show,
     endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
+    fleet::{Connect, Fleet},
     listener::Listener,
     notification::Recipient,
     route::{Action, Route},
     service::{Events, Service, Timeouts, Version},
-    settings::Config,
+    settings::{Config, Purpose},
     telemetry::{AccessLog, LogTarget, Otlp, Telemetry},
     terms::Terms,
     tls::{ClientCertificates, EndpointTls, HttpProtocol},
@@ -28,7 +29,11 @@ pub fn summary(config: &Config) -> String {
 }
 
 fn write(config: &Config, to: &mut String) -> fmt::Result {
-    writeln!(to, "listeners")?;
+    match config.purpose {
+        Purpose::Run => writeln!(to, "listeners")?,
+        Purpose::Control => writeln!(to, "serin control: no listener is opened")?,
+        Purpose::Proxy => writeln!(to, "serin proxy\nlisteners")?,
+    }
     for listener in &config.listeners {
         write!(to, "  {:<20} {}", listener.name, listener.address)?;
         let unix = listener.trusts_unix.then(|| "whoever may connect".to_owned());
@@ -39,7 +44,10 @@ fn write(config: &Config, to: &mut String) -> fmt::Result {
         writeln!(to)?;
         write_terms(listener, to)?;
     }
-    writeln!(to, "routes, in the order in which they are tried")?;
+    match config.purpose {
+        Purpose::Run | Purpose::Control => writeln!(to, "routes, in the order in which they are tried")?,
+        Purpose::Proxy => writeln!(to, "routes and services: as the control plane says")?,
+    }
     for route in config.catalogue.routes() {
         write_route(route, to)?;
     }
@@ -190,27 +198,30 @@ fn write_operation(config: &Config, to: &mut String) -> fmt::Result {
     let reach = |local: bool| if local { "" } else { ", reachable from other machines" };
     let (admin, control) = (&config.admin.address, &config.control.address);
     writeln!(to, "admin       {admin}{}", reach(admin.is_local()))?;
-    let tls = if config.control.tls.is_some() { " by TLS" } else { "" };
-    let token = if config.control.token.is_some() { "with a token" } else { "without a token" };
-    let certificates = match config.control.identities.len() {
-        0 => String::new(),
-        1 => ", 1 client certificate".into(),
-        more => format!(", {more} client certificates"),
-    };
-    let state = match &config.control.etcd {
-        None => config.control.state.display().to_string(),
-        Some(etcd) => {
-            let by = if etcd.tls.is_some() { "TLS" } else { "clear text" };
-            format!(
-                "etcd under {} at {} in {by}, lease {}",
-                etcd.prefix,
-                join(&etcd.endpoints, ", "),
-                show(etcd.lease)
-            )
-        }
-    };
-    let reach = reach(control.is_local());
-    writeln!(to, "control     {control}{tls}{reach}, {token}{certificates}, state in {state}")?;
+    if config.purpose != Purpose::Proxy {
+        let tls = if config.control.tls.is_some() { " by TLS" } else { "" };
+        let token = if config.control.token.is_some() { "with a token" } else { "without a token" };
+        let certificates = match config.control.identities.len() {
+            0 => String::new(),
+            1 => ", 1 client certificate".into(),
+            more => format!(", {more} client certificates"),
+        };
+        let state = match &config.control.etcd {
+            None => config.control.state.display().to_string(),
+            Some(etcd) => {
+                let by = if etcd.tls.is_some() { "TLS" } else { "clear text" };
+                format!(
+                    "etcd under {} at {} in {by}, lease {}",
+                    etcd.prefix,
+                    join(&etcd.endpoints, ", "),
+                    show(etcd.lease)
+                )
+            }
+        };
+        let reach = reach(control.is_local());
+        writeln!(to, "control     {control}{tls}{reach}, {token}{certificates}, state in {state}")?;
+    }
+    write_fleet(config, to)?;
     write_telemetry(&config.telemetry, to)?;
     write_terms_of_rollouts(&config.terms, &config.notifications, to)?;
     let limits = &config.limits;
@@ -240,6 +251,27 @@ fn write_terms_of_rollouts(terms: &Terms, told: &[Recipient], to: &mut String) -
         Some(most) => writeln!(to, "rollouts    {most} at once"),
         None => Ok(()),
     }
+}
+
+fn write_fleet(config: &Config, to: &mut String) -> fmt::Result {
+    if let Some(Fleet { address, tls, token }) = &config.control.fleet {
+        let secured = if tls.is_some() { "TLS" } else { "in clear" };
+        let certified = tls.as_ref().and_then(|tls| tls.client_certificates.as_ref());
+        let proof = match (certified, token) {
+            (Some(ClientCertificates { required: true, .. }), Some(_)) => "certificates and a token",
+            (Some(ClientCertificates { required: true, .. }), None) => "certificates",
+            (_, Some(_)) => "a token",
+            (_, None) => "nothing",
+        };
+        writeln!(to, "proxies     {address}, {secured}, which must show {proof}")?;
+    }
+    if let Some(Connect { endpoints, tls, token, cache }) = &config.control.connect {
+        let secured = if tls.is_some() { "over TLS" } else { "in clear" };
+        let token = if token.is_some() { "with a token" } else { "without a token" };
+        let cache = cache.display();
+        writeln!(to, "connect     {} {secured}, {token}, last plan in {cache}", join(endpoints, ", "))?;
+    }
+    Ok(())
 }
 
 fn write_telemetry(telemetry: &Telemetry, to: &mut String) -> fmt::Result {

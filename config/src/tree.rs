@@ -9,10 +9,13 @@
 //! its whole size counts against the bounds, so a small file can't expand into a huge one.
 
 mod build;
+mod write;
 
 use std::rc::Rc;
 
 use saphyr_parser::{Marker, Parser};
+
+pub use self::write::sections;
 
 use self::build::Builder;
 use crate::{

@@ -105,6 +105,10 @@ pub struct WindowReport {
     pub sequence: u64,
     /// When the window ended, in milliseconds since 1970.
     pub ended_ms: u64,
+    /// How long it had waited at the proxy when it was sent, in milliseconds: not at all, but after a stream had
+    /// broken off.
+    #[serde(default)]
+    pub age_ms: u64,
     /// The plan in force at its end.
     pub generation: Generation,
     /// The plan in force at its beginning; where it differs, the window saw two splits.

@@ -10,7 +10,9 @@
 
 use std::{fs, path::Path};
 
-use serin_config::{Config, Problems, Secrets, load, policy::Preset, raw, summary::summary};
+use serin_config::{
+    Config, Problems, Purpose, Secrets, file::load_for, load, policy::Preset, raw, summary::summary,
+};
 
 struct Environment;
 
@@ -74,6 +76,23 @@ fn the_standalone_sample_keeps_its_state_beside_the_file() {
     let config = good("standalone");
     assert!(config.control.state.ends_with("deploy/samples/serin-state.redb"));
     assert_eq!(config.listeners[0].name.as_str(), "listener-1");
+}
+
+fn for_a_fleet(name: &str, purpose: Purpose) -> Config {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../deploy/samples/{name}.yaml"));
+    let text = fs::read_to_string(&path).unwrap();
+    load_for(Some(purpose), &text, name, Path::new("/etc/serin"), &Environment)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn the_samples_of_a_fleet_fit_together() {
+    let (control, proxy) = (for_a_fleet("control", Purpose::Control), for_a_fleet("proxy", Purpose::Proxy));
+    let (fleet, connect) = (control.control.fleet.unwrap(), proxy.control.connect.unwrap());
+    assert!(fleet.tls.unwrap().client_certificates.unwrap().required);
+    assert!(connect.tls.unwrap().client_certificate.is_some());
+    assert_eq!(fleet.token, connect.token);
+    assert_eq!(connect.endpoints.len(), 2);
 }
 
 #[test]

@@ -114,6 +114,7 @@ pub(crate) fn report(
         epoch: 1,
         sequence,
         ended_ms: sequence * 1_000,
+        age_ms: 0,
         generation,
         began_under: generation,
         probing: vec![],
@@ -129,6 +130,7 @@ pub(crate) fn canary_share(plan: &Plan) -> Weight {
 
 pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Config {
     Config {
+        purpose: serin_config::Purpose::Run,
         listeners: Vec::new(),
         catalogue: catalogue(services),
         admin: Admin { address: "127.0.0.1:0".parse().unwrap() },
@@ -139,6 +141,8 @@ pub(crate) fn config(services: Vec<Service>, state: std::path::PathBuf) -> Confi
             tls: None,
             identities: Vec::new(),
             etcd: None,
+            fleet: None,
+            connect: None,
         },
         telemetry: Telemetry {
             instance: "edge".into(),

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match arguments.file.load() {
+    match arguments.file.load_for_any() {
         Ok(config) => {
             print(&summary::summary(&config));
             ExitCode::SUCCESS

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use serin_config::{
-    Config, Problems,
+    Catalogue, Config, Problems, Purpose,
     file::{self, Secrets, TlsFault, TlsFiles},
     limits::{CONFIG_BYTES_MAX, SECRET_BYTES_MAX},
 };
@@ -58,8 +58,30 @@ impl Secrets for Environment {
 }
 
 impl ConfigFile {
-    /// Reads and checks the file.
+    /// Reads and checks the file for `serin run`.
     pub(super) fn load(&self) -> Result<Config, LoadError> {
+        self.read(Some(Purpose::Run))
+    }
+
+    /// Reads and checks the file for this purpose.
+    pub(super) fn load_for(&self, purpose: Purpose) -> Result<Config, LoadError> {
+        self.read(Some(purpose))
+    }
+
+    /// Reads and checks the file for the purpose that its sections tell.
+    pub(super) fn load_for_any(&self) -> Result<Config, LoadError> {
+        self.read(None)
+    }
+
+    /// Reads routes and services that a control plane tells; their relative paths belong to the file's directory.
+    pub(super) fn read_catalogue(&self, text: &str) -> Result<Catalogue, Vec<String>> {
+        let absolute = std::path::absolute(&self.path).map_err(|error| vec![why(&error)])?;
+        let base = absolute.parent().unwrap_or(Path::new("/"));
+        file::load_catalogue(text, "the control plane's file", base, &Environment)
+            .map_err(|problems| problems.lines())
+    }
+
+    fn read(&self, purpose: Option<Purpose>) -> Result<Config, LoadError> {
         let name = self.path.display().to_string();
         let unreadable = |why: String| LoadError::Unreadable { path: name.clone(), why };
         let bytes = read_at_most(&self.path, CONFIG_BYTES_MAX).map_err(|error| unreadable(why(&error)))?;
@@ -73,7 +95,7 @@ impl ConfigFile {
         })?;
         let absolute = std::path::absolute(&self.path).map_err(|error| unreadable(why(&error)))?;
         let base = absolute.parent().unwrap_or(Path::new("/"));
-        file::load(&text, &name, base, &Environment).map_err(LoadError::Problems)
+        file::load_for(purpose, &text, &name, base, &Environment).map_err(LoadError::Problems)
     }
 }
 

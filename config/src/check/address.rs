@@ -5,9 +5,10 @@
 
 use crate::{
     address::Address,
+    fleet::settings::FLEET_ADDRESS_DEFAULT,
     problem::{Place, Position, Problems},
     raw::{self, decode::Spanned},
-    settings::{ADMIN_ADDRESS_DEFAULT, CONTROL_ADDRESS_DEFAULT},
+    settings::{ADMIN_ADDRESS_DEFAULT, CONTROL_ADDRESS_DEFAULT, Purpose},
 };
 
 /// Somebody listens on an address.
@@ -18,8 +19,8 @@ struct Claim {
 }
 
 /// Reports every address on which two would listen, and every endpoint that is such an address.
-pub(super) fn check_distinct(file: &raw::File, problems: &mut Problems) {
-    let claims = claims(file);
+pub(super) fn check_distinct(file: &raw::File, purpose: Purpose, problems: &mut Problems) {
+    let claims = claims(file, purpose);
     for (i, claim) in claims.iter().enumerate() {
         let Some(place) = &claim.place else { continue };
         if let Some(other) = claims[..i].iter().find(|other| overlap(&other.address, &claim.address)) {
@@ -45,7 +46,7 @@ pub(super) fn check_distinct(file: &raw::File, problems: &mut Problems) {
 }
 
 /// Defaults first, so that a clash is reported where the file can be changed; then in the file's order.
-fn claims(file: &raw::File) -> Vec<Claim> {
+fn claims(file: &raw::File, purpose: Purpose) -> Vec<Claim> {
     let listeners = file.listeners.given().map_or(&[][..], |listeners| &listeners.value.0);
     let addresses = listeners.iter().filter_map(|listener| listener.as_ref().ok()?.value.address.given());
     let admin = file.admin.given().and_then(|admin| admin.value.address.given());
@@ -59,7 +60,13 @@ fn claims(file: &raw::File) -> Vec<Claim> {
     let mut claims: Vec<_> =
         addresses.take(crate::limits::LISTENERS_MAX).map(|at| given("listener", at)).collect();
     claims.push(section("admin listener", admin, ADMIN_ADDRESS_DEFAULT));
-    claims.push(section("control listener", control, CONTROL_ADDRESS_DEFAULT));
+    if purpose != Purpose::Proxy {
+        claims.push(section("control listener", control, CONTROL_ADDRESS_DEFAULT));
+    }
+    let fleet = file.control.given().and_then(|control| control.value.fleet.given());
+    if let Some(fleet) = fleet {
+        claims.push(section("listener for proxies", fleet.value.address.given(), FLEET_ADDRESS_DEFAULT));
+    }
     claims.sort_by_key(|claim| claim.place.as_ref().map(|place| place.at));
     claims
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::{Surroundings, etcd, identity, secret, section, tls};
+use super::{Surroundings, etcd, fleet, identity, secret, section, tls};
 use crate::{
     address::Address,
     problem::{Problems, Reported},
@@ -51,6 +51,16 @@ pub(super) fn check_control(
         Ok(None) => Ok(None),
         Err(reported) => Err(reported),
     };
+    let fleet = match raw.fleet.optional() {
+        Ok(Some(raw)) => fleet::check_fleet(raw, around, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    let connect = match raw.connect.optional() {
+        Ok(Some(raw)) => fleet::check_connect(raw, around, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
     let tls = match raw.tls.optional() {
         Ok(Some(raw)) => tls::check_api(raw, around, problems).map(Some),
         Ok(None) => Ok(None),
@@ -83,7 +93,7 @@ pub(super) fn check_control(
         }
         Some(given) => given.value,
     };
-    Ok(Control { address, state, token, tls, identities, etcd })
+    Ok(Control { address, state, token, tls, identities, etcd, fleet: fleet?, connect: connect? })
 }
 
 /// An address that only this machine reaches, unless the danger is asked for by name.
@@ -103,7 +113,7 @@ fn local(
 }
 
 /// A bearer token; no message shows it.
-fn token(
+pub(super) fn token(
     source: &Spanned<SecretSource>,
     around: &Surroundings<'_>,
     problems: &mut Problems,

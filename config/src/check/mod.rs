@@ -9,12 +9,14 @@ mod control;
 mod endpoint;
 mod etcd;
 mod events;
+mod fleet;
 mod guards;
 mod identity;
 mod limits;
 mod listener;
 mod naming;
 mod notification;
+mod purpose;
 mod range;
 mod resilience;
 mod rollout;
@@ -36,13 +38,14 @@ use std::{path::Path as FilePath, sync::Arc};
 use crate::{
     catalogue::Catalogue,
     file::Secrets,
+    limits::CONFIG_BYTES_MAX,
     name::NameError,
     problem::{Place, Problems, Reported, shown},
     raw::{
         self,
-        decode::{Field, Spanned, Switch},
+        decode::{Field, List, Spanned, Switch},
     },
-    settings::Config,
+    settings::{Config, Purpose},
 };
 
 /// What lies around the file.
@@ -53,33 +56,60 @@ pub struct Surroundings<'a> {
     pub secrets: &'a dyn Secrets,
 }
 
-/// Converts a whole file; all problems are reported.
+/// Converts a whole file; all problems are reported. Without a purpose, the file's sections tell what it is for. `text`
+/// are its routes and services as text for proxies, unless they are too long for that.
 pub fn check(
     file: raw::File,
+    purpose: Option<Purpose>,
+    text: Option<String>,
     top: &Place,
     around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Config, Reported> {
-    address::check_distinct(&file, problems);
-    let services = service::present(file.services, top, problems);
-    let names = services.as_ref().map(service::names).map_err(|reported| *reported);
-    let routes = route::check_all(file.routes, &names, top, problems);
-    let listeners = listener::check_all(file.listeners, top, around, problems);
+    let purpose = purpose.unwrap_or_else(|| purpose::of(&file));
+    let names = match &file.services {
+        Field::Given(services) => Ok(service::names(&services.value)),
+        Field::Absent => Ok(Default::default()),
+        Field::Wrong(reported) => Err(*reported),
+    };
+    let fits = purpose::check(&file, purpose, top, problems);
+    address::check_distinct(&file, purpose, problems);
+    let catalogue = match purpose {
+        Purpose::Proxy => Catalogue::try_new(Vec::new(), Vec::new())
+            .map_err(|error| problems.add(top, error.to_string(), "leave the routes and services out")),
+        Purpose::Run | Purpose::Control => check_catalogue(file.routes, file.services, top, around, problems),
+    };
+    let listeners = match purpose {
+        Purpose::Control if matches!(file.listeners, Field::Absent) => Ok(Vec::new()),
+        _ => listener::check_all(file.listeners, top, around, problems),
+    };
+    let long = match (&text, file.control.given().and_then(|control| control.value.fleet.given())) {
+        (None, Some(fleet)) => {
+            let wrong = "the routes and services are too long to be told to proxies";
+            let right = format!("with aliases replaced they may have {CONFIG_BYTES_MAX} bytes");
+            Err(problems.add(&fleet.place, wrong, right))
+        }
+        _ => Ok(()),
+    };
     let terms = terms::check(
         terms::Parts { freezes: file.freezes, groups: file.groups, max_parallel: file.max_parallel_rollouts },
         names.as_ref().ok(),
         problems,
     );
     let notifications = notification::check(file.notifications, names.as_ref().ok(), around, problems);
-    let services = services.and_then(|services| service::check_all(services, around, problems));
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, &names, around, problems);
     let telemetry = telemetry::check(file.telemetry, around, problems);
     let limits = limits::check(file.limits, problems);
     let dns = endpoint::check_dns(file.dns, problems);
-    let catalogue = Catalogue::try_new(routes?, services?)
-        .map_err(|error| problems.add(top, error.to_string(), "make the routes and services fit together"))?;
+    fits?;
+    long?;
+    let catalogue = match text {
+        Some(text) => catalogue?.with_source(text),
+        None => catalogue?,
+    };
     Ok(Config {
+        purpose,
         listeners: listeners?,
         catalogue: Arc::new(catalogue),
         admin: admin?,
@@ -90,6 +120,22 @@ pub fn check(
         terms: Arc::new(terms?),
         notifications: notifications?,
     })
+}
+
+/// Converts routes and services.
+pub(crate) fn check_catalogue(
+    routes: Field<List<raw::Route>>,
+    services: Field<service::Services>,
+    top: &Place,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Catalogue, Reported> {
+    let services = service::present(services, top, problems);
+    let names = services.as_ref().map(service::names).map_err(|reported| *reported);
+    let routes = route::check_all(routes, &names, top, problems);
+    let services = services.and_then(|services| service::check_all(services, around, problems));
+    Catalogue::try_new(routes?, services?)
+        .map_err(|error| problems.add(top, error.to_string(), "make the routes and services fit together"))
 }
 
 /// A section of the file; without it, each of its fields has its default.

@@ -6,6 +6,7 @@
 pub mod choice;
 pub mod decode;
 pub mod endpoint;
+mod fleet;
 pub mod leaf;
 mod listener;
 pub mod notification;
@@ -21,6 +22,7 @@ pub mod terms;
 pub mod tls;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
+pub use fleet::{Connect, Fleet};
 pub use listener::{Listener, TrustedPeer};
 pub use notification::Recipient;
 pub use operation::{Admin, Advertise, Control, Etcd, Identity, Limits};
@@ -47,15 +49,15 @@ use crate::name::{FreezeName, GroupName, RecipientName, ServiceName};
 record! {
     /// A Serin configuration: where traffic comes in, where it goes, and how new versions are rolled out.
     pub struct File {
-        /// Where traffic comes in; at least one.
-        required @ listeners: List<Listener>,
-        /// Which request goes to which service; at least one.
-        required @ routes: List<Route>,
-        /// What routes lead to, by name.
-        required @ services: Named<ServiceName, Service>,
+        /// Where traffic comes in; at least one, but for serin control, which serves none.
+        @ listeners: List<Listener>,
+        /// Which request goes to which service; at least one, but for serin proxy, which is told by its control plane.
+        @ routes: List<Route>,
+        /// What routes lead to, by name; as for routes.
+        @ services: Named<ServiceName, Service>,
         /// Metrics, health and the current plan; reads only.
         @ admin: Admin,
-        /// The embedded control plane: weights and rollouts.
+        /// The control plane: weights and rollouts; or where a proxy finds it.
         @ control: Control,
         /// What is told about the traffic.
         @ telemetry: Telemetry,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     decode::List,
+    fleet::{Connect, Fleet},
     leaf::{OrNone, SecretSource},
     record::record,
     size::ByteSize,
@@ -20,7 +21,7 @@ record! {
         @ danger_beyond_loopback: bool,
     }
 
-    /// The embedded control plane.
+    /// The control plane; or, for serin proxy, where it is.
     pub struct Control {
         /// Where its API listens. An address that other machines can reach needs tls, and a token or identities.
         /// Default: 127.0.0.1:9902.
@@ -41,6 +42,10 @@ record! {
         /// Keeps the state in etcd instead of a file, so that several control planes share it: one of them leads,
         /// the others follow and stand by. Not together with state.
         @ etcd: Etcd,
+        /// The listener for proxies that run as processes of their own. Default: none.
+        @ fleet: Fleet,
+        /// Where a proxy that runs as a process of its own finds its control plane; for serin proxy only.
+        @ connect: Connect,
     }
 
     /// What the holder of a client certificate may do on the control plane's API. One of subject, uri and dns says

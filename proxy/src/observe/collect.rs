@@ -208,6 +208,7 @@ impl Collector {
             epoch: self.windows.epoch,
             sequence: self.windows.sequence,
             ended_ms: clock::unix_ms(),
+            age_ms: 0,
             generation: plan.generation(),
             began_under,
             probing: self.probing(&plan, began),
