@@ -9,6 +9,7 @@ use crate::{
     audit::{Audit, Note},
     clock::Clock,
     command::Request,
+    fleet::{Gate, registry::ProxyStatus},
     journal::Journal,
     lead::{LeaderAddress, standing::Standing},
     metrics,
@@ -96,6 +97,7 @@ pub(crate) struct Access {
     pub(crate) audit: Audit,
     /// Where the API tells of what it refuses before a command is made of it.
     pub(crate) refused: mpsc::Sender<Note>,
+    pub(crate) gate: watch::Receiver<Gate>,
     pub(crate) clock: Clock,
     pub(crate) standing: Standing,
 }
@@ -126,6 +128,14 @@ impl Access {
     /// Whether nobody takes requests any more. The snapshot is then out of date, and stays so.
     pub(crate) fn has_stopped(&self) -> bool {
         self.orders.is_closed()
+    }
+
+    /// The proxies of the fleet, by name; who leads instead, where another one does.
+    pub(crate) fn proxies(&self) -> Result<Vec<ProxyStatus>, Option<String>> {
+        match &*self.gate.borrow() {
+            Gate::Open(seat) => Ok(seat.proxies(self.clock.now_ms())),
+            Gate::Elsewhere(leader) => Err(leader.clone()),
+        }
     }
 
     /// The latest snapshot.

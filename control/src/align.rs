@@ -14,10 +14,13 @@
 //! message can only be slow. A proxy's windows go to seconds of their own, in their order, so a window that ends a
 //! hair before its second's end does not share one with the next.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
 
 use serin_config::{
-    limits::{PROXIES_MAX, SECOND_GRACE, SECONDS_OPEN_MAX},
+    limits::{CATCH_UP, PROXIES_MAX, SECOND_GRACE, SECONDS_OPEN_MAX, UPLINK_WINDOWS_MAX},
     wire::WindowReport,
 };
 
@@ -27,13 +30,18 @@ const LIVE_MS: u64 = 3_000;
 const JUMP_MS: u64 = 5_000;
 /// How much a clock may lose against this one in a second, so that a slow drift is followed.
 const DRIFT_MS: i64 = 1;
-const GRACE_MS: u64 = {
-    let ms = SECOND_GRACE.as_millis();
+/// A proxy whose window had waited for less than this has told all that it had to tell again.
+const CAUGHT_UP_MS: u64 = 1_000;
+const GRACE_MS: u64 = ms(SECOND_GRACE);
+const CATCH_UP_MS: u64 = ms(CATCH_UP);
+
+const fn ms(time: Duration) -> u64 {
+    let ms = time.as_millis();
     assert!(ms < 60_000);
     #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
     let ms = ms as u64;
     ms
-};
+}
 
 /// One second, all proxies together.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +59,8 @@ pub struct Aligned {
     pub seconds: Vec<Second>,
     /// Whether the window came too late for its second.
     pub late: bool,
+    /// The window, if so.
+    pub left_out: Option<Box<WindowReport>>,
 }
 
 #[derive(Debug)]
@@ -76,18 +86,35 @@ pub struct Aligner {
     open: BTreeMap<u64, Open>,
     /// The newest second that was closed.
     closed: Option<u64>,
+    /// Proxies that may have windows to tell again, and until when they are waited for.
+    expected: HashSet<String>,
+    expected_until_ms: u64,
 }
 
 impl Aligner {
+    /// Goes on from an earlier life of this process: seconds up to `closed` are over, and these proxies are waited for
+    /// for a moment, since all of them come back at once and tell several seconds each.
+    pub fn resume<'a>(&mut self, closed: Option<u64>, proxies: impl Iterator<Item = &'a str>, now_ms: u64) {
+        self.closed = closed;
+        self.expected = proxies.map(ToOwned::to_owned).collect();
+        self.expected_until_ms = now_ms.saturating_add(CATCH_UP_MS);
+    }
+
     /// Takes a window that is new. `now_ms` is in milliseconds since 1970, by a clock that never goes back.
     pub fn take(&mut self, report: WindowReport, now_ms: u64) -> Aligned {
         let at = self.second_of(&report, now_ms);
         let late = self.closed.is_some_and(|closed| at <= closed);
-        if !late {
+        if report.age_ms < CAUGHT_UP_MS {
+            self.expected.remove(&report.proxy);
+        }
+        let mut left_out = None;
+        if late {
+            left_out = Some(Box::new(report));
+        } else {
             let open = self.open.entry(at).or_insert_with(|| Open { since_ms: now_ms, reports: Vec::new() });
             open.reports.push(report);
         }
-        Aligned { seconds: self.close(now_ms), late }
+        Aligned { seconds: self.close(now_ms), late, left_out }
     }
 
     /// Closes what has waited long enough.
@@ -97,11 +124,16 @@ impl Aligner {
 
     fn close(&mut self, now_ms: u64) -> Vec<Second> {
         let mut complete = Vec::new();
+        let catching_up = !self.expected.is_empty() && now_ms < self.expected_until_ms;
+        if !catching_up {
+            self.expected.clear();
+        }
+        let most = SECONDS_OPEN_MAX + if catching_up { UPLINK_WINDOWS_MAX } else { 0 };
         while let Some((at, open)) = self.open.first_key_value() {
             let live = |proxy: &&Proxy| now_ms.saturating_sub(proxy.heard_ms) <= LIVE_MS;
             let all = self.proxies.values().filter(live).all(|proxy| proxy.last >= *at);
             let waited = now_ms.saturating_sub(open.since_ms) >= GRACE_MS;
-            if !(all || waited || self.open.len() > SECONDS_OPEN_MAX) {
+            if !((all || waited) && !catching_up || self.open.len() > most) {
                 break;
             }
             if let Some((at, open)) = self.open.pop_first() {
@@ -113,7 +145,8 @@ impl Aligner {
     }
 
     fn second_of(&mut self, report: &WindowReport, now_ms: u64) -> u64 {
-        let off = signed(now_ms).saturating_sub(signed(report.ended_ms));
+        // Since it was sent; what it had waited before says nothing of clocks.
+        let off = signed(now_ms).saturating_sub(signed(report.ended_ms.saturating_add(report.age_ms)));
         if !self.proxies.contains_key(&report.proxy) && self.proxies.len() >= PROXIES_MAX {
             let silent = self.proxies.iter().min_by_key(|(_, proxy)| proxy.heard_ms);
             if let Some(name) = silent.map(|(name, _)| name.clone()) {

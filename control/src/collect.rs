@@ -44,10 +44,8 @@ pub struct Counts {
     pub outcomes: OutcomeCounts,
     /// Time to response headers; emptied when the second is no longer among the newest.
     pub headers: LatencyCounts,
-    /// Median in milliseconds.
-    pub p50_ms: Option<f64>,
-    /// 99th percentile in milliseconds.
-    pub p99_ms: Option<f64>,
+    /// Median and 99th percentile in milliseconds, as they were when the latencies were emptied.
+    last: (Option<f64>, Option<f64>),
 }
 
 impl Counts {
@@ -55,8 +53,18 @@ impl Counts {
     pub fn merge(&mut self, outcomes: &OutcomeCounts, headers: &LatencyCounts) {
         self.outcomes.merge(outcomes);
         self.headers.merge(headers);
-        self.p50_ms = self.headers.quantile(0.5).map(|micros| micros / 1_000.0);
-        self.p99_ms = self.headers.quantile(0.99).map(|micros| micros / 1_000.0);
+    }
+
+    /// Median and 99th percentile in milliseconds. Thousands of windows may be added for one look at them, so they are
+    /// worked out at the look.
+    pub fn quantiles_ms(&self) -> (Option<f64>, Option<f64>) {
+        let in_ms = |q: f64| self.headers.quantile(q).map(|micros| micros / 1_000.0);
+        if self.headers.0.is_empty() { self.last } else { (in_ms(0.5), in_ms(0.99)) }
+    }
+
+    fn empty_latencies(&mut self) {
+        self.last = self.quantiles_ms();
+        self.headers = LatencyCounts::default();
     }
 }
 
@@ -77,6 +85,14 @@ pub struct Collector {
 }
 
 impl Collector {
+    /// Knows of windows that an earlier life of this process has settled: those are not taken again.
+    pub fn resume<'a>(&mut self, marks: impl Iterator<Item = (&'a str, (u64, u64))>) {
+        for (proxy, (epoch, sequence)) in marks {
+            let seen = Seen { epoch, sequence, ended_ms: 0, heard_ms: 0, unready: Vec::new() };
+            self.proxies.insert(proxy.to_owned(), seen);
+        }
+    }
+
     /// Takes a window, unless it was taken before. `now_ms` is in milliseconds since 1970, by a clock that
     /// never goes back.
     pub fn take(&mut self, report: &WindowReport, now_ms: u64) -> Arrival {
@@ -115,17 +131,21 @@ impl Collector {
     fn remember(&mut self, report: &WindowReport, now_ms: u64) {
         let at = second_of(report.ended_ms, now_ms);
         for cell in &report.cells {
-            let seconds = self.recent.entry(cell.service.clone()).or_default();
+            let seconds = match self.recent.get_mut(cell.service.as_str()) {
+                Some(seconds) => seconds,
+                None => self.recent.entry(cell.service.clone()).or_default(),
+            };
+            let before = seconds.len();
             let Some(second) = place(seconds, at) else { continue };
-            second.versions.entry(cell.version.clone()).or_default().merge(&cell.outcomes, &cell.headers);
-        }
-        for seconds in self.recent.values_mut() {
-            while seconds.len() > RECENT_SECONDS_MAX {
-                seconds.pop_front();
+            match second.versions.get_mut(cell.version.as_str()) {
+                Some(counts) => counts.merge(&cell.outcomes, &cell.headers),
+                None => {
+                    let counts = second.versions.entry(cell.version.clone()).or_default();
+                    counts.merge(&cell.outcomes, &cell.headers);
+                }
             }
-            let old = seconds.len().saturating_sub(RECENT_LATENCY_SECONDS_MAX);
-            for counts in seconds.range_mut(..old).flat_map(|second| second.versions.values_mut()) {
-                counts.headers = LatencyCounts::default();
+            if seconds.len() > before {
+                trim(seconds);
             }
         }
     }
@@ -151,6 +171,19 @@ impl Collector {
     /// Forgets services that are no longer there.
     pub fn keep_only(&mut self, there: impl Fn(&ServiceName) -> bool) {
         self.recent.retain(|service, _| there(service));
+    }
+}
+
+/// Drops what is old, now that there is a new second.
+fn trim(seconds: &mut VecDeque<Second>) {
+    while seconds.len() > RECENT_SECONDS_MAX {
+        seconds.pop_front();
+    }
+    let old = seconds.len().saturating_sub(RECENT_LATENCY_SECONDS_MAX);
+    for counts in seconds.range_mut(..old).flat_map(|second| second.versions.values_mut()) {
+        if !counts.headers.0.is_empty() {
+            counts.empty_latencies();
+        }
     }
 }
 

@@ -98,6 +98,8 @@ pub enum Action {
     Freeze,
     /// A freeze was lifted.
     Thaw,
+    /// No decision: proxies that had not put a plan in force in time, which takes a canary out or lowers its share.
+    Unacknowledged,
 }
 
 impl Action {
@@ -122,6 +124,7 @@ impl Action {
             Self::Approve => "approve",
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
+            Self::Unacknowledged => "unacknowledged",
         }
     }
 }

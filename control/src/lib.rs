@@ -19,6 +19,7 @@ pub mod command;
 #[cfg(test)]
 #[allow(dead_code, reason = "the tests over real sockets use the rest")]
 mod fixtures;
+pub mod fleet;
 pub mod freeze;
 pub mod history;
 pub mod journal;
@@ -26,6 +27,7 @@ mod keeper;
 mod lead;
 mod metrics;
 pub mod notify;
+pub mod observed;
 pub mod past;
 mod plane;
 pub mod planner;
@@ -35,6 +37,7 @@ pub mod rollout;
 #[cfg(test)]
 mod samples;
 pub mod self_test;
+pub mod settled;
 #[cfg(test)]
 mod simulation;
 pub mod state;
@@ -45,6 +48,7 @@ pub mod tokens;
 pub mod watch;
 
 pub use access::{Answer, CommandError};
+pub use fleet::FleetBindError;
 pub use keeper::Push;
 pub use lead::{LeaderAddress, Leadership};
 pub use plane::{ControlPlane, Handle, OpenError, ReloadRefused, ServeError};

@@ -5,7 +5,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use serin_config::ServiceName;
 use serin_judge::{SelfTest, Verdict};
 
-use crate::{journal::Entry, state::State};
+use crate::{fleet::registry::FleetCounts, journal::Entry, state::State};
 
 const UP: &str = "serin_control_up";
 const LEADS: &str = "serin_control_leads";
@@ -15,6 +15,9 @@ const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
 const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
 const WINDOWS_LATE: &str = "serin_control_windows_late_total";
 const NOTIFICATIONS: &str = "serin_control_notifications_total";
+const WINDOWS_MALFORMED: &str = "serin_control_windows_malformed_total";
+const PROXIES: &str = "serin_control_proxies";
+const UNACKNOWLEDGED: &str = "serin_control_rollback_unacknowledged";
 const STORE_ERRORS: &str = "serin_control_store_errors_total";
 const AUDIT_LOST: &str = "serin_control_audit_lost_total";
 const SPLIT: &str = "serin_split_weight_ratio";
@@ -70,6 +73,15 @@ fn describe() {
         NOTIFICATIONS,
         "Decisions told to recipients, by outcome: told, failed (and tried again, where that is of use), skipped."
     );
+    describe_counter!(WINDOWS_MALFORMED, "Windows and beats that can't be, and were left out.");
+    describe_gauge!(
+        PROXIES,
+        "Proxies with a process of their own: connected, behind (connected, without the plan in force), away."
+    );
+    describe_gauge!(
+        UNACKNOWLEDGED,
+        "Proxies that had not said within a second that the newest rollback is in force."
+    );
     describe_counter!(STORE_ERRORS, "Writes to the store that failed.");
     describe_counter!(
         AUDIT_LOST,
@@ -99,7 +111,15 @@ fn describe() {
         SELF_TEST_SUSPICIONS,
         "How often that slice looked worse at 20 to 1 in the rollout in progress, so that more proof is asked for since."
     );
-    for name in [WINDOWS_RECEIVED, WINDOWS_DUPLICATE, WINDOWS_LOST, WINDOWS_LATE, STORE_ERRORS, AUDIT_LOST] {
+    for name in [
+        WINDOWS_RECEIVED,
+        WINDOWS_DUPLICATE,
+        WINDOWS_LOST,
+        WINDOWS_LATE,
+        WINDOWS_MALFORMED,
+        STORE_ERRORS,
+        AUDIT_LOST,
+    ] {
         counter!(name).increment(0);
     }
 }
@@ -121,6 +141,23 @@ pub(crate) fn late(windows: u64) {
 
 pub(crate) fn audit_lost() {
     counter!(AUDIT_LOST).increment(1);
+}
+
+pub(crate) fn malformed() {
+    counter!(WINDOWS_MALFORMED).increment(1);
+}
+
+/// Shows how many proxies there are.
+pub(crate) fn proxies(counts: FleetCounts) {
+    let shown = [("connected", counts.connected), ("behind", counts.behind), ("away", counts.away)];
+    for (state, proxies) in shown {
+        gauge!(PROXIES, "state" => state).set(proxies as f64);
+    }
+}
+
+/// Shows how many proxies have not followed the newest rollback in time.
+pub(crate) fn unacknowledged(proxies: usize) {
+    gauge!(UNACKNOWLEDGED).set(proxies as f64);
 }
 
 pub(crate) fn store_failed() {

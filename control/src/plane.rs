@@ -21,6 +21,7 @@ use crate::{
     api,
     clock::Clock,
     command::{Actor, Command, Request},
+    fleet::{self, Door, Gates},
     keeper::{BeginError, Inlets, Keeper, Push, Shown},
     lead::{LeaderAddress, Leadership, replica, standing::Standing},
     metrics, notify,
@@ -75,8 +76,11 @@ enum Mind {
     /// This process alone.
     Alone(Box<Keeper>),
     /// One of several, in which this process may be elected.
-    Among { etcd: Box<Etcd>, shown: Shown, own: Box<dyn Fn(&Address) -> LeaderAddress + Send + Sync> },
+    Among { etcd: Box<Etcd>, shown: Shown, own: Box<OwnAddress> },
 }
+
+/// Where others reach this process, by the addresses of its API and of its listener for proxies.
+type OwnAddress = dyn Fn(&Address, Option<&Address>) -> LeaderAddress + Send + Sync;
 
 impl std::fmt::Debug for ControlPlane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -93,12 +97,10 @@ impl ControlPlane {
         let mind = match &control.etcd {
             Some(etcd) => {
                 let about = config.clone();
-                let own = move |api: &Address| replica::own_address(&about, api, None);
-                Mind::Among {
-                    etcd: Box::new(etcd.clone()),
-                    shown: Shown::of(&config.catalogue),
-                    own: Box::new(own),
-                }
+                let own = move |api: &Address, fleet: Option<&Address>| {
+                    replica::own_address(&about, api, fleet.map(ToString::to_string))
+                };
+                Mind::Among { etcd: Box::new(etcd.clone()), shown: Shown::of(&config.catalogue), own: Box::new(own) }
             }
             None => {
                 let store = Store::open(&control.state)?;
@@ -130,12 +132,21 @@ impl ControlPlane {
         };
         let listener = api::Listener::bind(&self.settings.address).await?;
         let address = listener.address().clone();
+        let door = match &self.settings.fleet {
+            Some(fleet) => Some(Door::bind(fleet).await?),
+            None => None,
+        };
+        let fleet_address = door.as_ref().map(|door| door.address().clone());
         let (orders, order_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (reports, report_inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
         let (refused, refused_inlet) = mpsc::channel(AUDIT_QUEUE_MAX);
         let (events, event_inlet) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let (stop, stopped) = watch::channel(false);
         let clock = Clock::not_before(self.opened_ms);
+        let (gates, gate) = Gates::new(reports.clone(), clock);
+        let token = self.settings.fleet.as_ref().and_then(|fleet| fleet.token.clone()).map(Arc::new);
+        let version = env!("CARGO_PKG_VERSION");
+        let terms = fleet::Terms { gate: gate.clone(), token, clock, stop: stopped.clone(), version };
         let inlets = Inlets {
             orders: order_inlet,
             reports: report_inlet,
@@ -145,12 +156,12 @@ impl ControlPlane {
             clock,
         };
         let begun = match self.mind {
-            Mind::Alone(keeper) => alone(*keeper, push, inlets),
+            Mind::Alone(keeper) => alone(*keeper, push, inlets, &gates),
             Mind::Among { etcd, shown, own } => {
-                let (own, catalogue) = (own(&address), self.catalogue.subscribe());
+                let (own, catalogue) = (own(&address, fleet_address.as_ref()), self.catalogue.subscribe());
                 let terms = self.terms.subscribe();
                 replica::start(
-                    replica::Setup { etcd: *etcd, catalogue, terms, own, push, shown, stop: stopped.clone() },
+                    replica::Setup { etcd: *etcd, catalogue, terms, own, push, shown, gates, stop: stopped.clone() },
                     inlets,
                 )
             }
@@ -166,8 +177,10 @@ impl ControlPlane {
             refused,
             clock,
             standing,
+            gate,
         };
         notify::start(&self.recipients, &access, &stopped);
+        let fleet = door.map(|door| tokio::spawn(fleet::serve(door, terms)));
         let context = api::Context::new(access.clone(), &self.settings, &listener, stopped.clone());
         let acceptor = tls.map(|(acceptor, renewal)| {
             // It ends with the last handle on what it keeps up to date.
@@ -179,9 +192,11 @@ impl ControlPlane {
             access,
             reports,
             address,
+            fleet_address,
             stop,
             keeper: life,
             api,
+            fleet,
             catalogue: self.catalogue,
             terms: self.terms,
         })
@@ -196,8 +211,9 @@ pub(crate) struct Mounted {
     pub(crate) life: watch::Receiver<Life>,
 }
 
-fn alone(mut keeper: Keeper, push: Push, inlets: Inlets) -> std::io::Result<Mounted> {
+fn alone(mut keeper: Keeper, push: Push, inlets: Inlets, gates: &Gates) -> std::io::Result<Mounted> {
     keeper.push_to(push);
+    gates.open(gates.seat(&mut keeper));
     let (shown, archive) = (keeper.shown(), keeper.archive());
     let (life, _) = spawn(keeper, inlets)?;
     Ok(Mounted { shown, archive, standing: Standing::alone(), life })
@@ -242,9 +258,11 @@ pub struct Handle {
     access: Access,
     reports: mpsc::Sender<Report>,
     address: Address,
+    fleet_address: Option<Address>,
     stop: watch::Sender<bool>,
     keeper: watch::Receiver<Life>,
     api: tokio::task::JoinHandle<()>,
+    fleet: Option<tokio::task::JoinHandle<()>>,
     /// The routes and services of this one's file.
     catalogue: watch::Sender<Arc<Catalogue>>,
     terms: watch::Sender<Arc<Terms>>,
@@ -288,6 +306,11 @@ impl Handle {
         self.address.clone()
     }
 
+    /// The address at which proxies are listened for, if they are; its port is real where the file says 0.
+    pub fn fleet_address(&self) -> Option<Address> {
+        self.fleet_address.clone()
+    }
+
     /// What the control plane shows of itself, now and after each change.
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.access.status.clone()
@@ -308,6 +331,9 @@ impl Handle {
         self.stop.send_replace(true);
         // Both end by themselves now; a panic in one of them has been reported by its own thread.
         let _ = self.api.await;
+        if let Some(fleet) = self.fleet {
+            let _ = fleet.await;
+        }
         let _ = self.keeper.wait_for(|life| *life != Life::Decides).await;
     }
 }

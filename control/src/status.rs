@@ -16,7 +16,9 @@ use crate::{
     collect::{Collector, Counts, Second},
     freeze::Freezes,
     notify::Told,
+    observed::{Observed, Shares},
     rollout::{self, Rollout},
+    settled::{Settled, Total},
     state::State,
     tokens::Tokens,
     watch::course::Course,
@@ -90,6 +92,12 @@ pub struct VersionStatus {
     pub seconds: usize,
     /// What was counted.
     pub counts: CountsStatus,
+    /// Everything that was ever counted of it, each window once.
+    #[serde(default)]
+    pub total: Total,
+    /// The share that it was observed to have under the present split; none before a request.
+    #[serde(default)]
+    pub observed: Option<Observed>,
 }
 
 /// One second.
@@ -180,6 +188,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) state: &'a State,
     pub(crate) stored: bool,
     pub(crate) collector: &'a Collector,
+    pub(crate) settled: &'a Settled,
+    pub(crate) shares: &'a Shares,
     pub(crate) verdicts: &'a BTreeMap<ServiceName, Verdict>,
     pub(crate) courses: BTreeMap<ServiceName, Course>,
     pub(crate) ended: &'a BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
@@ -216,6 +226,8 @@ impl Sources<'_> {
                 weight: split.of(&version.name),
                 seconds: newest.len(),
                 counts: CountsStatus::from(&sum),
+                total: self.settled.total(name, version.name.as_str()),
+                observed: self.shares.of(name, &version.name),
             }
         });
         let rollout = self.state.services.get(name).and_then(|record| record.rollout.as_ref());
@@ -259,12 +271,13 @@ impl Sources<'_> {
 
 impl From<&Counts> for CountsStatus {
     fn from(counts: &Counts) -> Self {
+        let (p50_ms, p99_ms) = counts.quantiles_ms();
         Self {
             requests: counts.outcomes.total(),
             judged: counts.outcomes.judged(),
             failed: counts.outcomes.failed(),
-            p50_ms: counts.p50_ms,
-            p99_ms: counts.p99_ms,
+            p50_ms,
+            p99_ms,
         }
     }
 }

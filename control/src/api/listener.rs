@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use crate::fleet::FleetBindError;
 use serin_config::Address;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -46,6 +47,9 @@ pub enum BindError {
     /// Its certificates can't be used.
     #[error("the control API can't be served: {0}; mend the file, or name another in control.tls")]
     Tls(#[from] TlsError),
+    /// Proxies can't be served.
+    #[error(transparent)]
+    Fleet(#[from] FleetBindError),
     /// The thread that decides can't be started.
     #[error("the control plane's thread can't be started: {0}")]
     Thread(#[source] io::Error),
@@ -63,7 +67,7 @@ enum Socket {
 }
 
 /// An accepted connection, and who is at its other end as far as the system knows.
-pub(super) enum Connection {
+pub(crate) enum Connection {
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
@@ -98,7 +102,7 @@ impl Listener {
         matches!(self.socket, Socket::Tcp(_))
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Connection> {
+    pub(crate) async fn accept(&self) -> io::Result<Connection> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 listener.accept().await.map(|(stream, from)| Connection::Tcp(stream, from))
@@ -108,7 +112,7 @@ impl Listener {
     }
 
     /// Closes the socket, and takes the file of a Unix socket away.
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         let Self { address, socket } = self;
         drop(socket);
         if let Address::Unix(path) = address {

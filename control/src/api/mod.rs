@@ -21,6 +21,7 @@ mod openapi;
 mod operation;
 mod peer;
 mod problem;
+mod proxies;
 mod rate;
 mod read;
 mod replica;
@@ -46,7 +47,7 @@ use tokio::sync::{Semaphore, watch as signal};
 use tower::{BoxError, ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 
 pub use listener::BindError;
-pub(crate) use listener::Listener;
+pub(crate) use listener::{Connection, Listener};
 pub(crate) use serve::serve;
 
 use crate::access::Access;

@@ -7,7 +7,7 @@ use serin_config::Role;
 use super::{
     audit, events, export, freezes, openapi,
     operation::{Form, Operation, Pace, Parameter, Place, Reach, Route},
-    read, rollouts, schema, tokens, verdict, watch, write,
+    proxies, read, rollouts, schema, tokens, verdict, watch, write,
 };
 
 const JSON: &str = "application/json";
@@ -34,6 +34,10 @@ const CHANGES: &[Parameter] = &[
         schema::idempotency_key,
     ),
     header("if-match", "The plan on which the choice rests, as if_generation in the body.", schema::if_match),
+];
+const PROXIES: &[Parameter] = &[
+    query("limit", "Proxies in the answer. Default: 100.", schema::entries_limit),
+    query("after", "Only proxies whose names come after this one: `next` of the last page.", schema::text),
 ];
 const RESUMES: &[Parameter] = &[header(
     "last-event-id",
@@ -413,6 +417,20 @@ pub(super) fn routes() -> Vec<Route> {
             )
         },
         delete(tokens::delete),
+    );
+    add(
+        Operation {
+            reach: Reach::Whole,
+            parameters: PROXIES,
+            problems: &[400, 503],
+            ..read(
+                "proxies",
+                "/v1/proxies",
+                "The proxies of the fleet: which are connected, and which plan each has in force.",
+                &[Form { media: JSON, schema: schema::proxy_page }],
+            )
+        },
+        get(proxies::proxies),
     );
     add(
         Operation {

@@ -15,6 +15,7 @@ use crate::{
     journal::Action,
     metrics,
     rollout::{Rollout, State},
+    settled,
     state::{Decision, Record},
     store::{self, Commit, StoreError, Written},
     watch::{Checkpoint, Watch},
@@ -63,8 +64,11 @@ impl Keeper {
             let watch = watch.as_ref().or_else(|| self.watches.get(name));
             commit.history.extend(watch.map(|watch| (watch.rollout(), watch.unstored())));
         }
+        if !watches.is_empty() {
+            self.settle_windows(&mut commit);
+        }
         if decision.protects {
-            self.adopt(decision, watches, &commit);
+            self.adopt(decision, watches, &commit, now_ms);
             self.unsaved = Some(match self.unsaved.take() {
                 Some(earlier) => earlier.then(commit),
                 None => commit,
@@ -74,7 +78,7 @@ impl Keeper {
             }
         } else {
             self.write(&commit)?;
-            self.adopt(decision, watches, &commit);
+            self.adopt(decision, watches, &commit, now_ms);
         }
         Ok(self.answer())
     }
@@ -127,10 +131,21 @@ impl Keeper {
         }
     }
 
-    fn adopt(&mut self, decision: Decision, watches: Vec<(ServiceName, Option<Watch>)>, commit: &Commit) {
+    fn adopt(
+        &mut self,
+        decision: Decision,
+        watches: Vec<(ServiceName, Option<Watch>)>,
+        commit: &Commit,
+        now_ms: u64,
+    ) {
+        let takes_out = decision.protects;
         let old = std::mem::replace(&mut self.state, decision.state);
+        self.shares.follow(Some(&old.plan), &self.state.plan);
         if self.state.plan.generation() > old.plan.generation() {
             (self.push)(self.state.plan.clone());
+            if let Some(seat) = &self.seat {
+                seat.publish(self.state.plan.clone(), takes_out, now_ms);
+            }
         }
         for (name, watch) in watches {
             match watch {
@@ -145,6 +160,7 @@ impl Keeper {
             let services = &self.state.services;
             self.collector.keep_only(|name| services.contains_key(name));
             self.ended.retain(|name, _| services.contains_key(name));
+            self.settled.keep_only(|name| services.contains_key(name));
         }
         self.remember(commit);
         metrics::state(Some(&old), &self.state);
@@ -201,9 +217,10 @@ impl Keeper {
             }
             None => return Ok(()),
         };
-        let decides = commit.generation > self.stored;
+        let decides = commit.generation > self.stored || !commit.entries.is_empty();
         if self.failing {
             commit = commit.restoring(&self.state, self.evidence(), &self.facts);
+            self.settle_windows(&mut commit);
             for (rollout, chunks) in self.unstored() {
                 commit.history.entry(rollout).or_default().extend(chunks);
             }
@@ -215,6 +232,14 @@ impl Keeper {
     pub(super) fn evidence(&self) -> BTreeMap<ServiceName, Option<Checkpoint>> {
         let kept = self.watches.iter();
         kept.map(|(name, watch)| (name.clone(), Some(watch.checkpoint().clone()))).collect()
+    }
+
+    /// Writes with the evidence of which windows it is.
+    pub(super) fn settle_windows(&self, commit: &mut Commit) {
+        // It is maps of names and numbers, which JSON has.
+        if let Ok(seen) = serde_json::to_value(&self.settled) {
+            commit.facts.insert(settled::FACT.into(), Some(seen));
+        }
     }
 
     /// Windows of all rollouts in progress that are not stored yet.
@@ -230,6 +255,9 @@ impl Keeper {
                 self.rest_ms = rest_ms;
                 self.stored = commit.generation;
                 store::apply(&mut self.facts, &commit.facts);
+                if let Some(seat) = self.seat.as_ref().filter(|_| commit.facts.contains_key(settled::FACT)) {
+                    seat.mark(self.settled.marks());
+                }
                 for watch in self.watches.values_mut() {
                     if let Some(chunks) = commit.history.get(&watch.rollout()) {
                         watch.stored(chunks);

@@ -10,6 +10,7 @@
 //! for what the file itself asks for at a start-up whose store can't be written.
 
 mod carry;
+mod fleet;
 mod observe;
 mod orders;
 
@@ -17,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{
     Generation, Plan, ServiceName,
-    limits::{EVIDENCE_CHECKPOINT, STORE_RETRY},
+    limits::{EVIDENCE_CHECKPOINT, STATUS_EVERY, STORE_RETRY},
     terms::Terms,
     wire::{Beat, EventReport, Report, WindowReport},
 };
@@ -32,15 +33,18 @@ use crate::{
     clock::Clock,
     collect::Collector,
     command::Command,
+    fleet::{Marks, Seat},
     freeze::Freezes,
     journal::Journal,
     metrics,
     notify::Told,
+    observed::Shares,
     past::Past,
     planner::{self, Stored},
     repeat::Repeats,
     rollout::Rollout,
     self_test::SelfTests,
+    settled::Settled,
     state::State,
     status::{Sources, Status},
     store::{Archive, Commit, Engine, Facts, Loaded, OpenError, Scribe},
@@ -78,12 +82,17 @@ pub(crate) struct Keeper {
     ended: BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
     collector: Collector,
     aligner: Aligner,
+    settled: Settled,
+    shares: Shares,
     past: Past,
     self_tests: SelfTests,
     journal: Journal,
     audit: AuditLog,
     push: Push,
+    /// Where proxies with a process of their own are reached.
+    seat: Option<Seat>,
     status: watch::Sender<Arc<Status>>,
+    publish_due_ms: u64,
     checkpoint_due_ms: u64,
     retry_due_ms: u64,
 }
@@ -114,6 +123,8 @@ impl Shown {
             state: &state,
             stored: true,
             collector: &Collector::default(),
+            settled: &Settled::default(),
+            shares: &Shares::default(),
             verdicts: &BTreeMap::new(),
             courses: BTreeMap::new(),
             ended: &BTreeMap::new(),
@@ -173,12 +184,19 @@ impl Keeper {
         let Shown { status, journal, audit } = shown;
         journal.replace(entries);
         let audit = AuditLog::from_facts(&facts, audit);
-        let collector = Collector::default();
+        let settled = Settled::from_facts(&facts);
+        let (mut collector, mut aligner) = (Collector::default(), Aligner::default());
+        collector.resume(settled.proxies());
+        aligner.resume(settled.closed(), settled.proxies().map(|(name, _)| name), now_ms);
+        let mut shares = Shares::default();
+        shares.follow(None, &decision.state.plan);
         let verdicts = BTreeMap::new();
         let sources = Sources {
             state: &decision.state,
             stored: true,
             collector: &collector,
+            settled: &settled,
+            shares: &shares,
             verdicts: &verdicts,
             courses: courses(&watches),
             ended: &ended,
@@ -201,13 +219,17 @@ impl Keeper {
             verdicts,
             ended,
             collector,
-            aligner: Aligner::default(),
+            aligner,
+            settled,
+            shares,
             past: Past::default(),
             self_tests: SelfTests::default(),
             journal,
             audit,
             push: Box::new(|_| {}),
+            seat: None,
             status,
+            publish_due_ms: now_ms,
             checkpoint_due_ms: now_ms,
             retry_due_ms: now_ms,
         };
@@ -228,6 +250,16 @@ impl Keeper {
 
     pub(crate) fn push_to(&mut self, push: Push) {
         self.push = push;
+    }
+
+    /// From now on proxies are reached there.
+    pub(crate) fn sit(&mut self, seat: Seat) {
+        self.seat = Some(seat);
+    }
+
+    /// Which windows are stored, by proxy.
+    pub(crate) fn marks(&self) -> Marks {
+        self.settled.marks()
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
@@ -292,8 +324,13 @@ impl Keeper {
             }
             Event::Refused(note) => self.note_refused(note, now_ms),
             Event::Window(report) => {
+                let before = self.state.plan.generation();
                 self.take_window(report, now_ms);
-                self.publish();
+                // A fleet tells thousands in a second; whoever looks sees a tenth of one at most.
+                if self.state.plan.generation() != before || now_ms >= self.publish_due_ms {
+                    self.publish_due_ms = now_ms.saturating_add(STATUS_EVERY_MS);
+                    self.publish();
+                }
             }
             Event::Beat(beat) => {
                 if self.take_beat(&beat, now_ms) {
@@ -304,6 +341,7 @@ impl Keeper {
             Event::Tick => {
                 metrics::refresh(&self.state);
                 self.show_evidence();
+                self.look_after_fleet(now_ms);
                 self.retry(now_ms);
                 let seconds = self.aligner.tick(now_ms);
                 self.judge(&seconds, now_ms);
@@ -334,11 +372,14 @@ impl Keeper {
     fn keep_evidence(&mut self, now_ms: u64) {
         let every = u64::try_from(EVIDENCE_CHECKPOINT.as_millis()).unwrap_or(u64::MAX);
         self.checkpoint_due_ms = now_ms.saturating_add(every);
-        if self.watches.is_empty() || self.failing {
+        // Without a rollout there is no evidence; but proxies with a process of their own wait to hear what is kept.
+        let awaited = self.seat.as_ref().is_some_and(|seat| seat.counts().connected > 0);
+        if self.watches.is_empty() && !awaited || self.failing {
             return;
         }
         let evidence = Commit::of_evidence(self.stored, self.state.next_rollout, self.evidence());
-        let commit = Commit { history: self.unstored(), ..evidence };
+        let mut commit = Commit { history: self.unstored(), ..evidence };
+        self.settle_windows(&mut commit);
         // A failure is logged and counted where it happens, and taken back by the next retry.
         let _ = self.write(&commit);
         self.checkpoint_due_ms = now_ms.saturating_add(every.max(self.rest_ms));
@@ -349,6 +390,8 @@ impl Keeper {
             state: &self.state,
             stored: self.unsaved.is_none(),
             collector: &self.collector,
+            settled: &self.settled,
+            shares: &self.shares,
             verdicts: &self.verdicts,
             courses: courses(&self.watches),
             ended: &self.ended,
@@ -356,6 +399,9 @@ impl Keeper {
         self.status.send_replace(Arc::new(sources.status()));
     }
 }
+
+#[expect(clippy::cast_possible_truncation, reason = "a tenth of a second")]
+const STATUS_EVERY_MS: u64 = STATUS_EVERY.as_millis() as u64;
 
 fn courses(watches: &BTreeMap<ServiceName, Watch>) -> BTreeMap<ServiceName, Course> {
     let courses = watches.iter().map(|(name, watch)| (name.clone(), watch.checkpoint().course.clone()));

@@ -16,9 +16,15 @@ impl Keeper {
             Arrival::Duplicate => metrics::windows(0, 1, 0),
             Arrival::New { lost } => {
                 metrics::windows(1, 0, lost);
+                if let Some(seat) = &self.seat {
+                    seat.heard(&report, now_ms);
+                }
                 let trips = report.trips.clone();
                 let aligned = self.aligner.take(report, now_ms);
                 metrics::late(u64::from(aligned.late));
+                if let Some(late) = &aligned.left_out {
+                    self.settled.left_out(late);
+                }
                 // What tripped the wire is in this window: it is judged first, so that the verdict knows of it.
                 self.judge(&aligned.seconds, now_ms);
                 for trip in &trips {
@@ -36,6 +42,9 @@ impl Keeper {
     /// Takes seconds that are complete, each judged before the next.
     pub(super) fn judge(&mut self, seconds: &[Second], now_ms: u64) {
         for second in seconds {
+            // First: what is decided on it is stored together with that it was judged.
+            self.settled.second(second);
+            self.shares.take(second);
             for (name, watch) in &mut self.watches {
                 let service = self.state.plan.catalogue().service(name.as_str());
                 if let (Some(rollout), Some(service)) = (self.state.live(name.as_str()), service) {

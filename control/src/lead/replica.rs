@@ -29,6 +29,7 @@ use super::{
 use crate::{
     access::{Answer, CommandError, Order},
     command::Command,
+    fleet::Gates,
     keeper::{BeginError, Inlets, Keeper, Push, Shown},
     metrics,
     plane::{Life, Mounted, spawn},
@@ -46,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) own: LeaderAddress,
     pub(crate) push: Push,
     pub(crate) shown: Shown,
+    pub(crate) gates: Gates,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -71,6 +73,8 @@ struct Replica {
     prefix: Prefix,
     push: Arc<Push>,
     shown: Shown,
+    /// Where proxies come in while this one leads.
+    gates: Gates,
     catalogue: watch::Receiver<Arc<Catalogue>>,
     terms: watch::Receiver<Arc<Terms>>,
     role: watch::Receiver<Role>,
@@ -86,7 +90,7 @@ enum Next {
 /// Starts a replica on a thread of its own: from here on it follows, stands for election, and leads when it is
 /// elected.
 pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
-    let Setup { etcd, catalogue, terms, own, push, shown, stop } = setup;
+    let Setup { etcd, catalogue, terms, own, push, shown, gates, stop } = setup;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("serin-etcd")
@@ -127,6 +131,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         prefix,
         push: Arc::new(push),
         shown: shown.clone(),
+        gates,
         catalogue,
         terms,
         role: roles,
@@ -178,6 +183,7 @@ impl Replica {
             match self.role.borrow_and_update().clone() {
                 Role::Leads { term } => return Next::Lead { term },
                 Role::Follows(leader) => {
+                    self.gates.close(leader.as_ref().and_then(|leader| leader.fleet.clone()));
                     let now = Leadership::Follower { leader };
                     self.leadership.send_if_modified(|before| {
                         let changed = *before != now;
@@ -242,12 +248,14 @@ impl Replica {
         let push = self.push.clone();
         keeper.push_to(Box::new(move |plan| push(plan)));
         (self.push)(keeper.plan().clone());
+        let seat = self.gates.seat(&mut keeper);
         let (end, ended) = watch::channel(false);
         let spawned = spawn(keeper, Inlets { stop: ended, ..inlets });
         let (mut life, back) = spawned.map_err(|failed| {
             error!("the control plane's thread can't be started: {failed}");
             Life::Broke
         })?;
+        self.gates.open(seat);
         self.leadership.send_replace(Leadership::Leader);
         metrics::leads(true);
         let stopped = loop {
@@ -261,6 +269,7 @@ impl Replica {
                 _ = stop.wait_for(|stop| *stop) => break true,
             }
         };
+        self.gates.close(None);
         self.leadership.send_replace(Leadership::Follower { leader: None });
         end.send_replace(true);
         // None come back from a keeper that failed.

@@ -1,0 +1,315 @@
+//! Who belongs to the fleet, and what each proxy was last seen to do. Pure: events and times come in.
+//!
+//! A proxy is known by its name. The newest life of a name is the one that counts: a stream of an earlier life is
+//! refused, since its windows would be taken for old ones. A proxy whose stream broke off stays known for a while,
+//! as it may well serve on with the plan that it had; one that said that it ends does not.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serin_config::{
+    Generation,
+    limits::{FLEET_REMEMBERED, FLEET_STREAMS_MAX, PROXIES_MAX, ROLLBACK_ACKNOWLEDGED},
+    wire::WindowReport,
+};
+
+/// One proxy, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyStatus {
+    /// Its name.
+    pub proxy: String,
+    /// The release that it runs; none of a proxy in this process.
+    pub version: Option<String>,
+    /// From where its stream comes; none of a proxy in this process.
+    pub address: Option<String>,
+    /// When it started, in milliseconds since 1970 on its own clock.
+    pub epoch: u64,
+    /// Whether its stream is open.
+    pub connected: bool,
+    /// Since when it is, or is not, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// The plan in force there, as far as it is known here.
+    pub generation: Generation,
+    /// Whether that is the plan in force here.
+    pub acknowledged: bool,
+    /// For how many milliseconds the present plan has been on its way there; none where it has arrived.
+    pub lag_ms: Option<u64>,
+    /// Why the newest plan that it was told was not taken.
+    pub refused: Vec<String>,
+    /// Its last window.
+    pub last_window: Option<WindowSeen>,
+}
+
+/// A window that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSeen {
+    /// Its number.
+    pub sequence: u64,
+    /// When it ended, in milliseconds since 1970 on the proxy's clock.
+    pub ended_ms: u64,
+    /// When it came, in milliseconds since 1970 on the clock here.
+    pub heard_ms: u64,
+}
+
+/// Who connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The name.
+    pub proxy: String,
+    /// Which life of it.
+    pub epoch: u64,
+    /// The release.
+    pub version: String,
+    /// From where.
+    pub address: String,
+    /// The plan in force there.
+    pub generation: Generation,
+}
+
+/// Why a stream is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The name has a later life with an open stream.
+    #[error(
+        "another proxy that started later is connected as \"{0}\": give each proxy a name of its own (telemetry.instance)"
+    )]
+    NameTaken(String),
+    /// There are too many.
+    #[error("{FLEET_STREAMS_MAX} proxies are connected, which is the most")]
+    Full,
+}
+
+/// A rollback that proxies have not followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The plan that took a canary out.
+    pub generation: Generation,
+    /// Connected proxies that have not said that it is in force.
+    pub silent: Vec<String>,
+    /// Known proxies without a stream, which may serve on with an earlier plan.
+    pub away: Vec<String>,
+}
+
+/// Which stream of a proxy.
+pub type Stream = u64;
+
+#[derive(Debug)]
+struct Proxy {
+    epoch: u64,
+    version: Option<String>,
+    address: Option<String>,
+    stream: Option<Stream>,
+    since_ms: u64,
+    generation: Generation,
+    refused: Vec<String>,
+    last_window: Option<WindowSeen>,
+}
+
+/// The plan that all shall have.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    generation: Generation,
+    since_ms: u64,
+}
+
+/// Everybody who is known.
+#[derive(Debug, Default)]
+pub struct Registry {
+    proxies: BTreeMap<String, Proxy>,
+    streams: Stream,
+    wanted: Option<Wanted>,
+    /// The newest rollback, until it was looked at whether all have followed.
+    rollback: Option<Wanted>,
+}
+
+impl Registry {
+    /// A stream begins; an earlier one of the same proxy is over. `now_ms` is in milliseconds since 1970, here and
+    /// below.
+    pub fn arrive(&mut self, arrival: Arrival, now_ms: u64) -> Result<Stream, Refused> {
+        let known = self.proxies.get(&arrival.proxy);
+        if known.is_some_and(|known| known.stream.is_some() && known.epoch > arrival.epoch) {
+            return Err(Refused::NameTaken(arrival.proxy));
+        }
+        let connected = self.proxies.values().filter(|proxy| proxy.stream.is_some()).count();
+        if known.is_none_or(|known| known.stream.is_none()) && connected >= FLEET_STREAMS_MAX {
+            return Err(Refused::Full);
+        }
+        self.make_room(&arrival.proxy);
+        self.streams += 1;
+        let last_window = known_window(self.proxies.get(&arrival.proxy), arrival.epoch);
+        let proxy = Proxy {
+            epoch: arrival.epoch,
+            version: Some(arrival.version),
+            address: Some(arrival.address),
+            stream: Some(self.streams),
+            since_ms: now_ms,
+            generation: arrival.generation,
+            refused: Vec::new(),
+            last_window,
+        };
+        self.proxies.insert(arrival.proxy, proxy);
+        Ok(self.streams)
+    }
+
+    /// Whether this is still the stream of that proxy.
+    pub fn is_current(&self, proxy: &str, stream: Stream) -> bool {
+        self.proxies.get(proxy).is_some_and(|known| known.stream == Some(stream))
+    }
+
+    /// A proxy has taken a plan, or has said why it did not.
+    pub fn answered(&mut self, proxy: &str, stream: Stream, generation: Generation, problems: Vec<String>) {
+        let Some(known) = self.proxies.get_mut(proxy).filter(|known| known.stream == Some(stream)) else {
+            return;
+        };
+        if problems.is_empty() {
+            known.generation = known.generation.max(generation);
+        }
+        known.refused = problems;
+    }
+
+    /// A stream is over; `ends` if the proxy said that it ends.
+    pub fn left(&mut self, proxy: &str, stream: Stream, ends: bool, now_ms: u64) {
+        let Some(known) = self.proxies.get_mut(proxy).filter(|known| known.stream == Some(stream)) else {
+            return;
+        };
+        if ends {
+            self.proxies.remove(proxy);
+        } else {
+            (known.stream, known.since_ms) = (None, now_ms);
+        }
+    }
+
+    /// A new window was taken, over a stream or from this process.
+    pub fn heard(&mut self, report: &WindowReport, now_ms: u64) {
+        self.make_room(&report.proxy);
+        let known = self.proxies.entry(report.proxy.clone()).or_insert_with(|| Proxy {
+            epoch: report.epoch,
+            version: None,
+            address: None,
+            stream: None,
+            since_ms: now_ms,
+            generation: Generation::NONE,
+            refused: Vec::new(),
+            last_window: None,
+        });
+        if known.address.is_none() {
+            // It has no stream: its epoch and plan are those of its windows.
+            if report.epoch > known.epoch {
+                (known.epoch, known.since_ms, known.generation) = (report.epoch, now_ms, Generation::NONE);
+            }
+            known.generation = known.generation.max(report.generation);
+        }
+        if known.epoch == report.epoch {
+            known.last_window =
+                Some(WindowSeen { sequence: report.sequence, ended_ms: report.ended_ms, heard_ms: now_ms });
+        }
+    }
+
+    /// A plan is in force here, and is on its way to everybody.
+    pub fn published(&mut self, generation: Generation, takes_out: bool, now_ms: u64) {
+        let wanted = Wanted { generation, since_ms: now_ms };
+        self.wanted = Some(wanted);
+        if takes_out {
+            self.rollback = Some(wanted);
+        }
+    }
+
+    /// Those who have not followed the newest rollback in time; told once.
+    pub fn overdue(&mut self, now_ms: u64) -> Option<Overdue> {
+        let grace = u64::try_from(ROLLBACK_ACKNOWLEDGED.as_millis()).unwrap_or(u64::MAX);
+        let Wanted { generation, .. } =
+            self.rollback.take_if(|rollback| now_ms.saturating_sub(rollback.since_ms) >= grace)?;
+        let late = |connected: bool| {
+            let late = self.proxies.iter().filter(|(_, proxy)| {
+                proxy.address.is_some()
+                    && proxy.stream.is_some() == connected
+                    && proxy.generation < generation
+            });
+            late.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        let (silent, away) = (late(true), late(false));
+        (!silent.is_empty() || !away.is_empty()).then_some(Overdue { generation, silent, away })
+    }
+
+    /// How many proxies with a stream have not said that the plan of the newest rollback, or a later one, is in
+    /// force; how many streams there are; and how many proxies are known without one.
+    pub fn counts(&self) -> FleetCounts {
+        let wanted = self.wanted.map_or(Generation::NONE, |wanted| wanted.generation);
+        let mut counts = FleetCounts::default();
+        for proxy in self.proxies.values().filter(|proxy| proxy.address.is_some()) {
+            match proxy.stream {
+                Some(_) => {
+                    counts.connected += 1;
+                    counts.behind += usize::from(proxy.generation != wanted);
+                }
+                None => counts.away += 1,
+            }
+        }
+        counts
+    }
+
+    /// Forgets proxies that have been away for long.
+    pub fn forget(&mut self, now_ms: u64) {
+        let long = u64::try_from(FLEET_REMEMBERED.as_millis()).unwrap_or(u64::MAX);
+        self.proxies.retain(|_, proxy| {
+            let heard =
+                proxy.last_window.map_or(proxy.since_ms, |window| window.heard_ms.max(proxy.since_ms));
+            proxy.stream.is_some() || now_ms.saturating_sub(heard) < long
+        });
+    }
+
+    /// Everybody, by name.
+    pub fn proxies(&self, now_ms: u64) -> Vec<ProxyStatus> {
+        self.proxies.iter().map(|(name, proxy)| self.status(name, proxy, now_ms)).collect()
+    }
+
+    fn status(&self, name: &str, proxy: &Proxy, now_ms: u64) -> ProxyStatus {
+        let in_process = proxy.address.is_none();
+        // A plan that is newer than the one here is one of another history: it is not followed either.
+        let behind = self.wanted.filter(|wanted| proxy.generation != wanted.generation && !in_process);
+        ProxyStatus {
+            proxy: name.to_owned(),
+            version: proxy.version.clone(),
+            address: proxy.address.clone(),
+            epoch: proxy.epoch,
+            connected: proxy.stream.is_some() || in_process,
+            since_ms: proxy.since_ms,
+            generation: proxy.generation,
+            acknowledged: behind.is_none(),
+            lag_ms: behind.map(|wanted| now_ms.saturating_sub(wanted.since_ms.max(proxy.since_ms))),
+            refused: proxy.refused.clone(),
+            last_window: proxy.last_window,
+        }
+    }
+
+    /// The proxy that has been away longest gives way.
+    fn make_room(&mut self, name: &str) {
+        if self.proxies.contains_key(name) || self.proxies.len() < PROXIES_MAX {
+            return;
+        }
+        let away = self.proxies.iter().filter(|(_, proxy)| proxy.stream.is_none());
+        let oldest = away.min_by_key(|(_, proxy)| proxy.since_ms).map(|(name, _)| name.clone());
+        if let Some(oldest) = oldest {
+            self.proxies.remove(&oldest);
+        }
+    }
+}
+
+fn known_window(known: Option<&Proxy>, epoch: u64) -> Option<WindowSeen> {
+    known.filter(|known| known.epoch == epoch).and_then(|known| known.last_window)
+}
+
+/// Proxies with a process of their own, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FleetCounts {
+    /// With an open stream.
+    pub connected: usize,
+    /// Those of them that do not have the plan in force here yet.
+    pub behind: usize,
+    /// Known, without a stream.
+    pub away: usize,
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

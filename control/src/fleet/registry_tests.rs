@@ -1,0 +1,107 @@
+//! Who is there, who has which plan, and who has not followed a rollback.
+
+use super::*;
+use crate::fixtures::report;
+
+fn arrival(proxy: &str, epoch: u64, generation: u64) -> Arrival {
+    Arrival {
+        proxy: proxy.into(),
+        epoch,
+        version: "1.0.0".into(),
+        address: "10.0.0.1:5".into(),
+        generation: Generation(generation),
+    }
+}
+
+fn names(all: &[ProxyStatus]) -> Vec<&str> {
+    all.iter().map(|status| status.proxy.as_str()).collect()
+}
+
+#[test]
+fn a_proxy_has_a_plan_when_it_says_so() {
+    let mut registry = Registry::default();
+    registry.published(Generation(7), false, 1_000);
+    let stream = registry.arrive(arrival("a", 1, 6), 1_500).unwrap();
+    let status = |registry: &Registry| registry.proxies(1_700).remove(0);
+    assert_eq!((status(&registry).acknowledged, status(&registry).lag_ms), (false, Some(200)));
+    registry.answered("a", stream, Generation(7), vec!["shop: no".into()]);
+    assert_eq!(status(&registry).refused, ["shop: no"]);
+    assert!(!status(&registry).acknowledged);
+    registry.answered("a", stream, Generation(7), vec![]);
+    let after = status(&registry);
+    assert_eq!((after.acknowledged, after.lag_ms, after.refused.len()), (true, None, 0));
+    assert_eq!(registry.counts(), FleetCounts { connected: 1, behind: 0, away: 0 });
+}
+
+#[test]
+fn the_newest_life_and_the_newest_stream_of_a_name_count() {
+    let mut registry = Registry::default();
+    let first = registry.arrive(arrival("a", 5, 1), 0).unwrap();
+    let again = registry.arrive(arrival("a", 5, 1), 10).unwrap();
+    assert!(!registry.is_current("a", first) && registry.is_current("a", again));
+    registry.left("a", first, false, 20);
+    assert!(registry.proxies(20)[0].connected, "the end of the old stream is no matter");
+    assert_eq!(registry.arrive(arrival("a", 4, 1), 30), Err(Refused::NameTaken("a".into())));
+    registry.arrive(arrival("a", 6, 1), 40).unwrap();
+    registry.answered("a", again, Generation(9), vec![]);
+    assert_eq!(registry.proxies(40)[0].generation, Generation(1), "nor is what it says");
+}
+
+#[test]
+fn those_who_have_not_followed_a_rollback_within_a_second_are_named_once() {
+    let mut registry = Registry::default();
+    let quick = registry.arrive(arrival("quick", 1, 6), 0).unwrap();
+    registry.arrive(arrival("slow", 1, 6), 0).unwrap();
+    let gone = registry.arrive(arrival("gone", 1, 6), 0).unwrap();
+    let ended = registry.arrive(arrival("ended", 1, 6), 0).unwrap();
+    registry.heard(&report(1, Generation(6), (0, 0), (9, 0)), 0);
+    registry.left("gone", gone, false, 500);
+    registry.left("ended", ended, true, 500);
+    registry.published(Generation(7), true, 1_000);
+    registry.answered("quick", quick, Generation(7), vec![]);
+    assert_eq!(registry.overdue(1_999), None);
+    let overdue = registry.overdue(2_000).unwrap();
+    assert_eq!(overdue.generation, Generation(7));
+    assert_eq!((overdue.silent, overdue.away), (vec!["slow".to_owned()], vec!["gone".to_owned()]));
+    assert_eq!(registry.overdue(3_000), None);
+    registry.published(Generation(8), false, 4_000);
+    assert_eq!(registry.overdue(6_000), None, "that was no rollback");
+}
+
+#[test]
+fn a_rollback_that_all_have_followed_is_not_told_of() {
+    let mut registry = Registry::default();
+    let stream = registry.arrive(arrival("a", 1, 6), 0).unwrap();
+    registry.published(Generation(7), true, 1_000);
+    registry.published(Generation(8), false, 1_100);
+    registry.answered("a", stream, Generation(8), vec![]);
+    assert_eq!(registry.overdue(2_500), None);
+}
+
+#[test]
+fn a_proxy_in_this_process_is_shown_with_the_plan_of_its_windows() {
+    let mut registry = Registry::default();
+    registry.published(Generation(3), false, 0);
+    registry.heard(&report(4, Generation(3), (1, 0), (9, 0)), 4_100);
+    let status = registry.proxies(5_000).remove(0);
+    assert_eq!((status.address, status.connected, status.acknowledged), (None, true, true));
+    assert_eq!(status.last_window, Some(WindowSeen { sequence: 4, ended_ms: 4_000, heard_ms: 4_100 }));
+    assert_eq!(registry.counts(), FleetCounts::default());
+}
+
+#[test]
+fn whoever_is_away_for_long_is_forgotten_and_the_number_of_proxies_is_bounded() {
+    let mut registry = Registry::default();
+    let stream = registry.arrive(arrival("away", 1, 6), 0).unwrap();
+    registry.left("away", stream, false, 1_000);
+    registry.arrive(arrival("here", 1, 6), 0).unwrap();
+    let long = u64::try_from(FLEET_REMEMBERED.as_millis()).unwrap();
+    registry.forget(long + 999);
+    assert_eq!(names(&registry.proxies(0)), ["away", "here"]);
+    registry.forget(long + 1_000);
+    assert_eq!(names(&registry.proxies(0)), ["here"]);
+    for number in 1..FLEET_STREAMS_MAX {
+        registry.arrive(arrival(&number.to_string(), 1, 6), 0).unwrap();
+    }
+    assert_eq!(registry.arrive(arrival("more", 1, 6), 0), Err(Refused::Full));
+}

@@ -1,0 +1,298 @@
+//! One proxy's stream: plans and marks down, windows up.
+//!
+//! Both directions run side by side, since a window may have to wait until decisions have caught up, and a plan that
+//! takes a canary out must not wait with it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use prost::bytes::Bytes;
+use serin_config::{
+    Generation, ServiceName,
+    fleet::{
+        LEADER_METADATA,
+        message::{Downward, Hello, Kept, PlanAnswer, Up, Upward, Welcome},
+        window,
+    },
+    limits::{FLEET_DOWN_QUEUED_MAX, FLEET_HELLO_WAIT, FLEET_SEND_WAIT, FLEET_SILENCE_MAX},
+    wire::Report,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Response, Status, Streaming, metadata::MetadataMap};
+use tracing::{info, warn};
+
+use super::{
+    codec::encoded,
+    registry::{Arrival, Refused, Stream},
+    seat::{Gate, Seat},
+    serve::{Terms, told_to_stop},
+};
+use crate::metrics;
+
+/// What goes down, encoded.
+type Outgoing = Result<Bytes, Status>;
+
+/// Hears who connects, and begins its stream or refuses it. The place is held as long as the stream lasts.
+pub(super) async fn begin(
+    mut up: Streaming<Up>,
+    peer: String,
+    terms: Terms,
+    place: Option<OwnedSemaphorePermit>,
+) -> Result<Response<ReceiverStream<Outgoing>>, Status> {
+    let hello = hello(&mut up).await?;
+    let seat = match terms.gate.borrow().clone() {
+        Gate::Open(seat) => seat,
+        Gate::Elsewhere(leader) => return Err(elsewhere(leader.as_deref())),
+    };
+    let arrival = Arrival {
+        proxy: hello.proxy.clone(),
+        epoch: hello.epoch,
+        version: hello.version.clone(),
+        address: peer.clone(),
+        generation: Generation(hello.generation),
+    };
+    let arrived = seat.registry().arrive(arrival, terms.clock.now_ms());
+    let stream = arrived.map_err(|refused| {
+        warn!(proxy = %hello.proxy, %peer, "a proxy was refused: {refused}");
+        match refused {
+            Refused::NameTaken(_) => Status::already_exists(refused.to_string()),
+            Refused::Full => Status::resource_exhausted(refused.to_string()),
+        }
+    })?;
+    info!(proxy = %hello.proxy, %peer, version = %hello.version, generation = hello.generation, "a proxy is connected");
+    let (down, outgoing) = mpsc::channel(FLEET_DOWN_QUEUED_MAX);
+    let session = Session { seat, stream, acknowledged: AtomicU64::new(hello.generation), hello, down };
+    tokio::spawn(async move {
+        session.run(up, terms).await;
+        drop(place);
+    });
+    Ok(Response::new(ReceiverStream::new(outgoing)))
+}
+
+async fn hello(up: &mut Streaming<Up>) -> Result<Hello, Status> {
+    let first = match timeout(FLEET_HELLO_WAIT, up.message()).await {
+        Ok(first) => first?,
+        Err(_) => return Err(Status::deadline_exceeded("no hello came")),
+    };
+    let Some(Up { said: Some(Upward::Hello(hello)) }) = first else {
+        return Err(Status::invalid_argument("a stream begins with a hello"));
+    };
+    // It is a metric label and a key in the store, so the rules for names hold for it.
+    match ServiceName::try_new(&hello.proxy) {
+        Ok(_) => Ok(hello),
+        Err(error) => Err(Status::invalid_argument(format!("telemetry.instance: {error}"))),
+    }
+}
+
+/// Another one leads.
+fn elsewhere(leader: Option<&str>) -> Status {
+    let mut metadata = MetadataMap::new();
+    if let Some(address) = leader.and_then(|leader| leader.parse().ok()) {
+        metadata.insert(LEADER_METADATA, address);
+    }
+    Status::with_metadata(Code::FailedPrecondition, "this control plane does not lead", metadata)
+}
+
+struct Session {
+    seat: Seat,
+    stream: Stream,
+    hello: Hello,
+    /// The newest plan that the proxy has said to have.
+    acknowledged: AtomicU64,
+    down: mpsc::Sender<Outgoing>,
+}
+
+/// Why a stream is over.
+enum Ended {
+    /// The proxy ends.
+    Left,
+    /// The connection broke, or the proxy went away without a word.
+    Broke(String),
+    /// The control plane ends it, for this reason.
+    Closed(Status),
+}
+
+impl Session {
+    async fn run(self, up: Streaming<Up>, mut terms: Terms) {
+        terms.gate.mark_unchanged();
+        let mut stop = terms.stop.clone();
+        let ended = tokio::select! {
+            ended = self.hear(up) => ended,
+            ended = self.tell(terms.version) => ended,
+            // Whoever led and does no more must not steer anybody.
+            _ = terms.gate.changed() => Ended::Closed(match &*terms.gate.borrow() {
+                Gate::Elsewhere(leader) => elsewhere(leader.as_deref()),
+                Gate::Open(_) => Status::unavailable("the control plane begins anew"),
+            }),
+            () = told_to_stop(&mut stop) => Ended::Closed(Status::unavailable("the control plane ends")),
+        };
+        let proxy = &self.hello.proxy;
+        let leaves = matches!(ended, Ended::Left);
+        self.seat.registry().left(proxy, self.stream, leaves, terms.clock.now_ms());
+        match ended {
+            Ended::Left => info!(%proxy, "a proxy has ended"),
+            Ended::Broke(why) => {
+                warn!(%proxy, %why, "the stream of a proxy broke off: it goes on with the plan that it has")
+            }
+            Ended::Closed(status) => {
+                info!(%proxy, why = status.message(), "the stream of a proxy was closed");
+                let _ = timeout(FLEET_SEND_WAIT, self.down.send(Err(status))).await;
+            }
+        }
+    }
+
+    /// Takes what the proxy says.
+    async fn hear(&self, mut up: Streaming<Up>) -> Ended {
+        loop {
+            let said = match timeout(FLEET_SILENCE_MAX, up.message()).await {
+                Ok(Ok(Some(Up { said }))) => said,
+                Ok(Ok(None)) => return Ended::Broke("it closed its side".into()),
+                Ok(Err(status)) => return Ended::Broke(status.message().into()),
+                Err(_) => {
+                    return Ended::Broke(format!("it said nothing for {} s", FLEET_SILENCE_MAX.as_secs()));
+                }
+            };
+            if !self.seat.registry().is_current(&self.hello.proxy, self.stream) {
+                return Ended::Closed(Status::aborted("the proxy has begun another stream"));
+            }
+            match said {
+                Some(Upward::Window(told)) => {
+                    if let Err(ended) = self.window(told).await {
+                        return ended;
+                    }
+                }
+                Some(Upward::Beat(told)) => self.beat(told),
+                Some(Upward::PlanAnswer(PlanAnswer { generation, problems })) => {
+                    self.answered(Generation(generation), problems);
+                }
+                Some(Upward::Leaving(_)) => return Ended::Left,
+                Some(Upward::Hello(_)) => {
+                    return Ended::Closed(Status::invalid_argument("a stream has one hello"));
+                }
+                // A newer release may have more to say.
+                None => {}
+            }
+        }
+    }
+
+    async fn window(&self, told: serin_config::fleet::message::Window) -> Result<(), Ended> {
+        let proxy = &self.hello.proxy;
+        let report = match window::from_message(proxy, told) {
+            Ok(report) if report.epoch == self.hello.epoch => report,
+            // To end the stream would be to hear the same again. What is missing is counted as lost.
+            Ok(report) => {
+                warn!(%proxy, epoch = report.epoch, "a window of another life than the hello's is left out");
+                metrics::malformed();
+                return Ok(());
+            }
+            Err(malformed) => {
+                warn!(%proxy, %malformed, "a window that can't be is left out");
+                metrics::malformed();
+                return Ok(());
+            }
+        };
+        let sent = self.seat.reports().send(Report::Window(report)).await;
+        sent.map_err(|_| Ended::Closed(Status::unavailable("the control plane has stopped to decide")))
+    }
+
+    fn beat(&self, told: serin_config::fleet::message::Beat) {
+        let reports = self.seat.reports();
+        // One that is lost is no matter; windows are what counts.
+        if reports.capacity() < reports.max_capacity() / 2 {
+            return;
+        }
+        match window::beat_from_message(&self.hello.proxy, told) {
+            Ok(beat) => drop(reports.try_send(Report::Beat(beat))),
+            Err(malformed) => {
+                warn!(proxy = %self.hello.proxy, %malformed, "a beat that can't be is left out");
+                metrics::malformed();
+            }
+        }
+    }
+
+    fn answered(&self, generation: Generation, problems: Vec<String>) {
+        if problems.is_empty() {
+            self.acknowledged.fetch_max(generation.0, Ordering::Relaxed);
+        } else {
+            warn!(
+                proxy = %self.hello.proxy,
+                %generation,
+                "a proxy has not taken a plan, and goes on with the one that it has: {}",
+                problems.join("; ")
+            );
+        }
+        self.seat.registry().answered(&self.hello.proxy, self.stream, generation, problems);
+    }
+
+    /// Tells the proxy what it must know: always the newest, never what is past.
+    async fn tell(&self, version: &str) -> Ended {
+        let (mut plans, mut marks) = (self.seat.plans(), self.seat.marks());
+        let (mut told, mut kept) = (Generation(self.hello.generation), 0);
+        // The text of routes and services that the proxy has, and the plan that told it.
+        let mut held = (self.hello.digest.clone(), told);
+        let mut welcomed = false;
+        loop {
+            let mark = marks.borrow_and_update().get(&self.hello.proxy).copied();
+            let mark =
+                mark.filter(|(epoch, _)| *epoch == self.hello.epoch).map_or(0, |(_, sequence)| sequence);
+            let plan = plans.borrow_and_update().clone();
+            if !welcomed {
+                let (generation, version) = (plan.generation().0, version.to_owned());
+                if let Err(ended) =
+                    self.send(encoded(Downward::Welcome(Welcome { version, generation, kept: mark }))).await
+                {
+                    return ended;
+                }
+                if told > plan.generation() {
+                    let (theirs, ours) = (told, plan.generation());
+                    let why =
+                        format!("plan {theirs} is in force there, which is newer than plan {ours} here");
+                    self.answered(ours, vec![why]);
+                }
+                (welcomed, kept) = (true, mark);
+            }
+            if plan.generation() > told {
+                let known = plan.digest() == Some(held.0.as_str())
+                    && self.acknowledged.load(Ordering::Relaxed) >= held.1.0;
+                if let Some(message) = plan.message(!known) {
+                    if let Err(ended) = self.send(message).await {
+                        return ended;
+                    }
+                    if !known {
+                        held = (plan.digest().unwrap_or_default().to_owned(), plan.generation());
+                    }
+                }
+                told = plan.generation();
+            }
+            if mark > kept {
+                let message = encoded(Downward::Kept(Kept { epoch: self.hello.epoch, sequence: mark }));
+                if let Err(ended) = self.send(message).await {
+                    return ended;
+                }
+                kept = mark;
+            }
+            let changed = tokio::select! {
+                changed = plans.changed() => changed,
+                changed = marks.changed() => changed,
+            };
+            if changed.is_err() {
+                return Ended::Closed(Status::unavailable("the control plane has stopped to decide"));
+            }
+        }
+    }
+
+    async fn send(&self, message: Bytes) -> Result<(), Ended> {
+        let seconds = Duration::as_secs(&FLEET_SEND_WAIT);
+        match timeout(FLEET_SEND_WAIT, self.down.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended::Broke("the connection is gone".into())),
+            Err(_) => Err(Ended::Broke(format!("it did not take a message for {seconds} s"))),
+        }
+    }
+}

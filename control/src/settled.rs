@@ -1,0 +1,145 @@
+//! Up to where what proxies told is settled: judged, or left out for good. What follows from it is stored with it, in
+//! one transaction, so that whoever goes on from the store knows which windows it must still be told, and counts none
+//! twice.
+//!
+//! A window is not settled when it comes: it may wait for those of other proxies. So these marks trail behind what was
+//! taken. A proxy keeps its windows until such a mark has passed them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serin_config::{ServiceName, VersionName, limits::PROXIES_MAX, wire::WindowReport};
+
+use crate::{align::Second, store::Facts};
+
+/// The name under which it is stored.
+pub const FACT: &str = "seen";
+
+/// What was counted of one version, in all windows that are settled; each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Total {
+    /// All attempts.
+    pub requests: u64,
+    /// Attempts that count in a comparison of versions.
+    pub judged: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+}
+
+/// The marks, and the totals of what lies before them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Settled {
+    /// The newest second that was judged, in seconds since 1970.
+    closed: Option<u64>,
+    /// For each proxy, its life and the number of its newest window that is settled.
+    proxies: BTreeMap<String, (u64, u64)>,
+    totals: BTreeMap<ServiceName, BTreeMap<VersionName, Total>>,
+}
+
+impl Settled {
+    /// Those that are stored. What is of another form is begun anew, as evidence is.
+    pub fn from_facts(facts: &Facts) -> Self {
+        let stored = facts.get(FACT).cloned().and_then(|fact| serde_json::from_value(fact).ok());
+        stored.unwrap_or_default()
+    }
+
+    /// A second is complete: whatever is made of it is made now.
+    pub fn second(&mut self, second: &Second) {
+        self.closed = self.closed.max(Some(second.at));
+        second.reports.iter().for_each(|report| self.window(report));
+    }
+
+    /// A window came too late for its second: it counts for the totals, and for nothing else.
+    pub fn left_out(&mut self, report: &WindowReport) {
+        self.window(report);
+    }
+
+    fn window(&mut self, report: &WindowReport) {
+        if !self.proxies.contains_key(&report.proxy) && self.proxies.len() >= PROXIES_MAX {
+            // The life that began first.
+            let oldest = self.proxies.iter().min_by_key(|(_, (epoch, _))| *epoch);
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                self.proxies.remove(&oldest);
+            }
+        }
+        let mark = self.proxies.entry(report.proxy.clone()).or_default();
+        *mark = (*mark).max((report.epoch, report.sequence));
+        for cell in &report.cells {
+            let versions = self.totals.entry(cell.service.clone()).or_default();
+            let total = versions.entry(cell.version.clone()).or_default();
+            total.requests = total.requests.saturating_add(cell.outcomes.total());
+            total.judged = total.judged.saturating_add(cell.outcomes.judged());
+            total.failed = total.failed.saturating_add(cell.outcomes.failed());
+        }
+    }
+
+    /// The newest second that was judged.
+    pub fn closed(&self) -> Option<u64> {
+        self.closed
+    }
+
+    /// The marks: for each proxy, its life and the number of its newest window that is settled.
+    pub fn proxies(&self) -> impl Iterator<Item = (&str, (u64, u64))> {
+        self.proxies.iter().map(|(name, mark)| (name.as_str(), *mark))
+    }
+
+    /// The marks, to be told to proxies.
+    pub fn marks(&self) -> HashMap<String, (u64, u64)> {
+        self.proxies.iter().map(|(name, mark)| (name.clone(), *mark)).collect()
+    }
+
+    /// What was counted of a version since it was first seen.
+    pub fn total(&self, service: &str, version: &str) -> Total {
+        self.totals.get(service).and_then(|versions| versions.get(version)).copied().unwrap_or_default()
+    }
+
+    /// Forgets the totals of services that are no longer there.
+    pub fn keep_only(&mut self, there: impl Fn(&ServiceName) -> bool) {
+        self.totals.retain(|service, _| there(service));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_config::Generation;
+
+    use super::*;
+    use crate::fixtures::report;
+
+    fn from(proxy: &str, epoch: u64, sequence: u64) -> WindowReport {
+        WindowReport { proxy: proxy.into(), epoch, ..report(sequence, Generation(1), (10, 1), (90, 2)) }
+    }
+
+    #[test]
+    fn marks_follow_the_newest_life_and_totals_count_every_window() {
+        let mut settled = Settled::default();
+        settled.second(&Second { at: 100, reports: vec![from("a", 1, 7), from("b", 1, 3)] });
+        settled.left_out(&from("b", 1, 4));
+        settled.second(&Second { at: 101, reports: vec![from("a", 2, 1)] });
+        assert_eq!(settled.closed(), Some(101));
+        assert_eq!(settled.proxies().collect::<Vec<_>>(), [("a", (2, 1)), ("b", (1, 4))]);
+        assert_eq!(settled.total("shop", "v2"), Total { requests: 40, judged: 40, failed: 4 });
+        assert_eq!(settled.total("shop", "v1").requests, 360);
+        assert_eq!(settled.total("other", "v1"), Total::default());
+    }
+
+    #[test]
+    fn it_is_the_same_after_it_was_stored() {
+        let mut settled = Settled::default();
+        settled.second(&Second { at: 100, reports: vec![from("a", 1, 7)] });
+        let stored = serde_json::to_value(&settled).unwrap();
+        assert_eq!(serde_json::from_value::<Settled>(stored).unwrap(), settled);
+        settled.keep_only(|service| service.as_str() != "shop");
+        assert_eq!(settled.total("shop", "v2"), Total::default());
+    }
+
+    #[test]
+    fn the_number_of_marks_is_bounded() {
+        let mut settled = Settled::default();
+        for number in 0..=PROXIES_MAX as u64 {
+            settled.left_out(&from(&number.to_string(), number, 1));
+        }
+        assert_eq!(settled.marks().len(), PROXIES_MAX);
+        assert!(!settled.marks().contains_key("0"), "the oldest life went first");
+    }
+}
