@@ -54,6 +54,8 @@ pub struct Setup<'a> {
     pub plans: Arc<PlanCell>,
     /// Where reports go. When it is full they are dropped and counted.
     pub reports: mpsc::Sender<Report>,
+    /// Which life of this proxy its windows are of: when it started, in milliseconds since 1970.
+    pub epoch: u64,
     /// Shown in `serin_build_info`.
     pub version: &'static str,
     /// Sockets that need not be bound. What no listener wants is closed.
@@ -143,7 +145,7 @@ pub struct Proxy {
 impl Proxy {
     /// Binds everything, then starts the workers; housekeeping runs on the current runtime.
     pub fn start(setup: Setup<'_>) -> Result<Self, StartError> {
-        let Setup { config, plans, reports, version, mut inherited } = setup;
+        let Setup { config, plans, reports, epoch, version, mut inherited } = setup;
         let workers = worker_count(config);
         let (mut listeners, mut passed_on) = (Vec::new(), Vec::new());
         let mut sockets: Vec<Vec<(Bound, Terms)>> = (0..workers).map(|_| Vec::new()).collect();
@@ -205,7 +207,7 @@ impl Proxy {
             plans: plans.clone(),
             shared: shared.clone(),
             counters: counters.clone(),
-            windows: Windows::new(config.telemetry.instance.clone(), clock::unix_ms(), shared.first),
+            windows: Windows::new(config.telemetry.instance.clone(), epoch, shared.first),
             up: reports,
             beats: Beats::default(),
             compared: Compared::default(),

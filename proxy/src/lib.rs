@@ -6,7 +6,7 @@
 //! places: the plan, which housekeeping swaps and workers read ([`plan`]), and the counts that workers hand
 //! over once a second.
 //!
-//! [`Proxy::start`] is the composition root.
+//! [`Proxy::start`] is the composition root. Where the control plane is another process, [`Uplink`] is the way to it.
 
 mod admin;
 mod app;
@@ -21,9 +21,11 @@ mod rate_limits;
 mod serve;
 mod shared;
 mod tls;
+mod uplink;
 
 pub use app::{Ending, Proxy, Setup, StartError};
 pub use inherit::{Inherited, NotListening};
-pub use observe::install_metrics_recorder;
+pub use observe::{install_metrics_recorder, rare_metrics};
 pub use plan::{OlderPlan, PlanCell};
 pub use tls::{Unusable, check as check_tls};
+pub use uplink::{Joining, ReadCatalogue, Uplink};

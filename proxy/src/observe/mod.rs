@@ -34,6 +34,11 @@ pub fn install_metrics_recorder() {
     drop(metrics::recorder());
 }
 
+/// What the process's recorder has, as text for Prometheus: what is counted rarely, and by whoever shares the process.
+pub fn rare_metrics() -> String {
+    metrics::recorder().render()
+}
+
 use serin_config::{RouteName, ServiceName, VersionName};
 use serin_split::tally::Drained;
 

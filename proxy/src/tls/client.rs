@@ -32,6 +32,15 @@ use crate::serve::stream::Stream;
 pub(crate) struct Connector(pub(super) Arc<VersionState>);
 
 impl Connector {
+    /// Reads the files as they are now; nobody watches them.
+    ///
+    /// # Errors
+    /// The file that can't be used.
+    pub(crate) fn open(settings: &EndpointTls, protocol: HttpProtocol) -> Result<Self, Unusable> {
+        let (state, unusable) = VersionState::begin(settings, protocol);
+        unusable.into_iter().next().map_or(Ok(Self(state)), Err)
+    }
+
     /// Makes the handshake on a connection to `address`; the caller sets the time limit. Any error is one of
     /// TLS ([`Outcome::TlsFail`](serin_config::Outcome::TlsFail)): the endpoint's certificate does not verify,
     /// it does not speak what it must, or the connection broke.

@@ -1,0 +1,198 @@
+//! Finding the control plane that leads: endpoints are tried in turn, and one that does not lead may name the one that
+//! does.
+//!
+//! Files of certificates are read anew at each attempt, so changed ones are taken without a restart.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{
+    Request, Response, Uri,
+    uri::{Authority, Scheme},
+};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use serin_config::{
+    Address,
+    fleet::{Connect, ControlEndpoint},
+    limits::{
+        FLEET_PING_INTERVAL, FLEET_PING_TIMEOUT, H2_CONNECTION_WINDOW, H2_STREAM_WINDOW,
+        UPLINK_CONNECT_TIMEOUT,
+    },
+    tls::HttpProtocol,
+};
+use tokio::{net::lookup_host, task::AbortHandle, time::timeout};
+use tonic::{body::Body, client::GrpcService};
+
+use crate::{serve::stream::Stream, tls::Connector};
+
+/// Why there is no stream.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Where it was tried.
+    pub(super) endpoint: String,
+    /// What was wrong.
+    pub(super) why: String,
+    /// Who leads, where that was said.
+    pub(super) leader: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.endpoint, self.why)
+    }
+}
+
+/// A connection to a control plane; it is closed when this is dropped.
+pub(super) struct Open {
+    pub(super) endpoint: String,
+    pub(super) origin: Uri,
+    pub(super) requests: Requests,
+}
+
+/// The way to send requests over a connection.
+pub(super) struct Requests {
+    send: http2::SendRequest<Body>,
+    connection: AbortHandle,
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl GrpcService<Body> for Requests {
+    type ResponseBody = Incoming;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.send.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.send.send_request(request))
+    }
+}
+
+/// Tries one endpoint after the other.
+#[derive(Debug)]
+pub(super) struct Dialler {
+    connect: Connect,
+    /// The next endpoint to try.
+    next: usize,
+    /// How many were tried since the last stream, or since the last wait.
+    tried: usize,
+    /// Who is said to lead; tried once, before the others.
+    hint: Option<Address>,
+}
+
+impl Dialler {
+    pub(super) fn new(connect: Connect) -> Self {
+        Self { connect, next: 0, tried: 0, hint: None }
+    }
+
+    /// Connects to the endpoint whose turn it is.
+    pub(super) async fn dial(&mut self) -> Result<Open, Failure> {
+        let endpoint = match self.hint.take() {
+            Some(address) => ControlEndpoint::At(address),
+            None => self.connect.endpoints[self.next % self.connect.endpoints.len()].clone(),
+        };
+        let failed = |why: String| Failure { endpoint: endpoint.to_string(), why, leader: None };
+        match timeout(UPLINK_CONNECT_TIMEOUT, open(&self.connect, &endpoint)).await {
+            Ok(Ok(open)) => Ok(open),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed(format!("no connection within {} s", UPLINK_CONNECT_TIMEOUT.as_secs()))),
+        }
+    }
+
+    /// A stream that was there broke off: whoever is said to lead comes first, then the same endpoint again.
+    pub(super) fn lost(&mut self, leader: Option<&str>) {
+        self.tried = 0;
+        self.hint = self.believed(leader);
+    }
+
+    /// There was no stream. Gives whether all were tried in vain.
+    pub(super) fn failed(&mut self, leader: Option<&str>) -> bool {
+        self.next = (self.next + 1) % self.connect.endpoints.len();
+        self.tried += 1;
+        self.hint = self.believed(leader);
+        let round_is_over = self.tried >= self.connect.endpoints.len();
+        if round_is_over {
+            self.tried = 0;
+        }
+        round_is_over
+    }
+
+    /// The address that was named, where this proxy may go there: in clear it stays on this machine.
+    fn believed(&self, leader: Option<&str>) -> Option<Address> {
+        let address: Address = leader?.parse().ok()?;
+        (self.connect.tls.is_some() || address.is_local()).then_some(address)
+    }
+}
+
+async fn open(connect: &Connect, endpoint: &ControlEndpoint) -> io::Result<Open> {
+    let (stream, authority) = match endpoint {
+        ControlEndpoint::At(address) => {
+            let authority = match address {
+                Address::Tcp(address) => address.to_string(),
+                Address::Unix(_) => "localhost".into(),
+            };
+            (secured(connect, address, None).await?, authority)
+        }
+        ControlEndpoint::Named(name) => {
+            let host = name.host.trim_end_matches('.');
+            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            let mut found = None;
+            for address in lookup_host((name.host.as_str(), name.port)).await? {
+                match secured(connect, &Address::Tcp(address), Some(host)).await {
+                    Ok(stream) => {
+                        found = Some(stream);
+                        break;
+                    }
+                    Err(error) => last = error,
+                }
+            }
+            (found.ok_or(last)?, format!("{host}:{}", name.port))
+        }
+    };
+    let (send, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(FLEET_PING_INTERVAL)
+        .keep_alive_timeout(FLEET_PING_TIMEOUT)
+        .initial_stream_window_size(H2_STREAM_WINDOW)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let connection = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "the connection to the control plane ended");
+        }
+    });
+    let scheme = if connect.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let authority: Authority = authority.parse().map_err(io::Error::other)?;
+    let origin = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
+    Ok(Open {
+        endpoint: endpoint.to_string(),
+        origin: origin.map_err(io::Error::other)?,
+        requests: Requests { send, connection: connection.abort_handle() },
+    })
+}
+
+/// A stream to an address; over TLS, its certificate must hold `host` unless the settings say another name.
+async fn secured(connect: &Connect, address: &Address, host: Option<&str>) -> io::Result<Stream> {
+    let stream = Stream::connect(address).await?;
+    let Some(tls) = &connect.tls else { return Ok(stream) };
+    let mut settings = tls.clone();
+    settings.server_name = settings.server_name.or_else(|| host.map(Into::into));
+    let made = tokio::task::spawn_blocking(move || Connector::open(&settings, HttpProtocol::Http2)).await;
+    let connector = made.map_err(io::Error::other)?.map_err(io::Error::other)?;
+    connector.connect(stream, address).await.map(|(stream, _)| stream)
+}

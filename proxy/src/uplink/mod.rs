@@ -1,0 +1,231 @@
+//! The stream to a control plane in another process: plans down, windows up.
+//!
+//! Nothing here can make a request wait. While no control plane answers, the proxy goes on with the plan that it has
+//! ([`cache`] keeps it over a restart), says so in metrics, and keeps its windows for a while ([`unkept`]): what the
+//! control plane has not said to have kept is told again over the next stream, to the same control plane or to
+//! another. [`dial`] finds the one that leads; [`session`] is one stream.
+
+mod cache;
+mod dial;
+mod metrics;
+mod session;
+mod unkept;
+
+use std::{sync::Arc, time::Duration};
+
+use rand::Rng;
+use serin_config::{
+    Catalogue, Generation, Plan,
+    fleet::Connect,
+    limits::{UPLINK_BACKOFF_MAX, UPLINK_BACKOFF_MIN, WINDOWS_QUEUED_MAX},
+    wire::{Report, WindowReport},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use self::{dial::Dialler, session::Over, unkept::Unkept};
+use crate::{clock, plan::PlanCell};
+
+/// Reads routes and services from their text, as this process's files and environment allow.
+pub type ReadCatalogue = Arc<dyn Fn(&str) -> Result<Catalogue, Vec<String>> + Send + Sync>;
+
+/// How long the end of the process waits for the control plane to hear of it.
+const LEAVE_WAIT: Duration = Duration::from_millis(500);
+
+/// What a stream to the control plane needs.
+pub struct Joining {
+    /// Where it is.
+    pub connect: Connect,
+    /// The name of this proxy.
+    pub instance: String,
+    /// Which life of it: when it started, in milliseconds since 1970.
+    pub epoch: u64,
+    /// Its release.
+    pub version: &'static str,
+    /// How texts are read here.
+    pub read: ReadCatalogue,
+}
+
+/// The stream of this proxy, which is begun anew whenever it breaks off. Dropping it ends it without a word.
+#[derive(Debug)]
+pub struct Uplink {
+    reports: mpsc::Sender<Report>,
+    plans: watch::Receiver<Option<Arc<PlanCell>>>,
+    leave: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Uplink {
+    /// Begins, with the plan that the last life of this proxy kept, if there is one.
+    pub fn start(joining: Joining) -> Self {
+        let cached = cache::load(&joining.connect.cache, joining.read.as_ref());
+        let cell = cached.map(|plan| {
+            tracing::info!(
+                generation = %plan.generation(),
+                cache = %joining.connect.cache.display(),
+                "serving with the last plan that was kept, until the control plane has another"
+            );
+            PlanCell::new(Arc::new(plan))
+        });
+        let (reports, inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
+        let (tell, plans) = watch::channel(cell);
+        let (leave, leaving) = watch::channel(false);
+        let keeper = cache::Keeper::start(joining.connect.cache.clone());
+        let link = Link {
+            joining,
+            plans: tell,
+            keeper,
+            unkept: Unkept::default(),
+            inlet,
+            leaving,
+            since: clock::now(),
+        };
+        Self { reports, plans, leave, task: tokio::spawn(link.run()) }
+    }
+
+    /// The plan in force, as soon as there is one.
+    pub async fn plans(&self) -> Arc<PlanCell> {
+        let mut plans = self.plans.clone();
+        match plans.wait_for(Option::is_some).await.map(|cell| cell.clone()) {
+            Ok(Some(cell)) => cell,
+            // The task never ends before it is told to.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Where the proxy's reports go in.
+    pub fn reports(&self) -> mpsc::Sender<Report> {
+        self.reports.clone()
+    }
+
+    /// Tells the control plane that this proxy ends, so that nobody waits for it.
+    pub async fn leave(self) {
+        let Self { reports, leave, task, .. } = self;
+        // With this the last one who may report is the proxy itself.
+        drop(reports);
+        leave.send_replace(true);
+        let _ = timeout(2 * LEAVE_WAIT, task).await;
+    }
+}
+
+/// Everything that outlives one stream.
+struct Link {
+    joining: Joining,
+    plans: watch::Sender<Option<Arc<PlanCell>>>,
+    keeper: cache::Keeper,
+    unkept: Unkept,
+    inlet: mpsc::Receiver<Report>,
+    leaving: watch::Receiver<bool>,
+    /// Since when there is no stream.
+    since: std::time::Instant,
+}
+
+impl Link {
+    async fn run(mut self) {
+        let mut dialler = Dialler::new(self.joining.connect.clone());
+        let mut backoff = UPLINK_BACKOFF_MIN;
+        metrics::describe();
+        metrics::connected(false, Duration::ZERO);
+        let mut random = clock::entropy();
+        loop {
+            let opened = tokio::select! {
+                opened = dialler.dial() => opened,
+                () = idle(&mut self.inlet, &mut self.unkept, self.since) => return,
+                () = told_to_leave(&mut self.leaving) => return,
+            };
+            let over = match opened {
+                Ok(open) => self.session(open).await,
+                Err(failure) => Over::refused(failure),
+            };
+            match over {
+                Over::Left => return,
+                Over::Broke { failure, lasted: true } => {
+                    backoff = UPLINK_BACKOFF_MIN;
+                    tracing::warn!(%failure, "the stream to the control plane broke off: traffic goes on with the last plan");
+                    dialler.lost(failure.leader.as_deref());
+                }
+                Over::Broke { failure, lasted: false } => {
+                    tracing::warn!(%failure, "no stream to the control plane");
+                    let round_is_over = dialler.failed(failure.leader.as_deref());
+                    if round_is_over {
+                        let wait = backoff.mul_f64(random.random_range(0.5..1.5));
+                        backoff = (backoff * 2).min(UPLINK_BACKOFF_MAX);
+                        tokio::select! {
+                            () = sleep(wait) => {}
+                            () = idle(&mut self.inlet, &mut self.unkept, self.since) => return,
+                            () = told_to_leave(&mut self.leaving) => return,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What this proxy has now: the plan's number and the digest of its routes and services.
+    fn has(&self) -> (Generation, String) {
+        let plan = self.plans.borrow().as_ref().map(|cell| cell.load());
+        plan.map_or((Generation::NONE, String::new()), |plan| {
+            let digest = plan.catalogue().source().map(|source| source.digest().to_owned());
+            (plan.generation(), digest.unwrap_or_default())
+        })
+    }
+
+    /// Puts a plan in force.
+    ///
+    /// # Errors
+    /// Why it can't be, a line for each problem; the one before stays.
+    fn take(&self, message: &serin_config::fleet::message::Plan) -> Result<Arc<Plan>, Vec<String>> {
+        let cell = self.plans.borrow().clone();
+        let held = cell.as_ref().map(|cell| cell.load());
+        let read = self.joining.read.as_ref();
+        let plan = serin_config::fleet::plan::from_message(
+            message,
+            held.as_ref().map(|plan| plan.catalogue()),
+            read,
+        )?;
+        let plan = Arc::new(plan);
+        match cell {
+            None => drop(self.plans.send_replace(Some(PlanCell::new(plan.clone())))),
+            // What is in force already needs not be put there.
+            Some(cell) if cell.load().generation() == plan.generation() => {}
+            Some(cell) => cell.offer(plan.clone()).map_err(|older| vec![older.to_string()])?,
+        }
+        self.keeper.keep(plan.clone());
+        Ok(plan)
+    }
+}
+
+/// Takes reports while there is no stream: windows are kept, beats are of no use later. Ends when the proxy does.
+async fn idle(inlet: &mut mpsc::Receiver<Report>, unkept: &mut Unkept, since: std::time::Instant) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            report = inlet.recv() => match report {
+                Some(Report::Window(window)) => keep(unkept, window),
+                Some(Report::Beat(_)) => {}
+                // Nobody will report any more; a stream is still worth having until the process ends.
+                None => std::future::pending().await,
+            },
+            _ = tick.tick() => {
+                metrics::connected(false, clock::now().saturating_duration_since(since));
+                metrics::waiting(unkept.len());
+            }
+        }
+    }
+}
+
+/// Ends when this proxy does.
+async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
+    let _ = leaving.wait_for(|leave| *leave).await;
+}
+
+/// Keeps a window until the control plane has.
+fn keep(unkept: &mut Unkept, window: WindowReport) {
+    if unkept.push(window, clock::now()) {
+        metrics::lost();
+    }
+}

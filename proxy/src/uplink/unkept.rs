@@ -1,0 +1,144 @@
+//! Windows that the control plane has not said to have kept, in their order, and how far they were told over the
+//! present stream.
+//!
+//! A window is let go when it is kept, not when it was sent: a control plane that took it may end before it has
+//! stored what follows from it. What is told twice is counted once there, by its number. There is room for some
+//! minutes; then the oldest goes, and if nobody ever took it, it is lost and counted.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use serin_config::{limits::UPLINK_WINDOWS_MAX, wire::WindowReport};
+
+#[derive(Debug)]
+struct Waiting {
+    window: WindowReport,
+    /// When it came.
+    since: Instant,
+    /// Whether any stream took it.
+    told: bool,
+}
+
+/// The windows that wait.
+#[derive(Debug, Default)]
+pub(super) struct Unkept {
+    windows: VecDeque<Waiting>,
+    /// How many of them, from the oldest, the present stream has taken.
+    sent: usize,
+}
+
+impl Unkept {
+    /// Adds a window. Gives whether another one was lost by that.
+    pub(super) fn push(&mut self, window: WindowReport, now: Instant) -> bool {
+        let mut lost = false;
+        if self.windows.len() >= UPLINK_WINDOWS_MAX {
+            lost = self.windows.pop_front().is_some_and(|oldest| !oldest.told);
+            self.sent = self.sent.saturating_sub(1);
+        }
+        self.windows.push_back(Waiting { window, since: now, told: false });
+        lost
+    }
+
+    /// The windows of this life up to that number are kept.
+    pub(super) fn kept(&mut self, epoch: u64, sequence: u64) {
+        let kept = |waiting: &Waiting| waiting.window.epoch == epoch && waiting.window.sequence <= sequence;
+        while self.windows.front().is_some_and(kept) {
+            self.windows.pop_front();
+            self.sent = self.sent.saturating_sub(1);
+        }
+    }
+
+    /// A new stream begins: all of them have to be told again.
+    pub(super) fn begin_again(&mut self) {
+        self.sent = 0;
+    }
+
+    /// The next one to be told, and for how long it has waited.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(&WindowReport, Duration)> {
+        let waiting = self.windows.get_mut(self.sent)?;
+        (waiting.told, self.sent) = (true, self.sent + 1);
+        Some((&waiting.window, now.saturating_duration_since(waiting.since)))
+    }
+
+    /// Whether there is one to be told.
+    pub(super) fn has_more(&self) -> bool {
+        self.sent < self.windows.len()
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.windows.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_config::Generation;
+
+    use super::*;
+
+    fn window(sequence: u64) -> WindowReport {
+        WindowReport {
+            proxy: "p".into(),
+            epoch: 1,
+            sequence,
+            ended_ms: sequence * 1_000,
+            age_ms: 0,
+            generation: Generation(1),
+            began_under: Generation(1),
+            probing: vec![],
+            cells: vec![],
+            trips: vec![],
+            unready: vec![],
+        }
+    }
+
+    fn told(unkept: &mut Unkept, now: Instant) -> Vec<u64> {
+        let mut told = Vec::new();
+        while let Some((window, _)) = unkept.next(now) {
+            told.push(window.sequence);
+        }
+        told
+    }
+
+    #[test]
+    fn what_is_not_kept_is_told_again_over_the_next_stream() {
+        let (mut unkept, now) = (Unkept::default(), Instant::now());
+        for sequence in 1..=4 {
+            assert!(!unkept.push(window(sequence), now));
+        }
+        assert_eq!(told(&mut unkept, now), [1, 2, 3, 4]);
+        unkept.kept(1, 2);
+        unkept.push(window(5), now);
+        assert_eq!(told(&mut unkept, now), [5]);
+        unkept.begin_again();
+        assert_eq!(told(&mut unkept, now), [3, 4, 5]);
+        unkept.kept(2, 9);
+        assert_eq!(unkept.len(), 3, "that is another life");
+        unkept.kept(1, 9);
+        assert_eq!((unkept.len(), unkept.has_more()), (0, false));
+        unkept.push(window(6), now);
+        assert_eq!(told(&mut unkept, now), [6]);
+    }
+
+    #[test]
+    fn a_window_knows_how_long_it_has_waited() {
+        let (mut unkept, now) = (Unkept::default(), Instant::now());
+        unkept.push(window(1), now);
+        let (_, age) = unkept.next(now + Duration::from_secs(7)).unwrap();
+        assert_eq!(age, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn the_oldest_goes_first_and_is_lost_only_if_nobody_took_it() {
+        let (mut unkept, now) = (Unkept::default(), Instant::now());
+        let most = UPLINK_WINDOWS_MAX as u64;
+        (1..=most).for_each(|sequence| assert!(!unkept.push(window(sequence), now)));
+        assert!(unkept.push(window(most + 1), now), "nobody took the first");
+        assert_eq!(told(&mut unkept, now).first(), Some(&2));
+        assert!(!unkept.push(window(most + 2), now), "the second was taken");
+        assert_eq!((told(&mut unkept, now), unkept.len()), (vec![most + 2], UPLINK_WINDOWS_MAX));
+    }
+}
