@@ -8,12 +8,14 @@ mod check;
 mod client;
 mod config_file;
 mod context;
+mod control;
 mod demo;
 mod freeze;
 mod journal;
 mod judge;
 mod logging;
 mod plan;
+mod proxy;
 mod reload;
 mod rollout;
 mod run;
@@ -32,6 +34,7 @@ mod weights;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Splits HTTP traffic between versions of a service, measures every version in-line, and moves or rolls
 /// back the split by itself.
@@ -49,6 +52,10 @@ pub(crate) struct Arguments {
 enum Command {
     /// Serves traffic as a file says: proxy and control plane in one process
     Run(run::Arguments),
+    /// Decides for a fleet of proxies: the control plane alone
+    Control(control::Arguments),
+    /// Serves traffic as a control plane elsewhere says: the proxy alone
+    Proxy(proxy::Arguments),
     /// Checks a file and names every mistake (exit code 1), or shows what would run (exit code 0)
     Check(check::Arguments),
     /// Prints the JSON Schema of the file, for editors
@@ -83,6 +90,8 @@ enum Command {
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Control(arguments) => control::run(&arguments),
+        Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -110,6 +119,15 @@ fn can_not(why: impl std::fmt::Display) -> ExitCode {
     use std::io::Write;
     let _ = writeln!(std::io::stderr().lock(), "serin: {why}");
     ExitCode::from(CAN_NOT)
+}
+
+/// Each connection needs two file descriptors; the soft limit of most systems is 1024.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of file descriptors could not be raised");
+    }
 }
 
 /// Prints a result. A reader that has gone (`serin schema | head`) is no error.

@@ -1,11 +1,23 @@
 //! Taking a changed file: all of it, or nothing.
 
 use serin_config::{Config, wire::ReloadStatus};
+use serin_control::Handle;
 
 use super::{
     config_file::{ConfigFile, LoadError},
-    serving::{Serving, unix_ms},
+    serving::unix_ms,
 };
+
+/// Who takes routes and services.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// The control plane of this process.
+    Control(&'a Handle),
+    /// It has stopped.
+    Stopped,
+    /// A control plane elsewhere: the file has neither routes nor services.
+    Elsewhere,
+}
 
 /// Reads the file again when asked, and remembers how that went.
 #[derive(Debug)]
@@ -27,13 +39,16 @@ impl Reloader {
 
     /// Reads the file and puts its routes and services in force. A file that can't be taken whole changes
     /// nothing; why stands in the log, in a metric and on the admin listener.
-    pub(super) async fn reload(&mut self, serving: &Serving) {
-        match self.take(serving).await {
+    pub(super) async fn reload(&mut self, target: Target<'_>) -> ReloadStatus {
+        match self.take(target).await {
             Ok(generation) => {
                 self.status.succeeded += 1;
                 self.status.last_success_ms = unix_ms();
                 self.status.problems.clear();
-                tracing::info!(%generation, "configuration reloaded");
+                tracing::info!(
+                    generation = generation.map(tracing::field::display),
+                    "configuration reloaded"
+                );
             }
             Err(problems) => {
                 self.status.failed += 1;
@@ -43,11 +58,12 @@ impl Reloader {
                 self.status.problems = problems;
             }
         }
-        serving.proxy.note_reload(self.status.clone());
+        self.status.clone()
     }
 
-    async fn take(&mut self, serving: &Serving) -> Result<serin_config::Generation, Vec<String>> {
-        let config = self.file.load().map_err(|error| match error {
+    /// The plan that is in force by it, where that is decided here.
+    async fn take(&mut self, target: Target<'_>) -> Result<Option<serin_config::Generation>, Vec<String>> {
+        let config = self.file.load_for(self.running.purpose).map_err(|error| match error {
             LoadError::Problems(problems) => problems.to_string().lines().map(Into::into).collect(),
             unreadable => vec![unreadable.to_string()],
         })?;
@@ -55,15 +71,20 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(fixed);
         }
-        let Some(control) = serving.control() else {
-            return Err(vec!["the control plane has stopped: restart serin".into()]);
+        let control = match target {
+            Target::Control(control) => control,
+            Target::Stopped => return Err(vec!["the control plane has stopped: restart serin".into()]),
+            Target::Elsewhere => {
+                self.running = config;
+                return Ok(None);
+            }
         };
         let refused = |refused: serin_control::ReloadRefused| vec![refused.to_string()];
         let plan = control.reload(config.catalogue.clone()).await.map_err(refused)?;
         // Routes and services may have been refused, terms can't be.
         control.take_terms(config.terms.clone()).await.map_err(refused)?;
         self.running = config;
-        Ok(plan.generation())
+        Ok(Some(plan.generation()))
     }
 }
 

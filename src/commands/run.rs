@@ -3,7 +3,6 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serin_config::{Config, limits::TAKEOVER_STORE_WAIT};
 use serin_proxy::Ending;
 
@@ -11,7 +10,8 @@ use super::{
     NO, can_not,
     config_file::{ConfigFile, LoadError},
     logging::{self, LogFormat},
-    reload::Reloader,
+    raise_descriptor_limit,
+    reload::{Reloader, Target},
     serving::Serving,
     shutdown::{Asked, Signals},
     systemd,
@@ -181,7 +181,9 @@ impl Life {
 
     async fn reload(&mut self) {
         systemd::reloading();
-        self.reloader.reload(&self.serving).await;
+        let target = self.serving.control().map_or(Target::Stopped, Target::Control);
+        let status = self.reloader.reload(target).await;
+        self.serving.proxy.note_reload(status);
         systemd::ready();
     }
 
@@ -244,13 +246,4 @@ async fn next(door: Option<&Door>) -> Successor {
 
 async fn stopped(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
-}
-
-/// Each connection needs two file descriptors; the soft limit of most systems is 1024.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of file descriptors could not be raised");
-    }
 }

@@ -61,7 +61,8 @@ impl Serving {
         let control = control.serve(push_to(&plans)).await?;
         let (judge, judges) = watch::channel(Some(control.reports()));
         let version = env!("CARGO_PKG_VERSION");
-        let setup = Setup { config, plans: Arc::clone(&plans), reports: relay(judges), version, inherited };
+        let (plans_of_proxy, reports) = (Arc::clone(&plans), relay(judges));
+        let setup = Setup { config, plans: plans_of_proxy, reports, epoch: unix_ms(), version, inherited };
         match Proxy::start(setup) {
             Ok(proxy) => Ok(Self { proxy, control: Some(control), plans, judge }),
             Err(error) => {

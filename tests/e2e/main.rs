@@ -27,6 +27,7 @@ mod drain;
 mod endpoint_faults;
 mod endpoints;
 mod faults;
+mod fleet;
 mod grpc_health;
 mod h2_attacks;
 mod hangs;

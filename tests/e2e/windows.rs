@@ -68,6 +68,7 @@ impl World {
             config: &config,
             plans: PlanCell::new(Arc::new(plan)),
             reports: up,
+            epoch: 1,
             version: "test",
             inherited: Inherited::none(),
         };

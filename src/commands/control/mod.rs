@@ -1,0 +1,147 @@
+//! `serin control`: the control plane alone, for proxies that run elsewhere.
+
+mod admin;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serin_config::{Config, Purpose};
+use serin_control::{ControlPlane, Handle};
+
+use super::{
+    NO, can_not,
+    config_file::{ConfigFile, LoadError},
+    logging::{self, LogFormat},
+    raise_descriptor_limit,
+    reload::{Reloader, Target},
+    serving::unix_ms,
+    shutdown::{Asked, Signals},
+    systemd,
+    watch::FileWatch,
+};
+
+/// What to decide about, and how to talk about it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Signals: SIGTERM and SIGINT end it; its proxies serve on with the last plan.
+         SIGHUP reads the file again, as does any change of it. A bad file changes nothing.
+Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// What to log: error, warn, info, debug, trace, or target=level
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "SERIN_LOG")]
+    log: String,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    if let Err(error) = logging::start(arguments.log_format, &arguments.log) {
+        return can_not(error);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Err(error) => can_not(format_args!("no runtime can be made: {error}")),
+    }
+}
+
+async fn serve(arguments: &Arguments) -> ExitCode {
+    // Early: a SIGHUP, or a change of the file, is not lost from here on.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
+    };
+    let file = FileWatch::new(&arguments.file.path);
+    let config = match arguments.file.load_for(Purpose::Control) {
+        Ok(config) => config,
+        Err(LoadError::Problems(problems)) => {
+            can_not(problems);
+            return ExitCode::from(NO);
+        }
+        Err(unreadable) => return can_not(unreadable),
+    };
+    raise_descriptor_limit();
+    serin_proxy::install_metrics_recorder();
+    let started = start(&config).await;
+    let (control, admin) = match started {
+        Ok(started) => started,
+        Err(error) => return can_not(error),
+    };
+    let fleet = control.fleet_address().map(|address| address.to_string());
+    if fleet.is_none() {
+        tracing::warn!("no proxy can connect: the file has no control.fleet");
+    }
+    tracing::info!(api = %control.address(), fleet, admin = %admin.address(), "ready");
+    systemd::ready();
+    let reloader = Reloader::new(arguments.file.clone(), config);
+    Life { control, admin, signals, file, reloader }.live().await
+}
+
+async fn start(config: &Config) -> Result<(Handle, admin::Admin), Box<dyn std::error::Error>> {
+    let cannot = |error: &dyn std::error::Error| format!("the control plane can't start: {error}");
+    let plane = ControlPlane::open(config, unix_ms()).map_err(|error| cannot(&error))?;
+    let admin = admin::Admin::bind(&config.admin.address).await?;
+    // Every proxy is elsewhere: nobody is told in this process.
+    let control = plane.serve(Box::new(|_| {})).await.map_err(|error| cannot(&error))?;
+    Ok((control, admin))
+}
+
+/// A control plane that decides, and whatever may happen to it.
+struct Life {
+    control: Handle,
+    admin: admin::Admin,
+    signals: Signals,
+    file: FileWatch,
+    reloader: Reloader,
+}
+
+enum Event {
+    Asked(Asked),
+    FileChanged,
+    Broke,
+}
+
+impl Life {
+    async fn live(mut self) -> ExitCode {
+        loop {
+            let event = tokio::select! {
+                asked = self.signals.next() => Event::Asked(asked),
+                () = self.file.changed() => Event::FileChanged,
+                () = self.control.broke() => Event::Broke,
+            };
+            match event {
+                Event::Asked(Asked::Stop) => break,
+                Event::Asked(Asked::Reload) => {
+                    self.file.note();
+                    self.reload().await;
+                }
+                Event::FileChanged => self.reload().await,
+                // There is no access log here, and no connection of a user that would have to be handed over.
+                Event::Asked(Asked::ReopenLog | Asked::Upgrade) => {
+                    tracing::info!("serin control has no access log, and is upgraded by a restart");
+                }
+                Event::Broke => {
+                    tracing::error!(
+                        "a fault has ended the control plane: it has to be started again; proxies serve on with the last plan"
+                    );
+                    // Whoever supervises it starts it again; others may lead meanwhile.
+                    return ExitCode::from(super::CAN_NOT);
+                }
+            }
+        }
+        systemd::stopping();
+        self.admin.unready();
+        self.control.shutdown().await;
+        tracing::info!("stopped, bye");
+        ExitCode::SUCCESS
+    }
+
+    async fn reload(&mut self) {
+        systemd::reloading();
+        self.reloader.reload(Target::Control(&self.control)).await;
+        systemd::ready();
+    }
+}

@@ -1,0 +1,154 @@
+//! A fleet: one control plane, and proxies that are told by it over a stream each. Several control planes, and what
+//! becomes of a leader, are tested where the store is; how messages and windows are read, in `serin-config` and
+//! `serin-control`.
+
+use serde_json::{Value, json};
+use serin_config::Weight;
+use serin_loadtest::{Load, Pace, Rate, Schedule, Stop, Stub, StubOptions};
+
+use crate::harness::{
+    SOON, beside,
+    certs::Authority,
+    config::{SERVICE, two_versions},
+    fleet::{Edge, Plane},
+    http, until,
+};
+
+fn connect(plane: &Plane) -> Value {
+    json!({ "endpoints": [plane.fleet.to_string()] })
+}
+
+fn stubs() -> [Stub; 2] {
+    [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap())
+}
+
+/// Routes and services alone.
+fn catalogue(stubs: &[Stub; 2]) -> Value {
+    let mut config = two_versions(stubs[0].address(), stubs[1].address(), "100%", "0%");
+    config["services"][SERVICE]["rollout"] = json!({ "preset": "fast" });
+    config
+}
+
+#[test]
+fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them_counted() {
+    let _machine = beside();
+    let stubs = stubs();
+    let authority = Authority::new("fleet");
+    let server = authority.server("control", &["127.0.0.1"]);
+    let tls = json!({ "certificates": [server.json()], "client_ca": authority.file() });
+    let plane = Plane::start(catalogue(&stubs), json!({ "tls": tls }));
+    let edges = ["edge-1", "edge-2"].map(|name| {
+        let own = authority.client(name, &[], &[]);
+        let tls = json!({ "ca": authority.file(), "cert": own.cert, "key": own.key });
+        Edge::start(name, &json!({ "endpoints": [plane.fleet.to_string()], "tls": tls }))
+    });
+    plane.followed_by(&["edge-1", "edge-2"]);
+
+    let before = plane.control().now().unwrap();
+    let half: Weight = "50%".parse().unwrap();
+    assert_eq!(plane.control().set_canary(half, before.generation).unwrap().status, 200);
+    plane.followed_by(&["edge-1", "edge-2"]);
+    for edge in &edges {
+        assert_eq!(edge.generation(), before.generation + 1);
+        assert_eq!(edge.member.metrics().sum("serin_plan_weight_ratio", &[("version", "v2")]), 0.5);
+    }
+
+    stubs[1].set_error_ppm(500_000);
+    plane.control().start_rollout();
+    let schedule = Schedule::Constant(Rate::try_new(200.0).unwrap());
+    let loads: Vec<_> = edges
+        .iter()
+        .map(|edge| Load::new(edge.target(), Pace::Open(schedule.clone()), Stop::Never).start().unwrap())
+        .collect();
+    until(SOON, "the canary is taken out", || plane.control().rollout()["live"] == false);
+    plane.followed_by(&["edge-1", "edge-2"]);
+    for edge in &edges {
+        assert_eq!(edge.member.metrics().sum("serin_plan_weight_ratio", &[("version", "v2")]), 0.0);
+    }
+    for load in loads {
+        load.cancel();
+        load.blocking_report().unwrap();
+    }
+    let journal = plane.control().journal();
+    assert!(journal.iter().any(|entry| entry["action"] == "roll_back"), "{journal:#?}");
+    assert!(journal.iter().all(|entry| entry["action"] != "unacknowledged"), "{journal:#?}");
+}
+
+#[test]
+fn what_is_counted_while_the_control_plane_is_away_is_told_later_and_counted_once() {
+    let _machine = beside();
+    let stubs = stubs();
+    let mut plane = Plane::start(catalogue(&stubs), json!({}));
+    let edge = Edge::start("edge-1", &connect(&plane));
+    plane.followed_by(&["edge-1"]);
+    (0..10).for_each(|_| assert_eq!(edge.get("/").status, 200));
+    plane.member.kill();
+    edge.connected(false);
+    (0..20).for_each(|_| assert_eq!(edge.get("/").status, 200));
+    plane.start_again();
+    edge.connected(true);
+    (0..30).for_each(|_| assert_eq!(edge.get("/").status, 200));
+    let counted = || {
+        let reply = http::get(plane.api, &format!("/v1/services/{SERVICE}")).unwrap().json();
+        let seconds = reply["seconds"].as_array().unwrap().clone();
+        seconds.iter().map(|second| second["versions"]["v1"]["requests"].as_u64().unwrap_or(0)).sum::<u64>()
+    };
+    until(SOON, "all is counted", || counted() >= 50);
+    assert!(counted() <= 60, "{} of 60", counted());
+    let metrics = plane.member.metrics();
+    assert_eq!(metrics.sum("serin_control_windows_lost_total", &[]), 0.0);
+    assert_eq!(edge.member.metrics().sum("serin_proxy_control_windows_lost_total", &[]), 0.0);
+}
+
+#[test]
+fn a_proxy_without_the_token_or_with_a_name_that_is_taken_is_refused() {
+    let _machine = beside();
+    let stubs = stubs();
+    let directory = tempfile::tempdir().unwrap();
+    let token = |name: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, name).unwrap();
+        format!("${{file:{}}}", path.display())
+    };
+    let plane = Plane::start(catalogue(&stubs), json!({ "token": token("right") }));
+    let with = |token: String| json!({ "endpoints": [plane.fleet.to_string()], "token": token });
+    let stranger = Edge::begin("edge-1", &with(token("wrong")));
+    stranger.member.says("the token is missing or another one");
+    plane.member.says("it does not show the token of control.fleet");
+    assert!(plane.proxies().is_empty());
+    let edge = Edge::start("edge-1", &with(token("right")));
+    plane.followed_by(&["edge-1"]);
+    // The later one has the name; the one before says what is wrong.
+    let twin = Edge::start("edge-1", &with(token("right")));
+    edge.member.says("another proxy that started later is connected as \"edge-1\"");
+    assert_eq!((edge.get("/").status, twin.get("/").status), (200, 200), "both serve");
+}
+
+#[test]
+fn a_proxy_starts_again_without_its_control_plane_and_goes_on_with_the_last_plan() {
+    let _machine = beside();
+    let stubs = stubs();
+    let mut plane = Plane::start(catalogue(&stubs), json!({}));
+    let mut edge = Edge::start("edge-1", &connect(&plane));
+    let whole: Weight = "100%".parse().unwrap();
+    let before = plane.control().now().unwrap();
+    assert_eq!(plane.control().set_canary(whole, before.generation).unwrap().status, 200);
+    plane.followed_by(&["edge-1"]);
+    let generation = edge.generation();
+    until(SOON, "the plan is kept", || edge.kept_generation() == Some(generation));
+
+    assert!(plane.member.stop().success());
+    assert!(edge.member.stop().success());
+    edge.start_again();
+    assert_eq!(edge.generation(), generation);
+    assert_eq!(edge.get("/").header("x-serin-version"), "v2");
+    edge.connected(false);
+    until(SOON, "it says for how long it has been alone", || {
+        edge.member.metrics().sum("serin_proxy_control_disconnected_seconds", &[]) > 0.0
+    });
+    plane.start_again();
+    edge.connected(true);
+    plane.followed_by(&["edge-1"]);
+    assert!(edge.member.stop().success());
+    until(SOON, "a proxy that has ended is not waited for", || plane.proxies().is_empty());
+}
