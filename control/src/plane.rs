@@ -100,7 +100,11 @@ impl ControlPlane {
                 let own = move |api: &Address, fleet: Option<&Address>| {
                     replica::own_address(&about, api, fleet.map(ToString::to_string))
                 };
-                Mind::Among { etcd: Box::new(etcd.clone()), shown: Shown::of(&config.catalogue), own: Box::new(own) }
+                Mind::Among {
+                    etcd: Box::new(etcd.clone()),
+                    shown: Shown::of(&config.catalogue),
+                    own: Box::new(own),
+                }
             }
             None => {
                 let store = Store::open(&control.state)?;
@@ -161,7 +165,16 @@ impl ControlPlane {
                 let (own, catalogue) = (own(&address, fleet_address.as_ref()), self.catalogue.subscribe());
                 let terms = self.terms.subscribe();
                 replica::start(
-                    replica::Setup { etcd: *etcd, catalogue, terms, own, push, shown, gates, stop: stopped.clone() },
+                    replica::Setup {
+                        etcd: *etcd,
+                        catalogue,
+                        terms,
+                        own,
+                        push,
+                        shown,
+                        gates,
+                        stop: stopped.clone(),
+                    },
                     inlets,
                 )
             }

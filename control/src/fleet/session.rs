@@ -42,11 +42,12 @@ type Outgoing = Result<Bytes, Status>;
 pub(super) async fn begin(
     mut up: Streaming<Up>,
     peer: String,
-    terms: Terms,
+    mut terms: Terms,
     place: Option<OwnedSemaphorePermit>,
 ) -> Result<Response<ReceiverStream<Outgoing>>, Status> {
     let hello = hello(&mut up).await?;
-    let seat = match terms.gate.borrow().clone() {
+    // What changes from here on ends the stream again.
+    let seat = match terms.gate.borrow_and_update().clone() {
         Gate::Open(seat) => seat,
         Gate::Elsewhere(leader) => return Err(elsewhere(leader.as_deref())),
     };
@@ -120,7 +121,6 @@ enum Ended {
 
 impl Session {
     async fn run(self, up: Streaming<Up>, mut terms: Terms) {
-        terms.gate.mark_unchanged();
         let mut stop = terms.stop.clone();
         let ended = tokio::select! {
             ended = self.hear(up) => ended,

@@ -29,8 +29,8 @@ use crate::{
     keeper::Shown,
     observed::Shares,
     planner::{self, Stored},
-    state::State,
     settled::Settled,
+    state::State,
     status::Sources,
     store::etcd::{
         Change, Client, Fault, Image, Nothing, Prefix, ReadFault, WatchCreateRequest, WatchFor, WatchRequest,

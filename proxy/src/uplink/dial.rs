@@ -118,7 +118,7 @@ impl Dialler {
         self.hint = self.believed(leader);
     }
 
-    /// There was no stream. Gives whether all were tried in vain.
+    /// There was no stream. Gives whether all were tried in vain, and nobody said where to go instead.
     pub(super) fn failed(&mut self, leader: Option<&str>) -> bool {
         self.next = (self.next + 1) % self.connect.endpoints.len();
         self.tried += 1;
@@ -127,7 +127,7 @@ impl Dialler {
         if round_is_over {
             self.tried = 0;
         }
-        round_is_over
+        round_is_over && self.hint.is_none()
     }
 
     /// The address that was named, where this proxy may go there: in clear it stays on this machine.
@@ -195,4 +195,47 @@ async fn secured(connect: &Connect, address: &Address, host: Option<&str>) -> io
     let made = tokio::task::spawn_blocking(move || Connector::open(&settings, HttpProtocol::Http2)).await;
     let connector = made.map_err(io::Error::other)?.map_err(io::Error::other)?;
     connector.connect(stream, address).await.map(|(stream, _)| stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialler(endpoints: &[&str]) -> Dialler {
+        let endpoints = endpoints.iter().map(|text| ControlEndpoint::At(text.parse().unwrap())).collect();
+        Dialler::new(Connect { endpoints, tls: None, token: None, cache: "plan.json".into() })
+    }
+
+    #[test]
+    fn each_endpoint_has_its_turn_and_then_there_is_a_pause() {
+        let mut dialler = dialler(&["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]);
+        let pauses: Vec<(usize, bool)> = (0..6).map(|_| (dialler.next, dialler.failed(None))).collect();
+        assert_eq!(pauses, [(0, false), (1, false), (2, true), (0, false), (1, false), (2, true)]);
+        dialler.lost(None);
+        assert_eq!(dialler.next, 0, "a stream that was there is tried at the same endpoint first");
+    }
+
+    #[test]
+    fn whoever_is_said_to_lead_comes_first_and_in_clear_only_on_this_machine() {
+        let mut dialler = dialler(&["127.0.0.1:1"]);
+        assert!(!dialler.failed(Some("127.0.0.1:9")), "there is somebody left to ask");
+        assert_eq!(dialler.hint, Some("127.0.0.1:9".parse().unwrap()));
+        dialler.hint = None;
+        assert!(dialler.failed(None), "that one did not answer");
+        for elsewhere in ["10.0.0.1:9", "nonsense"] {
+            dialler.lost(Some(elsewhere));
+            assert_eq!(dialler.hint, None, "{elsewhere}");
+        }
+        dialler.connect.tls = Some(serin_config::tls::EndpointTls::default());
+        dialler.lost(Some("10.0.0.1:9"));
+        assert!(dialler.hint.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_where_nobody_listens_is_named_with_what_is_wrong() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut dialler = dialler(&[&free]);
+        let Err(failure) = dialler.dial().await else { panic!("nobody listens there") };
+        assert!(failure.to_string().starts_with(&format!("{free}: ")), "{failure}");
+    }
 }

@@ -144,23 +144,36 @@ impl Link {
                 Over::Left => return,
                 Over::Broke { failure, lasted: true } => {
                     backoff = UPLINK_BACKOFF_MIN;
-                    tracing::warn!(%failure, "the stream to the control plane broke off: traffic goes on with the last plan");
+                    tracing::warn!(
+                        %failure,
+                        "the stream to the control plane broke off: traffic goes on with the last plan"
+                    );
                     dialler.lost(failure.leader.as_deref());
+                    // A moment, so that a fleet does not come back all at once.
+                    if !self.pause(UPLINK_BACKOFF_MIN.mul_f64(random.random_range(0.0..1.0))).await {
+                        return;
+                    }
                 }
                 Over::Broke { failure, lasted: false } => {
                     tracing::warn!(%failure, "no stream to the control plane");
-                    let round_is_over = dialler.failed(failure.leader.as_deref());
-                    if round_is_over {
+                    if dialler.failed(failure.leader.as_deref()) {
                         let wait = backoff.mul_f64(random.random_range(0.5..1.5));
                         backoff = (backoff * 2).min(UPLINK_BACKOFF_MAX);
-                        tokio::select! {
-                            () = sleep(wait) => {}
-                            () = idle(&mut self.inlet, &mut self.unkept, self.since) => return,
-                            () = told_to_leave(&mut self.leaving) => return,
+                        if !self.pause(wait).await {
+                            return;
                         }
                     }
                 }
             }
+        }
+    }
+
+    /// Waits, and takes reports meanwhile. False where this proxy ends instead.
+    async fn pause(&mut self, wait: Duration) -> bool {
+        tokio::select! {
+            () = sleep(wait) => true,
+            () = idle(&mut self.inlet, &mut self.unkept, self.since) => false,
+            () = told_to_leave(&mut self.leaving) => false,
         }
     }
 
