@@ -159,12 +159,12 @@ impl ControlPlane {
             stop: stopped.clone(),
             clock,
         };
-        let begun = match self.mind {
-            Mind::Alone(keeper) => alone(*keeper, push, inlets, &gates),
+        let (begun, gates) = match self.mind {
+            Mind::Alone(keeper) => (alone(*keeper, push, inlets, &gates), Some(gates)),
             Mind::Among { etcd, shown, own } => {
                 let (own, catalogue) = (own(&address, fleet_address.as_ref()), self.catalogue.subscribe());
                 let terms = self.terms.subscribe();
-                replica::start(
+                let begun = replica::start(
                     replica::Setup {
                         etcd: *etcd,
                         catalogue,
@@ -176,7 +176,8 @@ impl ControlPlane {
                         stop: stopped.clone(),
                     },
                     inlets,
-                )
+                );
+                (begun, None)
             }
         };
         let Mounted { shown, archive, standing, life } = begun.map_err(ServeError::Thread)?;
@@ -206,6 +207,7 @@ impl ControlPlane {
             reports,
             address,
             fleet_address,
+            _gates: gates,
             stop,
             keeper: life,
             api,
@@ -272,6 +274,8 @@ pub struct Handle {
     reports: mpsc::Sender<Report>,
     address: Address,
     fleet_address: Option<Address>,
+    /// Streams last as long as these do, where nobody else can lead.
+    _gates: Option<Gates>,
     stop: watch::Sender<bool>,
     keeper: watch::Receiver<Life>,
     api: tokio::task::JoinHandle<()>,

@@ -99,10 +99,19 @@ struct Proxy {
     version: Option<String>,
     address: Option<String>,
     stream: Option<Stream>,
+    /// It has said that it ends: it is kept for what still comes of it, and not shown.
+    ended: bool,
     since_ms: u64,
     generation: Generation,
     refused: Vec<String>,
     last_window: Option<WindowSeen>,
+}
+
+impl Proxy {
+    /// Whether it has a process of its own, and has not ended.
+    fn is_away_or_connected(&self) -> bool {
+        self.address.is_some() && !self.ended
+    }
 }
 
 /// The plan that all shall have.
@@ -142,6 +151,7 @@ impl Registry {
             version: Some(arrival.version),
             address: Some(arrival.address),
             stream: Some(self.streams),
+            ended: false,
             since_ms: now_ms,
             generation: arrival.generation,
             refused: Vec::new(),
@@ -172,11 +182,7 @@ impl Registry {
         let Some(known) = self.proxies.get_mut(proxy).filter(|known| known.stream == Some(stream)) else {
             return;
         };
-        if ends {
-            self.proxies.remove(proxy);
-        } else {
-            (known.stream, known.since_ms) = (None, now_ms);
-        }
+        (known.stream, known.since_ms, known.ended) = (None, now_ms, ends);
     }
 
     /// A new window was taken, over a stream or from this process.
@@ -187,6 +193,7 @@ impl Registry {
             version: None,
             address: None,
             stream: None,
+            ended: false,
             since_ms: now_ms,
             generation: Generation::NONE,
             refused: Vec::new(),
@@ -221,7 +228,7 @@ impl Registry {
             self.rollback.take_if(|rollback| now_ms.saturating_sub(rollback.since_ms) >= grace)?;
         let late = |connected: bool| {
             let late = self.proxies.iter().filter(|(_, proxy)| {
-                proxy.address.is_some()
+                proxy.is_away_or_connected()
                     && proxy.stream.is_some() == connected
                     && proxy.generation < generation
             });
@@ -236,7 +243,7 @@ impl Registry {
     pub fn counts(&self) -> FleetCounts {
         let wanted = self.wanted.map_or(Generation::NONE, |wanted| wanted.generation);
         let mut counts = FleetCounts::default();
-        for proxy in self.proxies.values().filter(|proxy| proxy.address.is_some()) {
+        for proxy in self.proxies.values().filter(|proxy| proxy.is_away_or_connected()) {
             match proxy.stream {
                 Some(_) => {
                     counts.connected += 1;
@@ -260,7 +267,8 @@ impl Registry {
 
     /// Everybody, by name.
     pub fn proxies(&self, now_ms: u64) -> Vec<ProxyStatus> {
-        self.proxies.iter().map(|(name, proxy)| self.status(name, proxy, now_ms)).collect()
+        let known = self.proxies.iter().filter(|(_, proxy)| !proxy.ended);
+        known.map(|(name, proxy)| self.status(name, proxy, now_ms)).collect()
     }
 
     fn status(&self, name: &str, proxy: &Proxy, now_ms: u64) -> ProxyStatus {

@@ -140,7 +140,7 @@ impl Link {
     /// Tells the last windows, and that this is the end.
     async fn farewell(&mut self, stream: &mut Stream) {
         // Until the proxy has reported its last.
-        while let Some(report) = self.inlet.recv().await {
+        while let Ok(Some(report)) = timeout(LEAVE_WAIT / 2, self.inlet.recv()).await {
             if let Report::Window(window) = report {
                 super::keep(&mut self.unkept, window);
             }
