@@ -70,7 +70,7 @@ pub fn beat_to_message(beat: &Beat) -> message::Beat {
 ///
 /// # Errors
 /// What in it can't be.
-pub fn beat_from_message(proxy: &str, beat: message::Beat) -> Result<Beat, Malformed> {
+pub fn beat_from_message(proxy: &str, beat: &message::Beat) -> Result<Beat, Malformed> {
     let counts = each(&beat.counts, |count| {
         let (judged, failed) = (bounded(count.judged)?, bounded(count.failed)?);
         if failed > judged {
@@ -90,6 +90,7 @@ fn each<T, U>(all: &[T], make: impl Fn(&T) -> Result<U, Malformed>) -> Result<Ve
     all.iter().map(make).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn malformed(error: NameError) -> Malformed {
     Malformed(error.to_string())
 }

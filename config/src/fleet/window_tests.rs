@@ -90,8 +90,8 @@ fn a_beat_comes_back_as_it_was_and_never_has_more_failures_than_attempts() {
         generation: Generation(2),
         counts: vec![BeatCount { service: service.clone(), version: version.clone(), judged: 9, failed }],
     };
-    assert_eq!(beat_from_message("edge-1", beat_to_message(&beat(3))), Ok(beat(3)));
-    let refused = beat_from_message("edge-1", beat_to_message(&beat(10))).unwrap_err();
+    assert_eq!(beat_from_message("edge-1", &beat_to_message(&beat(3))), Ok(beat(3)));
+    let refused = beat_from_message("edge-1", &beat_to_message(&beat(10))).unwrap_err();
     assert_eq!(refused.to_string(), "a beat counts 10 failures among 9 attempts");
 }
 

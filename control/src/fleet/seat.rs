@@ -11,6 +11,7 @@ use std::{
 use prost::bytes::Bytes;
 use serin_config::{
     Generation, Plan,
+    catalogue::Source,
     fleet::{self, message::Downward},
     wire::{Report, WindowReport},
 };
@@ -44,7 +45,7 @@ impl Published {
 
     /// The digest of its routes and services; none if it was not made from a text, and so can't be told.
     pub(super) fn digest(&self) -> Option<&str> {
-        self.plan.catalogue().source().map(|source| source.digest())
+        self.plan.catalogue().source().map(Source::digest)
     }
 
     /// The message; with the text of routes and services, or for those who have it.

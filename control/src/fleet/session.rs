@@ -138,7 +138,7 @@ impl Session {
         match ended {
             Ended::Left => info!(%proxy, "a proxy has ended"),
             Ended::Broke(why) => {
-                warn!(%proxy, %why, "the stream of a proxy broke off: it goes on with the plan that it has")
+                warn!(%proxy, %why, "the stream of a proxy broke off: it goes on with the plan that it has");
             }
             Ended::Closed(status) => {
                 info!(%proxy, why = status.message(), "the stream of a proxy was closed");
@@ -167,7 +167,7 @@ impl Session {
                         return ended;
                     }
                 }
-                Some(Upward::Beat(told)) => self.beat(told),
+                Some(Upward::Beat(told)) => self.beat(&told),
                 Some(Upward::PlanAnswer(PlanAnswer { generation, problems })) => {
                     self.answered(Generation(generation), problems);
                 }
@@ -201,7 +201,7 @@ impl Session {
         sent.map_err(|_| Ended::Closed(Status::unavailable("the control plane has stopped to decide")))
     }
 
-    fn beat(&self, told: serin_config::fleet::message::Beat) {
+    fn beat(&self, told: &serin_config::fleet::message::Beat) {
         let reports = self.seat.reports();
         // One that is lost is no matter; windows are what counts.
         if reports.capacity() < reports.max_capacity() / 2 {
