@@ -339,7 +339,9 @@ pub const PAST_SECONDS_MAX: usize = 60;
 pub const PAST_BUCKETS_MAX: usize = 4_000_000;
 /// Plans that a control plane may have pushed and not stored when it is killed: those that take canaries out don't wait for the
 /// store. The next life begins with numbers beyond them.
-pub const GENERATIONS_UNSTORED_MAX: u64 = 1_000;
+pub const GENERATIONS_UNSTORED_MAX: u64 = 500;
+/// The first plan of a life has a number that follows a multiple of this: 7, then 1001, then 2001.
+pub const GENERATIONS_OF_A_LIFE: u64 = 1_000;
 /// How often the share of a canary is halved while evidence mounts against it: to an eighth. With less, the
 /// evidence would take too long to become a verdict.
 pub const HALVINGS_MAX: u8 = 3;

@@ -173,7 +173,8 @@ impl Evidence {
             let (elapsed_ms, need_ms) = (millis(elapsed), millis(step.min_duration));
             lack(Lacking::MinDuration { elapsed_ms, need_ms });
         }
-        let (have, need) = (self.windows, self.rules.soak);
+        // The first window is a part of a second, mostly.
+        let (have, need) = (self.windows.saturating_sub(1), self.rules.soak);
         if self.rules.soaks_at == Some(step.weight) && have < need {
             lack(Lacking::Soak { have, need });
         }

@@ -12,7 +12,7 @@ use serin_config::{
 };
 
 use crate::{
-    block::Pair,
+    block::{Pair, Trials},
     comparison::Comparison,
     event::EventRate,
     exact,
@@ -25,6 +25,7 @@ use crate::{
     recent::Recent,
     scheme::Scheme,
     share::Share,
+    stratum_block::bad,
     totals::Totals,
     window::{Pairing, Window},
 };
@@ -76,6 +77,9 @@ pub struct Evidence {
     pub(crate) lately: Lately,
     pub(crate) step: Pair,
     pub(crate) recent: Recent,
+    /// The same as the comparison counts failures, in thousandths.
+    #[serde(default)]
+    pub(crate) counted: Recent,
     pub(crate) comparison: Comparison,
     pub(crate) lane: Option<Lane>,
     pub(crate) limits: Vec<LimitGuard>,
@@ -104,6 +108,7 @@ impl Evidence {
             lately: Lately::new(scheme),
             step: Pair::default(),
             recent: Recent::new(),
+            counted: Recent::new(),
             comparison: Comparison::new(policy, scheme),
             lane: guards.errors.as_ref().map(|errors| Lane::new(errors, &policy.error_weights)),
             limits: max_error_rate.into_iter().chain(max_p99).collect(),
@@ -133,15 +138,19 @@ impl Evidence {
     pub fn observe(&mut self, window: &Window) {
         let number = self.windows;
         self.windows = self.windows.saturating_add(1);
-        let mut failures = Pair::default();
+        let (mut failures, mut counted) = (Pair::default(), Pair::default());
         self.rest_lane_where_users_stick(window);
         for route in window.routes.values() {
+            let (canary, stable) = bad(route);
+            counted.canary.add(Trials { requests: route.canary.judged, bad: canary });
+            counted.stable.add(Trials { requests: route.stable.judged, bad: stable });
             failures.add(route.failures());
             self.rollout.add(route);
         }
         self.lately.observe(number, window);
         self.step.add(failures);
         self.recent.push(failures);
+        self.counted.push(counted);
         self.comparison.observe(number, window, self.control.clump());
         self.limits.iter_mut().for_each(|limit| limit.observe(number, window));
         self.events.iter_mut().for_each(|event| event.observe(number, window));

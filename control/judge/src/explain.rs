@@ -56,8 +56,27 @@ impl Words<'_> {
             let (have, need) = (odds(against.ln_e), odds(Some(against.ln_threshold)));
             lines.push(format!("The evidence that {claim}{route} is {have}; the threshold is {need}."));
         }
+        lines.extend(self.counted().filter(|_| culprit != Some(Guard::Latency)));
         lines.extend(self.clumped());
         lines
+    }
+
+    /// What the comparison of errors has counted, where that is not failed requests.
+    fn counted(&self) -> Option<String> {
+        let counted = self.verdict.counted?;
+        let of = |trials: Trials| {
+            let bad = significant(trials.bad as f64 / 1e3);
+            format!("{bad} in {} requests", grouped(trials.requests))
+        };
+        Some(format!(
+            "Failures are counted by their weights, and each failing client once where users stay with a version: that is {} of {} and {} of {} \
+             in the last {}.",
+            of(counted.canary),
+            self.canary,
+            of(counted.stable),
+            self.stable,
+            seconds(self.verdict.recent_seconds)
+        ))
     }
 
     /// A bound on the cost needs no evidence.
@@ -121,13 +140,16 @@ impl Words<'_> {
         let step = &self.verdict.step;
         let (weight, failures) = (step.weight, self.pair(step.failures));
         let counted = step.failures.canary.requests > 0 || step.failures.stable.requests > 0;
-        let mut lines = vec![if counted {
+        let mut lines = vec![if self.verdict.ended {
+            format!("It ended at {weight} without a verdict of the judge: {failures} in this step.")
+        } else if counted {
             format!("Not decided at {weight}: {failures} in this step.")
         } else {
             format!("Not decided at {weight}: no request was counted in this step.")
         }];
         lines.extend(self.verdict.lacking.iter().map(|lack| self.lack(lack)));
         lines.extend(self.advice());
+        lines.extend(self.counted().filter(|_| !self.verdict.ended));
         lines.extend(self.clumped());
         lines
     }
@@ -241,7 +263,7 @@ impl Words<'_> {
         match self.route() {
             None => format!("{} in the same {seconds}", self.pair(all)),
             Some((route, own)) => format!(
-                "on route {route}, {} in the same minute; on all routes together it was {} and {}",
+                "on route {route}, {} in the same {seconds}; on all routes together it was {} and {}",
                 self.pair(own),
                 share(all.canary, ""),
                 share(all.stable, "")

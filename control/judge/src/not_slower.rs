@@ -5,14 +5,49 @@
 //! share above its own cut, which lies further right by what is accepted: there are five bets on a smaller share, and
 //! their mean is the evidence. The canary is proven at all three or not at all, so the smallest of the three counts, and
 //! the accepted chance of an error is not divided among them.
+//!
+//! Where the stable version's latencies leave a gap at a cut, a shift shows nothing: it has nothing, or the same share, beyond the
+//! shifted cut as well. There the share itself is compared: the hypothesis is that the canary has at least half as much again
+//! beyond its cut as the stable version has beyond its own, and half of the cut's own share on top.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    error_rate::{Counts, Tolerance},
     exact,
     numerics::ln_mean_exp,
+    stratum_block::StratumBlock,
     templates::{PROOF_COUNT, PROOF_STEPS},
+    thresholds::{Cuts, PERMILLE, PROOF_CUTS},
 };
+
+/// Half as much again beyond a cut is accepted where there is a gap.
+const SHARE_RATIO: f64 = 1.5;
+/// The part of the cut's own share that is accepted on top.
+const SHARE_MARGIN: f64 = 0.5;
+/// Alternatives there: multiples of what is accepted.
+const SHARES: [f64; PROOF_STEPS.len()] = [0.1, 0.3, 0.5, 0.7, 0.85];
+
+/// Replaces the factors of the cuts at which there is a gap.
+pub(crate) fn by_share(cuts: &Cuts, block: &StratumBlock, clump: f64, ln_factors: &mut [f64; PROOF_COUNT]) {
+    let (canary, stable) = block.successes();
+    let at_cuts = PROOF_CUTS.iter().zip(cuts.gaps).zip(block.proof);
+    for (((cut, gap), above), factors) in at_cuts.zip(ln_factors.chunks_exact_mut(SHARES.len())) {
+        if !gap {
+            continue;
+        }
+        let beyond = block.stable[cut + 1..].iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
+        let margin = SHARE_MARGIN * PERMILLE[*cut] as f64 / 1e3;
+        let counts = Counts {
+            canary: canary as f64,
+            canary_bad: above as f64,
+            stable: stable as f64,
+            stable_bad: beyond as f64,
+        };
+        let accepted = Tolerance { ratio: SHARE_RATIO, margin };
+        factors.copy_from_slice(&accepted.ln_factors(&counts, &SHARES, clump));
+    }
+}
 
 /// The evidence that the canary is not slower.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serin_config::{RouteName, limits::STRATA_REPORTED_MAX, policy::Step};
 
 use crate::{
+    block::{Pair, Trials},
     decide::{is_suspect, millis},
     evidence::Evidence,
     guard::Guard,
@@ -45,6 +46,8 @@ impl Evidence {
             seconds: self.windows,
             step: StepReport { weight: step.weight, elapsed_ms: millis(elapsed), failures: self.step },
             ratio: self.ratio_report(),
+            counted: Some(self.counted.sum()).filter(|counted| *counted != thousandths(self.recent.sum())),
+            ended: false,
         }
     }
 
@@ -146,6 +149,11 @@ impl Evidence {
         let (lower, upper) = self.comparison.ratio().interval();
         RatioReport { estimate, lower, upper }
     }
+}
+
+fn thousandths(pair: Pair) -> Pair {
+    let whole = |trials: Trials| Trials { bad: trials.bad.saturating_mul(1000), ..trials };
+    Pair { canary: whole(pair.canary), stable: whole(pair.stable) }
 }
 
 /// Nats of a stratum's evidence, with no evidence at all as none.

@@ -16,6 +16,7 @@ use crate::{
     exact,
     minute::Minute,
     mixture::Restarts,
+    not_slower,
     numerics::ln_add_exp,
     scheme::Ladder,
     setup::Setup,
@@ -45,6 +46,8 @@ pub(crate) struct Worth {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Closed {
     pub(crate) counts: Counts,
+    /// The same by requests, where those are of failing clients.
+    pub(crate) by_request: Option<Counts>,
     pub(crate) worth: Worth,
     /// What its latencies are worth for the proof, and the canary's requests that it rests on.
     pub(crate) not_slower: Option<([f64; PROOF_COUNT], u64)>,
@@ -181,7 +184,11 @@ impl Stratum {
         let spread = if self.refresh_at.is_none() { self.phase % setup.refresh } else { 0 };
         self.refresh_at = Some(number.saturating_add(setup.refresh - spread));
         if let Some(stable) = self.past.cuts() {
-            self.thresholds = Some(Cuts::new(stable, &setup.shifts, ladder).into());
+            let mut cuts = Cuts::new(stable, &setup.shifts, ladder);
+            if setup.proves_latency {
+                cuts.gaps = self.past.gaps(&cuts);
+            }
+            self.thresholds = Some(cuts.into());
         }
     }
 
@@ -210,6 +217,7 @@ impl Stratum {
         }
         let counts = block.counts();
         closed.counts = counts;
+        closed.by_request = block.by_request();
         closed.worth.majority = counts.canary_bad >= 0.5 * counts.canary;
         closed.worth.errors = setup
             .harmless
@@ -224,7 +232,8 @@ impl Stratum {
             if number >= setup.warm_up {
                 bets.slower(&block.tight, &block.stable, closed.worth.tight.insert([0.0; templates::COUNT]));
                 if setup.proves_latency {
-                    let factors = bets.not_slower(&block.tight, block.proof, &block.stable);
+                    let mut factors = bets.not_slower(&block.tight, block.proof, &block.stable);
+                    not_slower::by_share(&thresholds.cuts, block, clump, &mut factors);
                     closed.not_slower = Some((factors, canary));
                 }
             }

@@ -29,6 +29,12 @@ pub(crate) struct StratumBlock {
     stable_requests: u64,
     /// In thousandths.
     stable_bad: u64,
+    /// Whether failing clients were counted, and not requests.
+    #[serde(default)]
+    by_client: bool,
+    /// Failed requests of both arms, in thousandths.
+    #[serde(default)]
+    failed: [u64; 2],
     /// The canary's successes between its cuts.
     pub(crate) tight: Bins,
     /// The same with the tolerance of a warm-up.
@@ -52,6 +58,10 @@ impl StratumBlock {
         add(&mut self.canary_bad, canary);
         add(&mut self.stable_requests, window.stable.judged);
         add(&mut self.stable_bad, stable);
+        self.by_client |= window.canary.clients.is_some() || window.stable.clients.is_some();
+        let [canary_failed, stable_failed] = &mut self.failed;
+        add(canary_failed, failed(&window.canary));
+        add(stable_failed, failed(&window.stable));
     }
 
     /// Counts latencies of a window; those of a warm-up only where there is one.
@@ -84,11 +94,22 @@ impl StratumBlock {
         }
     }
 
+    /// The same by requests, where [`Self::counts`] has failing clients.
+    pub(crate) fn by_request(&self) -> Option<Counts> {
+        let [canary_bad, stable_bad] = self.failed.map(|failed| failed as f64 / 1e3);
+        self.by_client.then(|| Counts { canary_bad, stable_bad, ..self.counts() })
+    }
+
     /// Successes of the canary and of the stable version whose latency was counted.
     pub(crate) fn successes(&self) -> (u64, u64) {
         let sum = |bins: &Bins| bins.iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
         (sum(&self.tight), sum(&self.stable))
     }
+}
+
+/// Failed requests by their weights, in thousandths; never more than all.
+fn failed(arm: &Arm) -> u64 {
+    arm.charged.min(arm.judged.saturating_mul(1000))
 }
 
 /// What counts as bad in either arm, in thousandths; never more than all.

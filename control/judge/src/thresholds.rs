@@ -20,6 +20,10 @@ pub(crate) const PERMILLE: [u64; CUTS] = [500, 250, 100, 50, 10, 1];
 pub(crate) const CUTS: usize = 6;
 /// Bins between and around them.
 pub(crate) const BINS: usize = CUTS + 1;
+/// So many requests are to be expected above a cut before it is said that there is a gap.
+const GAP_REQUESTS: u64 = 10;
+/// The part of the requests above a cut, in per cent, that must lie above the shifted one to say so.
+const GAP_PERCENT: u64 = 97;
 /// The cuts at which the proof that the canary is not slower is led: 50 %, 5 % and 1 %.
 pub(crate) const PROOF_CUTS: [usize; 3] = [0, 3, 4];
 
@@ -89,6 +93,28 @@ impl Past {
         std::mem::swap(&mut self.current, &mut self.previous);
         self.current.counts.fill(0);
         (self.current.total, self.current.top) = (0, 0);
+    }
+
+    /// Requests at or above a bucket.
+    fn above(&self, bucket: u16) -> u64 {
+        let of = |generation: &Generation| {
+            let counts = generation.counts.get(usize::from(bucket)..).unwrap_or_default();
+            counts.iter().map(|n| u64::from(*n)).sum::<u64>()
+        };
+        of(&self.current) + of(&self.previous)
+    }
+
+    /// At which cuts of the proof a shift to the right shows nothing: the stable version itself has as much beyond the shifted
+    /// cut as beyond its own, because all of its requests take the same time, or because there is a gap right there. A
+    /// canary that is just like it could never be proven there to be no slower.
+    pub(crate) fn gaps(&self, cuts: &Cuts) -> [bool; PROOF_CUTS.len()] {
+        std::array::from_fn(|at| {
+            let (cut, total) = (PROOF_CUTS[at], cuts.stable.total);
+            let known = total * PERMILLE[cut] >= 1000 * GAP_REQUESTS;
+            let (own, shifted) = (cuts.stable.above[cut], self.above(cuts.proof[at]));
+            let sparse = 2000 * own < PERMILLE[cut] * total;
+            known && (sparse || shifted * 100 >= own * GAP_PERCENT)
+        })
     }
 
     /// The cuts at this moment; none if nothing was counted yet.
@@ -187,6 +213,9 @@ pub(crate) struct Cuts {
     pub(crate) tight: [u16; CUTS],
     pub(crate) loose: [u16; CUTS],
     pub(crate) proof: [u16; PROOF_CUTS.len()],
+    /// At which cuts of the proof shares are compared, and no shift. See [`Past::gaps`].
+    #[serde(default)]
+    pub(crate) gaps: [bool; PROOF_CUTS.len()],
 }
 
 impl Cuts {
@@ -197,6 +226,7 @@ impl Cuts {
             tight: std::array::from_fn(|cut| beyond(cut, shifts.tight[cut])),
             loose: std::array::from_fn(|cut| beyond(cut, shifts.loose)),
             proof: std::array::from_fn(|at| beyond(PROOF_CUTS[at], shifts.proof[at])),
+            gaps: [false; PROOF_CUTS.len()],
         }
     }
 }

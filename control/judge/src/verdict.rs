@@ -75,6 +75,13 @@ pub struct Verdict {
     pub step: StepReport,
     /// How many times as often the canary fails.
     pub ratio: RatioReport,
+    /// `recent` as the comparison of errors counts it, in thousandths, where that is something else: failures by their
+    /// weights, or failing clients.
+    #[serde(default)]
+    pub counted: Option<Pair>,
+    /// Whether the rollout ended here without a verdict of its own.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 fn one() -> u32 {
@@ -108,6 +115,16 @@ pub struct StratumReport {
 }
 
 impl Verdict {
+    /// The same moment, at which the rollout ended for another reason than this verdict: nothing is waited for any more.
+    #[must_use]
+    pub fn at_the_end(mut self) -> Self {
+        if self.state == State::Insufficient {
+            (self.ended, self.advice) = (true, Advice::Continue);
+            self.lacking.clear();
+        }
+        self
+    }
+
     /// The same moment, with the bound of `guard` on what the canary may cost spent: that is a failure whatever the
     /// evidence says. Unchanged if the policy has no such bound.
     #[must_use]

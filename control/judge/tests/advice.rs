@@ -196,7 +196,8 @@ fn everything_goes_to_the_canary_only_after_the_soak() {
     policy.steps =
         vec![step(), Step { weight: ppm(500_000), ..step() }, Step { weight: Weight::WHOLE, ..step() }];
     let half = &policy.steps[1].clone();
-    let mut evidence = after(&policy, 200, &good());
+    // The first window is a part of a second.
+    let mut evidence = after(&policy, 201, &good());
     assert_eq!(judged(&evidence).advice, Advice::Promote, "earlier steps need no soak");
     let verdict = evidence.verdict(half, LONG);
     assert_eq!(

@@ -73,7 +73,7 @@ fn the_one_route_that_fails_is_named_and_its_counts_are_told() {
     assert_eq!(verdict.strata[0].route, verdict.route);
     let lines = explain(&verdict, "v2", "v1");
     assert!(lines[0].starts_with("Rolled back: on route cart, v2 failed "), "{lines:?}");
-    assert!(lines[0].contains(" in the same minute; on all routes together it was "), "{lines:?}");
+    assert!(lines[0].contains(" in the same 60 seconds; on all routes together it was "), "{lines:?}");
     assert!(lines[1].starts_with("The evidence that v2 is worse on route cart is "), "{lines:?}");
 }
 

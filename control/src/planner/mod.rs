@@ -340,7 +340,10 @@ fn moved(
         step_generation: if moved { generation } else { before.step_generation },
         step_began_ms: if moved { who.now_ms } else { before.step_began_ms },
         ended_ms: (!after.is_live()).then_some(who.now_ms),
-        verdict: verdict.or(before.verdict.as_ref()).cloned(),
+        verdict: verdict
+            .or(before.verdict.as_ref())
+            .cloned()
+            .map(|verdict| if after.is_live() { verdict } else { verdict.at_the_end() }),
         ..before.clone()
     };
     let share_generation =

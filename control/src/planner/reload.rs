@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{
     Catalogue, Generation, Plan, Service, ServiceName, Split, VersionName, Weight,
-    limits::GENERATIONS_UNSTORED_MAX, policy::OnNewCanary,
+    limits::{GENERATIONS_OF_A_LIFE, GENERATIONS_UNSTORED_MAX}, policy::OnNewCanary,
 };
 
 use super::{freeze, in_order, same_weights};
@@ -126,8 +126,8 @@ fn first_after(stored: Generation) -> Generation {
     if stored == Generation::NONE {
         return stored.next();
     }
-    let lives = stored.0 / GENERATIONS_UNSTORED_MAX + 1;
-    Generation(lives.saturating_mul(GENERATIONS_UNSTORED_MAX)).next()
+    let lives = stored.0.saturating_add(GENERATIONS_UNSTORED_MAX) / GENERATIONS_OF_A_LIFE + 1;
+    Generation(lives.saturating_mul(GENERATIONS_OF_A_LIFE)).next()
 }
 
 /// What is decided, for one who only looks: the splits that are stored, on the services of his own file. A service whose

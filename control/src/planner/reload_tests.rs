@@ -145,6 +145,14 @@ fn a_restart_goes_on_with_the_rollout() {
 }
 
 #[test]
+fn the_numbers_that_a_crash_may_have_left_in_use_are_never_used_again() {
+    for stored in 1..5_000 {
+        let first = first_after(Generation(stored));
+        assert!(first.0 > stored + serin_config::limits::GENERATIONS_UNSTORED_MAX, "{first} after {stored}");
+    }
+}
+
+#[test]
 fn a_restart_forgives_no_canary_what_a_proxy_holds_against_it() {
     let before = rolling();
     let since = before.plan.canary_since("shop");

@@ -50,7 +50,8 @@ impl Form {
         to: &mut impl Write,
     ) -> io::Result<()> {
         let (decision, verdict) = (session.decision(), session.verdict());
-        let reason = refused.map_or_else(|| reason(decision, verdict), |why| format!("refused: {why}"));
+        let reason =
+            refused.map_or_else(|| reason(decision, session.decided_by()), |why| format!("refused: {why}"));
         let log_e = verdict.against.ln_e;
         if self.text {
             let log_e = log_e.map_or("none".into(), |ln_e| format!("{ln_e:.3}"));

@@ -17,7 +17,7 @@ use serin_judge::{
 };
 
 /// The longest window, in seconds.
-const WINDOW_MAX: f64 = 3600.0;
+const WINDOW_MAX: f64 = 60.0;
 /// What sums of parts of a second may be off by.
 const ROUNDING: f64 = 1e-9;
 
@@ -36,7 +36,7 @@ pub(in crate::commands) enum Decision {
 /// Why a run can't be judged.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(in crate::commands) enum NoRun {
-    #[error("window_s is {0}; it must be above 0 and at most 3600")]
+    #[error("window_s is {0}; it must be above 0 and at most 60")]
     Window(f64),
     #[error("weight is {0}; it must be from 0 to 1")]
     Weight(f64),
@@ -71,6 +71,8 @@ pub(in crate::commands) struct Session {
     last: Option<f64>,
     verdict: Verdict,
     decision: Decision,
+    /// The verdict that the decision rests on.
+    decided_by: Option<Verdict>,
 }
 
 impl Session {
@@ -101,6 +103,7 @@ impl Session {
             last: None,
             verdict,
             decision: Decision::Continue,
+            decided_by: None,
         })
     }
 
@@ -116,6 +119,11 @@ impl Session {
     /// What stands after the last window that was taken.
     pub(in crate::commands) fn verdict(&self) -> &Verdict {
         &self.verdict
+    }
+
+    /// What the decision rests on, which may be of an earlier window: what was decided stands.
+    pub(in crate::commands) fn decided_by(&self) -> &Verdict {
+        self.decided_by.as_ref().unwrap_or(&self.verdict)
     }
 
     pub(in crate::commands) fn decision(&self) -> Decision {
@@ -179,11 +187,15 @@ impl Session {
     fn decide(&mut self) {
         let elapsed = Duration::from_secs(self.evidence.windows());
         self.verdict = self.evidence.verdict(&self.step, elapsed);
+        let before = self.decision;
         self.decision = match (self.decision, self.verdict.state) {
             (Decision::Rollback, _) | (_, State::Fail) => Decision::Rollback,
             (_, State::Pass) if elapsed >= self.soak => Decision::Promote,
             (before, _) => before,
         };
+        if self.decision != before {
+            self.decided_by = Some(self.verdict.clone());
+        }
     }
 }
 

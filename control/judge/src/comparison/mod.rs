@@ -74,6 +74,11 @@ pub(crate) struct Comparison {
     /// By name; the rest, if there is one, comes last.
     strata: Vec<Stratum>,
     proofs: Vec<NonInferiority>,
+    /// The same proofs by requests, once failing clients are what is counted. A client counts once, however often it
+    /// fails: that convicts nobody for one broken client, but where all clients of a canary fail again and again, soon nobody is
+    /// left to be counted, and it would look better and better.
+    #[serde(default)]
+    by_request: Option<(Vec<NonInferiority>, SoFar)>,
     not_slower: NotSlower,
     ratio: Ratio,
     /// What both arms did so far, for what is foreseen.
@@ -111,6 +116,7 @@ impl Comparison {
             all: Processes::new(),
             strata: Vec::new(),
             proofs: margins.iter().copied().map(NonInferiority::new).collect(),
+            by_request: None,
             not_slower: NotSlower::new(),
             ratio: Ratio::new(),
             so_far: SoFar::default(),
@@ -164,6 +170,9 @@ impl Comparison {
             stratum.ln_share = share;
         }
         self.proofs.iter_mut().for_each(NonInferiority::restart);
+        if let Some((proofs, _)) = &mut self.by_request {
+            proofs.iter_mut().for_each(NonInferiority::restart);
+        }
         self.not_slower = NotSlower::new();
         self.sum_up();
     }
@@ -228,7 +237,10 @@ impl Comparison {
     /// How far a promotion is proven under a margin.
     pub(crate) fn proof(&self, margin: usize) -> Proven {
         Proven {
-            ln_errors: self.proofs.get(margin).map(NonInferiority::ln_e),
+            ln_errors: self.proofs.get(margin).map(|proof| {
+                let by_request = self.by_request.as_ref().and_then(|(proofs, _)| proofs.get(margin));
+                by_request.map_or(f64::INFINITY, NonInferiority::ln_e).min(proof.ln_e())
+            }),
             ln_latency: self.setup.proves_latency.then(|| self.not_slower.ln_e()),
         }
     }
@@ -236,7 +248,14 @@ impl Comparison {
     /// How many more requests of the canary the proof of errors takes, if all goes on as it did; none if it never comes.
     pub(crate) fn requests_for_errors(&self, margin: usize, clump: f64, ln_threshold: f64) -> Option<u64> {
         let clump = clump * self.setup.clump;
-        self.proofs.get(margin)?.requests_needed(&self.so_far.into(), clump, ln_threshold)
+        let needed = |proofs: &[NonInferiority], so_far: SoFar| {
+            proofs.get(margin)?.requests_needed(&so_far.into(), clump, ln_threshold)
+        };
+        let by_client = needed(&self.proofs, self.so_far)?;
+        match &self.by_request {
+            Some((proofs, so_far)) => Some(needed(proofs, *so_far)?.max(by_client)),
+            None => Some(by_client),
+        }
     }
 
     /// The same for the proof of latencies.
@@ -256,6 +275,15 @@ impl Comparison {
         for stratum in &mut self.strata {
             if !stratum.has_turn(number, turns) || !stratum.close(number, setup, clump, &mut closed) {
                 continue;
+            }
+            // Up to here both were the same.
+            if closed.by_request.is_some() && self.by_request.is_none() {
+                self.by_request = Some((self.proofs.clone(), self.so_far));
+            }
+            if let Some((proofs, so_far)) = &mut self.by_request {
+                let requests = closed.by_request.unwrap_or(closed.counts);
+                proofs.iter_mut().for_each(|proof| proof.observe(&requests, clump * setup.clump));
+                so_far.add(&requests);
             }
             for proof in &mut self.proofs {
                 proof.observe(&closed.counts, clump * setup.clump);

@@ -52,7 +52,7 @@ fn the_last_step_waits_for_the_soak() {
     let (_, plan) = plan(RolloutPolicy::default(), 10_000.0, 1);
     let last = plan.steps.last().unwrap();
     assert!(matches!(last.good.waited_for[..], [Lacking::Soak { need: 300, .. }]), "{last:#?}");
-    assert_eq!(plan.seconds, Some(300));
+    assert_eq!(plan.seconds, Some(301));
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn a_policy_that_promotes_when_the_time_is_over_goes_on_unproven_but_not_before_
     };
     let (foresight, plan) = plan(policy.clone(), 100.0, 1);
     let seconds: Vec<_> = plan.steps.iter().map(|step| (step.good.by_time, step.good.seconds)).collect();
-    assert_eq!(seconds, [(1, Some(60)), (1, Some(240))]);
-    assert_eq!(plan.seconds, Some(300));
+    assert_eq!(seconds, [(1, Some(60)), (1, Some(241))]);
+    assert_eq!(plan.seconds, Some(301));
     assert!(foresight.tell(&plan).contains("goes on unproven: on_timeout"), "{}", foresight.tell(&plan));
     let policy = RolloutPolicy { on_timeout: OnTimeout::Rollback, ..policy };
     let (_, plan) = self::plan(policy, 100.0, 1);
@@ -154,5 +154,5 @@ fn what_waits_for_the_soak_alone_waits_beyond_the_time_of_its_step() {
         ..RolloutPolicy::default()
     };
     let (_, plan) = plan(policy, 1000.0, 1);
-    assert_eq!((plan.seconds, plan.steps[0].help.is_none()), (Some(300), true));
+    assert_eq!((plan.seconds, plan.steps[0].help.is_none()), (Some(301), true));
 }
