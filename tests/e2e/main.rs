@@ -26,6 +26,7 @@ mod discovery;
 mod drain;
 mod endpoint_faults;
 mod endpoints;
+mod failover;
 mod faults;
 mod fleet;
 mod grpc_health;

@@ -112,6 +112,18 @@ impl Plane {
         plane
     }
 
+    /// Starts one of several under this name, which share what they decide by the section `control.etcd`.
+    pub(crate) fn among(name: &str, mut config: Value, etcd: Value) -> Self {
+        let [api, listener, admin] = free_addresses();
+        let fleet = json!({ "address": listener.to_string() });
+        config["control"] = json!({ "address": api.to_string(), "etcd": etcd, "fleet": fleet });
+        config["admin"]["address"] = admin.to_string().into();
+        config["telemetry"]["instance"] = name.into();
+        let mut plane = Self { member: Member::start("control", &config, admin), api, fleet: listener };
+        plane.member.ready();
+        plane
+    }
+
     /// Starts it again, as it was, after it has ended.
     pub(crate) fn start_again(&mut self) {
         self.member.launch();

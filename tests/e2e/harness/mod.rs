@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod dns;
 pub(crate) mod endpoint;
+pub(crate) mod etcd;
 pub(crate) mod fleet;
 pub(crate) mod h2;
 pub(crate) mod h2_endpoint;
