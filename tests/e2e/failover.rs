@@ -48,7 +48,7 @@ fn a_canary_that_fails_while_its_leader_dies_is_rolled_back_everywhere_by_the_ne
     let stubs = [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap());
     let mut cluster = Cluster::start();
     let mut planes: Vec<Plane> = ["control-1", "control-2", "control-3"]
-        .map(|name| Plane::among(name, catalogue(&stubs), cluster.section()))
+        .map(|name| Plane::among(name, catalogue(&stubs), &cluster.section()))
         .into();
     // One of etcd's members is gone; two are enough.
     cluster.kill(0);
@@ -63,9 +63,8 @@ fn a_canary_that_fails_while_its_leader_dies_is_rolled_back_everywhere_by_the_ne
         until(SOON, "the canary has its share", || canary_share(edge) == 0.2);
     }
     let schedule = Schedule::Constant(Rate::try_new(200.0).unwrap());
-    let loads = [0, 1].map(|at: usize| {
-        Load::new(edges[at].target(), Pace::Open(schedule.clone()), Stop::Never).start().unwrap()
-    });
+    let loads = [0, 1]
+        .map(|at: usize| Load::new(edges[at].target(), Pace::Open(schedule), Stop::Never).start().unwrap());
     let before = edges.each_ref().map(Edge::generation);
     until(SOON, "the canary has traffic", || stubs[1].requests() > 200);
 

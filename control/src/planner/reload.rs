@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{
     Catalogue, Generation, Plan, Service, ServiceName, Split, VersionName, Weight,
-    limits::{GENERATIONS_OF_A_LIFE, GENERATIONS_UNSTORED_MAX}, policy::OnNewCanary,
+    limits::{GENERATIONS_OF_A_LIFE, GENERATIONS_UNSTORED_MAX},
+    policy::OnNewCanary,
 };
 
 use super::{freeze, in_order, same_weights};

@@ -149,7 +149,7 @@ fn a_fail_takes_the_canary_out_paused_or_not() {
         assert_eq!(out.state.plan.split("shop").unwrap().to_string(), "v2 0% · v1 100%");
         let rollout = out.state.services["shop"].rollout.clone().unwrap();
         assert_eq!(rollout.state, S::RolledBack { why: RolledBackFor::Evidence });
-        assert_eq!((rollout.ended_ms, rollout.verdict), (Some(NOW), Some(verdict())));
+        assert_eq!((rollout.ended_ms, rollout.verdict), (Some(NOW), Some(verdict().at_the_end())));
     }
 }
 

@@ -113,7 +113,7 @@ impl Plane {
     }
 
     /// Starts one of several under this name, which share what they decide by the section `control.etcd`.
-    pub(crate) fn among(name: &str, mut config: Value, etcd: Value) -> Self {
+    pub(crate) fn among(name: &str, mut config: Value, etcd: &Value) -> Self {
         let [api, listener, admin] = free_addresses();
         let fleet = json!({ "address": listener.to_string() });
         config["control"] = json!({ "address": api.to_string(), "etcd": etcd, "fleet": fleet });
