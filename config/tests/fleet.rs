@@ -98,7 +98,7 @@ fn what_a_command_can_not_use_is_a_problem() {
         (
             Purpose::Proxy,
             format!("{LISTENERS}control: {{ {connect}, state: a.redb }}\n"),
-            "f:2:68: control.state: a proxy has no control plane of its own",
+            "f:2:61: control.state: a proxy has no control plane of its own",
         ),
         (Purpose::Run, control(""), "f:1:1: \"listeners\" is missing"),
     ] {

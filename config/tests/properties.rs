@@ -185,8 +185,12 @@ fn the_decoder_takes_every_field_of_the_schema() {
             if problem.wrong.starts_with("a map stands where ") {
                 found.insert(problem.path.clone());
             } else {
-                // What stands in another piece.
-                let elsewhere = ["is missing", "the service counts no event \"x\""];
+                // What stands in another piece, or in the file of another process.
+                let elsewhere = [
+                    "is missing",
+                    "the service counts no event \"x\"",
+                    "has no other control plane to connect to",
+                ];
                 assert!(elsewhere.iter().any(|text| problem.wrong.ends_with(text)), "{problem}");
             }
         }
@@ -282,6 +286,7 @@ fn every_record_of_the_schema_is_closed_and_every_field_is_described() {
     }
     let schema = json_schema();
     assert_eq!(schema["title"], "Serin configuration");
-    assert_eq!(schema["required"], serde_json::json!(["listeners", "routes", "services"]));
+    // Which sections a file needs depends on what is started with it.
+    assert_eq!(schema["required"], serde_json::json!([]));
     walk(&schema, "");
 }

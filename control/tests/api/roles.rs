@@ -45,6 +45,7 @@ const OPERATIONS: &[(&str, &str, &str, About)] = &[
     ("GET", "/v1/services/{service}/rollouts/{id}/windows", "viewer", One),
     ("GET", "/v1/rollouts", "viewer", Own),
     ("GET", "/v1/rollouts/{id}/windows", "viewer", All),
+    ("GET", "/v1/proxies", "viewer", All),
     ("GET", "/v1/journal", "viewer", Own),
     ("GET", "/v1/watch", "viewer", Own),
     ("GET", "/v1/freezes", "viewer", All),

@@ -71,6 +71,10 @@ impl Form {
 /// Why, in a line: what is lacking by its names, since it is said each second; a decision in words.
 fn reason(decision: Decision, verdict: &Verdict) -> String {
     if decision == Decision::Continue {
+        // Windows are shorter than the seconds that are judged.
+        if verdict.seconds == 0 {
+            return "first_second".into();
+        }
         let names = verdict.lacking.iter().filter_map(|lack| {
             let lack = serde_json::to_value(lack).ok()?;
             lack.get("reason")?.as_str().map(String::from)

@@ -35,7 +35,8 @@ A line in, for each run: {\"type\":\"run\",\"run\":0,\"window_s\":1.0,\"weight\"
 \"v0_ms\":0.5,\"per_octave\":16,\"count\":240},\"routes\":[\"r0\"]}; then any number of
 {\"type\":\"pre\",\"t\":-60,\"routes\":{\"r0\":{\"baseline\":{\"n\":90,\"err\":0,\"hist\":{\"77\":90}}}}} and
 {\"type\":\"win\",\"t\":0,\"routes\":{\"r0\":{\"baseline\":{\"n\":..,\"err\":..,\"hist\":{..}},\"canary\":{..}}}};
-then {\"type\":\"end\",\"run\":0}. `err_clients` beside `err` counts distinct clients with an error.
+then {\"type\":\"end\",\"run\":0}. `err_clients` beside `err` counts distinct clients
+with an error, each in the first window of the run in which it had one.
 A line out, for each win: {\"t\":0,\"decision\":\"continue|rollback|promote\",\"log_e\":..,\"reason\":\"..\"}; log_e is
 the natural logarithm of the evidence against the canary, null where there is none at all.
 Exit codes: 0 all was judged; 1 a line was refused, each is named on stderr; 2 it can't be read.")]

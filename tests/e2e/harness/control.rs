@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use serin_config::Weight;
 
 use super::{
+    SOON,
     config::SERVICE,
     http::{self, Reply},
+    until,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +39,17 @@ impl Control {
         http::call(self.0, "PUT", &format!("/v1/services/{SERVICE}/weights"), Some(&body))
     }
 
-    /// Starts the rollout.
+    /// Starts the rollout. Asks again where nobody can answer just now: a connection breaks, or a leader is being elected.
     pub(crate) fn start_rollout(self) {
         let path = format!("/v1/services/{SERVICE}/rollout");
-        let reply = http::call(self.0, "POST", &path, Some(&json!({ "action": "start" }))).unwrap();
-        assert!((200..300).contains(&reply.status), "{}: {}", reply.status, reply.body);
+        until(SOON, "the rollout starts", || {
+            let asked = http::call(self.0, "POST", &path, Some(&json!({ "action": "start" })));
+            let Some(reply) = asked.ok().filter(|reply| reply.status != 503) else { return false };
+            // What was asked before may have been done although its answer was lost.
+            let done = reply.status == 409 && reply.body.contains("rollout-in-progress");
+            assert!(done || (200..300).contains(&reply.status), "{}: {}", reply.status, reply.body);
+            true
+        });
     }
 
     /// The rollout as it is.
