@@ -27,7 +27,7 @@ use crate::{
     share::Share,
     stratum_block::bad,
     totals::Totals,
-    window::{Pairing, Window},
+    window::{Arm, Pairing, Window},
 };
 
 /// What the policy says of answers, as opposed to questions.
@@ -141,10 +141,15 @@ impl Evidence {
         let (mut failures, mut counted) = (Pair::default(), Pair::default());
         self.rest_lane_where_users_stick(window);
         for route in window.routes.values() {
-            let (canary, stable) = bad(route);
-            counted.canary.add(Trials { requests: route.canary.judged, bad: canary });
-            counted.stable.add(Trials { requests: route.stable.judged, bad: stable });
-            failures.add(route.failures());
+            let failed = route.failures();
+            failures.add(failed);
+            if counts_by_requests(route) {
+                add_thousandths(&mut counted, failed);
+            } else {
+                let (canary, stable) = bad(route);
+                counted.canary.add(Trials { requests: route.canary.judged, bad: canary });
+                counted.stable.add(Trials { requests: route.stable.judged, bad: stable });
+            }
             self.rollout.add(route);
         }
         self.lately.observe(number, window);
@@ -208,6 +213,17 @@ impl Evidence {
     pub fn self_test(&self) -> SelfTest {
         self.control.self_test()
     }
+}
+
+/// Whether each failed request of a route counts one, as it mostly does.
+fn counts_by_requests(route: &Pairing) -> bool {
+    let plain = |arm: &Arm| arm.clients.is_none() && arm.charged == arm.failed.saturating_mul(1000);
+    plain(&route.canary) && plain(&route.stable)
+}
+
+fn add_thousandths(sum: &mut Pair, failed: Pair) {
+    let thousandths = |trials: Trials| Trials { bad: trials.bad.saturating_mul(1000), ..trials };
+    sum.add(Pair { canary: thousandths(failed.canary), stable: thousandths(failed.stable) });
 }
 
 /// The latency in microseconds that a bucket stands for: its middle, in ratios; of the last one, which has no

@@ -98,7 +98,8 @@ impl Past {
     /// Requests at or above a bucket.
     fn above(&self, bucket: u16) -> u64 {
         let of = |generation: &Generation| {
-            let counts = generation.counts.get(usize::from(bucket)..).unwrap_or_default();
+            // Nothing lies beyond the top.
+            let counts = generation.counts.get(usize::from(bucket)..generation.top).unwrap_or_default();
             counts.iter().map(|n| u64::from(*n)).sum::<u64>()
         };
         of(&self.current) + of(&self.previous)
