@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -12,6 +12,24 @@ pub(super) enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+}
+
+/// What is logged, and how, by a process that serves.
+#[derive(Debug, Args)]
+pub(super) struct Logging {
+    /// What to log: error, warn, info, debug, trace, or target=level
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "SERIN_LOG")]
+    log: String,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+impl Logging {
+    /// Installs the log.
+    pub(super) fn start(&self) -> Result<(), String> {
+        start(self.log_format, &self.log)
+    }
 }
 
 /// Installs the log; `filter` is a level or a list of `target=level`.

@@ -9,7 +9,7 @@ use serin_proxy::{Ending, Joining, Proxy, Setup, Uplink};
 use super::{
     NO, can_not,
     config_file::{ConfigFile, LoadError},
-    logging::{self, LogFormat},
+    logging::Logging,
     raise_descriptor_limit,
     reload::{Reloader, Target},
     serving::unix_ms,
@@ -33,16 +33,12 @@ pub(crate) struct Arguments {
     /// The name of this proxy, which no other of the fleet has [default: telemetry.instance, else the host's name]
     #[arg(long, value_name = "NAME", env = "SERIN_INSTANCE")]
     instance: Option<String>,
-    /// What to log: error, warn, info, debug, trace, or target=level
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "SERIN_LOG")]
-    log: String,
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = logging::start(arguments.log_format, &arguments.log) {
+    if let Err(error) = arguments.logging.start() {
         return can_not(error);
     }
     // Workers have threads of their own; this runtime serves housekeeping and the stream to the control plane.

@@ -9,7 +9,7 @@ use serin_proxy::Ending;
 use super::{
     NO, can_not,
     config_file::{ConfigFile, LoadError},
-    logging::{self, LogFormat},
+    logging::Logging,
     raise_descriptor_limit,
     reload::{Reloader, Target},
     serving::Serving,
@@ -31,12 +31,8 @@ Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
-    /// What to log: error, warn, info, debug, trace, or target=level
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "SERIN_LOG")]
-    log: String,
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    logging: Logging,
     /// Take over from the running serin with the same control.state, if there is one: its listening sockets are
     /// handed to this process, then it drains and ends
     #[arg(long)]
@@ -44,7 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = logging::start(arguments.log_format, &arguments.log) {
+    if let Err(error) = arguments.logging.start() {
         return can_not(error);
     }
     // Workers have threads of their own; this runtime serves housekeeping and the control plane's API.

@@ -11,7 +11,7 @@ use serin_control::{ControlPlane, Handle};
 use super::{
     NO, can_not,
     config_file::{ConfigFile, LoadError},
-    logging::{self, LogFormat},
+    logging::Logging,
     raise_descriptor_limit,
     reload::{Reloader, Target},
     serving::unix_ms,
@@ -29,16 +29,12 @@ Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
-    /// What to log: error, warn, info, debug, trace, or target=level
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "SERIN_LOG")]
-    log: String,
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = logging::start(arguments.log_format, &arguments.log) {
+    if let Err(error) = arguments.logging.start() {
         return can_not(error);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
