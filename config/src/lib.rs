@@ -44,6 +44,7 @@ pub mod telemetry;
 pub mod terms;
 pub mod tls;
 pub mod tree;
+pub mod webhook;
 pub mod weight;
 pub mod wire;
 
@@ -56,6 +57,7 @@ pub use listener::Listener;
 pub use matching::{Host, PathMatch};
 pub use name::{
     EventName, FreezeName, GroupName, ListenerName, RecipientName, RouteName, ServiceName, VersionName,
+    WebhookName,
 };
 pub use outcome::Outcome;
 pub use plan::{Generation, Plan};

@@ -48,7 +48,31 @@ pub const NOTIFICATION_WAIT: Duration = Duration::from_secs(10);
 pub const NOTIFICATION_RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait after a try that failed.
 pub const NOTIFICATION_RETRY_MAX: Duration = Duration::from_secs(60);
-/// The longest URL of a recipient.
+/// The most webhooks around steps.
+pub const WEBHOOKS_MAX: usize = 16;
+/// For one call of a webhook, connection and answer together (Flagger's default).
+pub const WEBHOOK_WAIT_DEFAULT: Duration = Duration::from_secs(10);
+/// The shortest that can be configured.
+pub const WEBHOOK_WAIT_MIN: Duration = Duration::from_millis(100);
+/// The longest that can be configured.
+pub const WEBHOOK_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Tries of a webhook after one that failed.
+pub const WEBHOOK_RETRIES_DEFAULT: u64 = 3;
+/// The most that can be asked for.
+pub const WEBHOOK_RETRIES_MAX: u64 = 100;
+/// The first wait after a try that failed; it doubles, up to the webhook's interval.
+pub const WEBHOOK_RETRY_MIN: Duration = Duration::from_secs(1);
+/// From an answer of a webhook until it is asked again.
+pub const WEBHOOK_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
+/// The shortest that can be configured.
+pub const WEBHOOK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// The longest that can be configured.
+pub const WEBHOOK_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// The most of a webhook's answer that is read.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Calls of one webhook at once; further questions wait for their turn.
+pub const WEBHOOK_CALLS_AT_ONCE_MAX: usize = 8;
+/// The longest URL of a recipient or a webhook.
 pub const URL_BYTES_MAX: usize = 2_048;
 /// The most freezes in the file.
 pub const FREEZES_MAX: usize = 64;

@@ -105,6 +105,10 @@ name!(
     VersionName
 );
 name!(
+    /// The name of somebody whom rollouts ask around their steps.
+    WebhookName
+);
+name!(
     /// The name of a business event that responses or others report.
     EventName
 );

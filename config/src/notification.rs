@@ -1,6 +1,6 @@
 //! Who is told of decisions, how, and of which.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
@@ -22,6 +22,8 @@ pub struct Recipient {
     pub from: Severity,
     /// Of decisions on these services; on all where it is empty.
     pub services: Vec<ServiceName>,
+    /// The authorities (PEM) by which it is known over TLS; the system's where there are none.
+    pub ca: Option<PathBuf>,
     /// What signs what a [`Form::Webhook`] is told.
     pub key: Option<Secret>,
 }

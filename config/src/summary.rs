@@ -17,6 +17,7 @@ use crate::{
     telemetry::{AccessLog, LogTarget, Otlp, Telemetry},
     terms::Terms,
     tls::{ClientCertificates, EndpointTls, HttpProtocol},
+    webhook::Webhook,
     weight::Weight,
 };
 
@@ -246,6 +247,12 @@ fn write_terms_of_rollouts(terms: &Terms, told: &[Recipient], to: &mut String) -
     for Recipient { name, url, form, from, .. } in told {
         let form = format!("{form:?}").to_lowercase();
         writeln!(to, "told        {name} of {} and graver, as {form} at {url}", from.label())?;
+    }
+    for Webhook { name, url, on, services, on_failure, .. } in &terms.webhooks {
+        let on: Vec<_> = on.iter().map(|when| when.label()).collect();
+        let whom = if services.is_empty() { "all services".into() } else { join(services, ", ") };
+        let (on, failed) = (on.join(" "), on_failure.label());
+        writeln!(to, "webhook     {name} {on} of {whom} at {url}, if it fails {failed}")?;
     }
     match terms.max_parallel_rollouts {
         Some(most) => writeln!(to, "rollouts    {most} at once"),

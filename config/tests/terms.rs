@@ -6,7 +6,7 @@ mod reading;
 
 use std::path::Path;
 
-use serin_config::{Config, Problems, load, summary::summary};
+use serin_config::{Config, Problems, load, summary::summary, webhook::When};
 
 fn read(lines: &str) -> Result<Config, Problems> {
     let text = format!(
@@ -39,6 +39,9 @@ groups: { store: [web, api] }
 notifications:
   pager: { url: \"http://127.0.0.1:9093/api/v2/alerts\", form: alertmanager, from: critical }
   audit: { url: \"https://hooks.example/secret-part\", from: info, services: [web] }
+webhooks:
+  smoke: { url: \"https://ci.example/gates/secret-part\", on: [before_step, at_step], retries: 0, on_failure: abort }
+  records: { url: \"http://127.0.0.1:9400/steps\", on: [after_step], services: [web], interval: 1m }
 max_parallel_rollouts: 3",
     )
     .unwrap_or_else(|problems| panic!("{problems}"));
@@ -50,11 +53,18 @@ max_parallel_rollouts: 3",
         "group       store: web, api together",
         "told        pager of critical and graver, as alertmanager at http://127.0.0.1:9093/…",
         "told        audit of info and graver, as webhook at https://hooks.example/…",
+        "webhook     smoke before_step at_step of all services at https://ci.example/…, if it fails abort",
+        "webhook     records after_step of web at http://127.0.0.1:9400/…, if it fails wait",
         "rollouts    3 at once",
     ] {
         assert!(shown.contains(line), "{line:?} is not in\n{shown}");
     }
     assert_eq!(config.terms.group("web").unwrap().name.as_str(), "store");
+    let asked = |service, when| config.terms.webhooks(service, when).map(|webhook| webhook.name.as_str());
+    assert_eq!(asked("api", When::AfterStep).next(), None);
+    assert_eq!(asked("web", When::AfterStep).collect::<Vec<_>>(), ["records"]);
+    let smoke = config.terms.webhook("smoke").unwrap();
+    assert_eq!((smoke.retries, smoke.timeout.as_secs(), smoke.interval.as_secs()), (0, 10, 10));
 }
 
 #[test]
@@ -109,6 +119,42 @@ fn what_is_wrong_is_placed_and_says_what_would_be_right() {
             "notifications: { a: { url: http://a/, from: grave } }",
             "notifications.a.from",
             &["write info, warning"],
+        ),
+        (
+            "notifications: { a: { url: http://a/, ca: ca.crt } }",
+            "notifications.a.ca",
+            &["an http URL", "https://"],
+        ),
+        ("webhooks: { a: {} }", "webhooks.a", &["\"url\" is missing", "https://ci.internal"]),
+        ("webhooks: { a: { url: http://a/, on: [] } }", "webhooks.a.on", &["no moment", "before_step"]),
+        (
+            "webhooks: { a: { url: http://a/, on: [at_step, at_step] } }",
+            "webhooks.a.on[1]",
+            &["\"at_step\" stands twice"],
+        ),
+        (
+            "webhooks: { a: { url: http://a/, on: [befor_step] } }",
+            "webhooks.a.on[0]",
+            &["did you mean before_step?"],
+        ),
+        (
+            "webhooks: { a: { url: http://a/, services: [wep] } }",
+            "webhooks.a.services[0]",
+            &["no service \"wep\""],
+        ),
+        ("webhooks: { a: { url: http://a/, timeout: 50ms } }", "webhooks.a.timeout", &["from 100ms to 1m"]),
+        ("webhooks: { a: { url: http://a/, interval: 500ms } }", "webhooks.a.interval", &["from 1s to 1h"]),
+        ("webhooks: { a: { url: http://a/, retries: 101 } }", "webhooks.a.retries", &["from 0 to 100"]),
+        (
+            "webhooks: { a: { url: http://a/, on_failure: deny } }",
+            "webhooks.a.on_failure",
+            &["wait, proceed or abort"],
+        ),
+        ("webhooks: { a: { url: http://a/, key: \"${K}\" } }", "webhooks.a.key", &["is not set"]),
+        (
+            "webhooks: { a: { url: https://a/, ca: \"\" } }",
+            "webhooks.a.ca",
+            &["the path of the certificates is empty"],
         ),
         ("max_parallel_rollouts: 0", "max_parallel_rollouts", &["from 1 to"]),
     ] {

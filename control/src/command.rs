@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Catalogue, Generation, Grant, RecipientName, ServiceName, Split, VersionName,
+    Catalogue, Generation, Grant, ServiceName, Split, VersionName,
     limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
     terms::Terms,
 };
 
 use crate::{
+    hook::{Question, Said},
     repeat::RepeatKey,
     tokens::{TokenId, Wanted},
 };
@@ -29,6 +30,8 @@ pub enum Actor {
     Judge,
     /// A proxy whose trip-wire took the canary out.
     Proxy,
+    /// A webhook that is asked around steps.
+    Webhook,
 }
 
 impl std::fmt::Display for Actor {
@@ -38,6 +41,7 @@ impl std::fmt::Display for Actor {
             Self::File => "file",
             Self::Judge => "judge",
             Self::Proxy => "proxy",
+            Self::Webhook => "webhook",
         })
     }
 }
@@ -109,7 +113,7 @@ impl Request {
 }
 
 /// At most so many characters of a text, with spaces for what steers terminals.
-fn plain(text: &str, chars_max: usize) -> String {
+pub(crate) fn plain(text: &str, chars_max: usize) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(chars_max).collect()
 }
 
@@ -172,9 +176,16 @@ pub enum Command {
     /// Notes how far a recipient was told of decisions.
     Told {
         /// Who.
-        recipient: RecipientName,
+        recipient: String,
         /// Up to which decision.
         sequence: u64,
+    },
+    /// Takes what a webhook said.
+    Heard {
+        /// What it was asked.
+        question: Box<Question>,
+        /// What came of it.
+        said: Said,
     },
     /// Lifts a freeze that was made by hand.
     Thaw {
@@ -197,6 +208,7 @@ impl Command {
             Self::Freeze { .. } => "freeze",
             Self::Thaw { .. } => "thaw",
             Self::Told { .. } => "told",
+            Self::Heard { .. } => "heard",
         }
     }
 
@@ -215,6 +227,7 @@ impl Command {
             | Self::TakeBackToken { .. }
             | Self::Terms(_)
             | Self::Told { .. }
+            | Self::Heard { .. }
             | Self::Thaw { .. } => None,
         }
     }
@@ -247,6 +260,7 @@ impl std::fmt::Display for Command {
                 }
             }
             Self::Thaw { freeze } => write!(f, "lift freeze {freeze}"),
+            Self::Heard { question, said } => write!(f, "{question} says {said}"),
             Self::Told { recipient, sequence } => write!(f, "{recipient} was told up to decision {sequence}"),
         }
     }

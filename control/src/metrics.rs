@@ -15,6 +15,7 @@ const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
 const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
 const WINDOWS_LATE: &str = "serin_control_windows_late_total";
 const NOTIFICATIONS: &str = "serin_control_notifications_total";
+const WEBHOOKS: &str = "serin_control_webhook_calls_total";
 const WINDOWS_MALFORMED: &str = "serin_control_windows_malformed_total";
 const PROXIES: &str = "serin_control_proxies";
 const UNACKNOWLEDGED: &str = "serin_control_rollback_unacknowledged";
@@ -32,8 +33,13 @@ const SELF_TEST_ALARMS: &str = "serin_judge_self_test_alarms";
 const SELF_TEST_SUSPICIONS: &str = "serin_judge_self_test_suspicions";
 
 /// Counts what became of telling a recipient.
-pub(crate) fn notifications(recipient: &serin_config::RecipientName, outcome: &'static str, n: u64) {
+pub(crate) fn notifications(recipient: &str, outcome: &'static str, n: u64) {
     counter!(NOTIFICATIONS, "recipient" => recipient.to_string(), "outcome" => outcome).increment(n);
+}
+
+/// Counts what came of asking a webhook.
+pub(crate) fn webhook(webhook: &serin_config::WebhookName, outcome: &'static str) {
+    counter!(WEBHOOKS, "webhook" => webhook.to_string(), "outcome" => outcome).increment(1);
 }
 
 /// Shows everything anew. Each second, since whoever collects metrics may be installed after the first
@@ -72,6 +78,10 @@ fn describe() {
     describe_counter!(
         NOTIFICATIONS,
         "Decisions told to recipients, by outcome: told, failed (and tried again, where that is of use), skipped."
+    );
+    describe_counter!(
+        WEBHOOKS,
+        "Calls of webhooks that are asked around steps, by what came of them: allow, deny, wait, failed."
     );
     describe_counter!(WINDOWS_MALFORMED, "Windows and beats that can't be, and were left out.");
     describe_gauge!(

@@ -22,9 +22,10 @@ use crate::{
     clock::Clock,
     command::{Actor, Command, Request},
     fleet::{self, Door, Gates},
+    hook,
     keeper::{BeginError, Inlets, Keeper, Push, Shown},
     lead::{LeaderAddress, Leadership, replica, standing::Standing},
-    metrics, notify,
+    metrics, notify, post,
     refusal::Refusal,
     status::Status,
     store::{self, Archive, Store},
@@ -68,7 +69,7 @@ pub struct ControlPlane {
     opened_ms: u64,
     catalogue: watch::Sender<Arc<Catalogue>>,
     terms: watch::Sender<Arc<Terms>>,
-    recipients: Vec<Recipient>,
+    recipients: watch::Sender<Vec<Recipient>>,
 }
 
 /// Who decides.
@@ -115,7 +116,7 @@ impl ControlPlane {
         };
         let catalogue = watch::Sender::new(config.catalogue.clone());
         let terms = watch::Sender::new(config.terms.clone());
-        let recipients = config.notifications.clone();
+        let recipients = watch::Sender::new(config.notifications.clone());
         Ok(Self { mind, settings: control.clone(), opened_ms: now_ms, catalogue, terms, recipients })
     }
 
@@ -193,7 +194,11 @@ impl ControlPlane {
             standing,
             gate,
         };
-        notify::start(&self.recipients, &access, &stopped);
+        let wanted =
+            notify::Wanted { recipients: self.recipients.subscribe(), terms: self.terms.subscribe() };
+        let client = Arc::new(post::Client::default());
+        notify::start(wanted, &access, &client, &stopped);
+        hook::start(&access, &client, &stopped);
         let fleet = door.map(|door| tokio::spawn(fleet::serve(door, terms)));
         let context = api::Context::new(access.clone(), &self.settings, &listener, stopped.clone());
         let acceptor = tls.map(|(acceptor, renewal)| {
@@ -214,6 +219,7 @@ impl ControlPlane {
             fleet,
             catalogue: self.catalogue,
             terms: self.terms,
+            recipients: self.recipients,
         })
     }
 }
@@ -283,6 +289,7 @@ pub struct Handle {
     /// The routes and services of this one's file.
     catalogue: watch::Sender<Arc<Catalogue>>,
     terms: watch::Sender<Arc<Terms>>,
+    recipients: watch::Sender<Vec<Recipient>>,
 }
 
 impl Handle {
@@ -306,6 +313,15 @@ impl Handle {
         self.terms.send_replace(terms.clone());
         self.access.command(Request::new(Command::Terms(terms), Actor::File, "")).await?;
         Ok(())
+    }
+
+    /// Tells those whom a changed file names from now on.
+    pub fn take_recipients(&self, recipients: Vec<Recipient>) {
+        self.recipients.send_if_modified(|before| {
+            let changed = *before != recipients;
+            *before = recipients;
+            changed
+        });
     }
 
     /// Asks for a change, and waits for what becomes of it.

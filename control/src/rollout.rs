@@ -11,6 +11,9 @@
 //!   compare with, so it could only wait for ever.
 //! - A step may ask for a person's approval: it is then passed by evidence first and by the person after, never by
 //!   one of them alone.
+//! - Webhooks may be asked before a step, and at one. The judge's way forward then leads through them; whatever takes
+//!   the canary out does not, and nor does what a person does by hand. While one is asked before the first step the
+//!   rollout has begun and the canary has nothing: no event may give it more but the one that admits it.
 //! - Where going back would do more harm, a failing guard holds the rollout at its share and calls somebody. A person may
 //!   still abort it.
 //! - After the step that gives the canary everything there may be another at 100 %, the bake: the canary is watched
@@ -99,6 +102,10 @@ pub enum HeldFor {
     Unsafe,
     /// It could have everything, and waits until the others of its group can.
     Group,
+    /// It may go on, and waits for a webhook that is asked at this step, or before the next.
+    Webhook,
+    /// It was started, and waits for a webhook that is asked before the first step. The canary has nothing.
+    Start,
 }
 
 /// What ended a rollout at 100 %.
@@ -129,6 +136,8 @@ pub enum AbortedBy {
     Superseded,
     /// Another rollout of its group was aborted.
     Group,
+    /// A webhook that was asked before the first step did not allow it.
+    Webhook,
 }
 
 /// What took the canary out.
@@ -145,6 +154,8 @@ pub enum RolledBackFor {
     BlastRadius,
     /// Another rollout of its group was rolled back.
     Group,
+    /// A webhook said so.
+    Webhook,
 }
 
 /// What happens to a rollout.
@@ -166,6 +177,12 @@ pub enum Event {
     GroupReady,
     /// Another rollout of its group was rolled back.
     GroupOut,
+    /// It may go on, but a webhook must allow it first.
+    AwaitHook,
+    /// The webhooks that are asked before the first step allow it.
+    Admitted,
+    /// A webhook does not allow it.
+    Denied,
     /// A proxy has taken the canary out, for this cause.
     Trip(TripCause),
     /// There is serious evidence against the canary, short of a verdict.
@@ -235,6 +252,11 @@ pub enum StateError {
     /// It does not wait for an approval.
     #[error("does not wait for an approval ({0}): to go on without evidence, promote it")]
     NothingToApprove(State),
+    /// Its first step has not begun.
+    #[error(
+        "waits for a webhook before its first step, and has nothing yet: to begin without it, promote it; or abort it"
+    )]
+    NotBegun,
     /// The event says nothing new in this state.
     #[error("stays as it is ({0})")]
     Unmoved(State),
@@ -261,6 +283,39 @@ impl State {
                 Self::Promoted { .. } | Self::Aborted { .. } | Self::RolledBack { .. } | Self::Undone { .. },
                 _,
             ) => Err(StateError::Ended(self)),
+
+            (Self::Held { why: HeldFor::Start, .. }, Event::Admitted | Event::Promote { full: false }) => {
+                Ok(match weights.len() {
+                    0 | 1 => Self::Promoted { why: PromotedBy::Command },
+                    _ => Self::Running { step: 0 },
+                })
+            }
+            (Self::Held { why: HeldFor::Start, .. }, Event::Denied) => {
+                Ok(Self::Aborted { why: AbortedBy::Webhook })
+            }
+            (Self::Held { why: HeldFor::Start, .. }, Event::Pause | Event::Resume) => {
+                Err(StateError::NotBegun)
+            }
+            (
+                Self::Held { why: HeldFor::Start, .. },
+                Event::Pass
+                | Event::AwaitApproval
+                | Event::AwaitGroup
+                | Event::GroupReady
+                | Event::FailUnsafe
+                | Event::Mounting
+                | Event::Subsided,
+            ) => Err(StateError::Unmoved(self)),
+            (_, Event::Denied) => Ok(Self::RolledBack { why: RolledBackFor::Webhook }),
+            (
+                Self::Running { step }
+                | Self::Held { step, why: HeldFor::Evidence | HeldFor::Traffic | HeldFor::Doubt },
+                Event::AwaitHook,
+            ) => Ok(Self::Held { step, why: HeldFor::Webhook }),
+            (Self::Held { step, why: HeldFor::Webhook }, Event::TimedOut(T::Promote)) => {
+                Ok(next(step, PromotedBy::Timeout))
+            }
+            (_, Event::AwaitHook | Event::Admitted) => Err(StateError::Unmoved(self)),
 
             (_, Event::Fail) => Ok(Self::RolledBack { why: RolledBackFor::Evidence }),
             (_, Event::Trip(TripCause::Fault)) => Ok(Self::RolledBack { why: RolledBackFor::Trip }),
@@ -375,7 +430,10 @@ impl State {
     pub fn canary_weight(self, weights: &[Weight]) -> Weight {
         match self {
             Self::Promoted { .. } => Weight::WHOLE,
-            Self::Aborted { .. } | Self::RolledBack { .. } | Self::Undone { .. } => Weight::ZERO,
+            Self::Aborted { .. }
+            | Self::RolledBack { .. }
+            | Self::Undone { .. }
+            | Self::Held { why: HeldFor::Start, .. } => Weight::ZERO,
             Self::Running { step } | Self::Paused { step } | Self::Held { step, .. } => {
                 weights.get(step).copied().unwrap_or(Weight::ZERO)
             }
@@ -406,6 +464,12 @@ impl std::fmt::Display for State {
             Self::Held { step, why: HeldFor::Group } => {
                 write!(f, "held, step {}: passed, waits for its group", step + 1)
             }
+            Self::Held { step, why: HeldFor::Webhook } => {
+                write!(f, "held, step {}: may go on, waits for a webhook", step + 1)
+            }
+            Self::Held { step, why: HeldFor::Start } => {
+                write!(f, "held before step {}: waits for a webhook", step + 1)
+            }
             Self::Promoted { why: PromotedBy::Evidence } => f.write_str("promoted on evidence"),
             Self::Promoted { why: PromotedBy::Command } => f.write_str("promoted by hand"),
             Self::Promoted { why: PromotedBy::Timeout } => f.write_str("promoted on timeout"),
@@ -416,12 +480,16 @@ impl std::fmt::Display for State {
             Self::Aborted { why: AbortedBy::Command } => f.write_str("aborted by hand"),
             Self::Aborted { why: AbortedBy::File } => f.write_str("aborted by the file"),
             Self::Aborted { why: AbortedBy::Group } => f.write_str("aborted with its group"),
+            Self::Aborted { why: AbortedBy::Webhook } => f.write_str("not begun, denied by a webhook"),
             Self::Aborted { why: AbortedBy::Superseded } => {
                 f.write_str("superseded by another canary in the file")
             }
             Self::RolledBack { why: RolledBackFor::Evidence } => f.write_str("rolled back on evidence"),
             Self::RolledBack { why: RolledBackFor::Timeout } => f.write_str("rolled back on timeout"),
             Self::RolledBack { why: RolledBackFor::Group } => f.write_str("rolled back with its group"),
+            Self::RolledBack { why: RolledBackFor::Webhook } => {
+                f.write_str("rolled back, denied by a webhook")
+            }
             Self::RolledBack { why: RolledBackFor::Trip } => f.write_str("rolled back by the trip-wire"),
             Self::RolledBack { why: RolledBackFor::BlastRadius } => {
                 f.write_str("rolled back because its blast radius was spent")

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serin_config::{Plan, ServiceName, Split, terms::Terms};
 
 use crate::{
-    freeze::Freezes, journal::Entry, notify::Told, repeat::Repeats, rollout::Rollout, store::FactChanges,
-    tokens::Tokens,
+    freeze::Freezes, hook::Hooks, journal::Entry, notify::Told, repeat::Repeats, rollout::Rollout,
+    store::FactChanges, tokens::Tokens,
 };
 
 /// What was decided for one service, as it is stored.
@@ -51,6 +51,8 @@ pub struct State {
     pub freezes: Arc<Freezes>,
     /// How far recipients were told of decisions.
     pub told: Arc<Told>,
+    /// What webhooks were asked, and said. Not stored: what is open after a restart is asked again.
+    pub hooks: Arc<Hooks>,
 }
 
 impl State {

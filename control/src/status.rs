@@ -15,6 +15,7 @@ use serin_judge::Verdict;
 use crate::{
     collect::{Collector, Counts, Second},
     freeze::Freezes,
+    hook::{HookStatus, Hooks},
     notify::Told,
     observed::{Observed, Shares},
     rollout::{self, Rollout},
@@ -49,6 +50,8 @@ pub struct Status {
     pub freezes: Arc<Freezes>,
     /// How far recipients were told of decisions.
     pub told: Arc<Told>,
+    /// What webhooks were asked, and said.
+    pub hooks: Arc<Hooks>,
 }
 
 impl Status {
@@ -147,6 +150,9 @@ pub struct RolloutStatus {
     /// How often the share at its step is halved, since evidence mounts against the canary.
     #[serde(default)]
     pub halvings: u8,
+    /// What webhooks are asked about it at this moment, and how each stands.
+    #[serde(default)]
+    pub webhooks: Vec<HookStatus>,
     /// Whether it began as an urgent change, which no freeze stops.
     #[serde(default)]
     pub urgent: bool,
@@ -200,7 +206,7 @@ impl Sources<'_> {
         let plan = self.state.plan.clone();
         let services =
             plan.services().map(|(service, split)| (service.name.clone(), self.service(service, split)));
-        let State { terms, freezes, told, tokens, .. } = self.state;
+        let State { terms, freezes, told, tokens, hooks, .. } = self.state;
         Status {
             services: services.collect(),
             plan,
@@ -209,6 +215,7 @@ impl Sources<'_> {
             terms: terms.clone(),
             freezes: freezes.clone(),
             told: told.clone(),
+            hooks: hooks.clone(),
         }
     }
 
@@ -246,6 +253,11 @@ impl Sources<'_> {
         }
     }
 
+    fn hooks(&self, rollout: &Rollout) -> Vec<HookStatus> {
+        let asked = self.state.hooks.of(rollout.service.as_str(), rollout.id);
+        asked.map(|(question, asked)| HookStatus::of(question, asked)).collect()
+    }
+
     fn rollout(&self, rollout: &Rollout) -> RolloutStatus {
         let live = rollout.state.is_live();
         let latest = self.verdicts.get(&rollout.service).filter(|_| live);
@@ -260,6 +272,7 @@ impl Sources<'_> {
             steps: rollout.weights.clone(),
             halvings: rollout.halvings,
             urgent: rollout.urgent,
+            webhooks: self.hooks(rollout),
             course: self.courses.get(&rollout.service).filter(|_| live).unwrap_or(&rollout.course).clone(),
             started_ms: rollout.started_ms,
             step_began_ms: rollout.step_began_ms,

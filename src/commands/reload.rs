@@ -83,6 +83,7 @@ impl Reloader {
         let plan = control.reload(config.catalogue.clone()).await.map_err(refused)?;
         // Routes and services may have been refused, terms can't be.
         control.take_terms(config.terms.clone()).await.map_err(refused)?;
+        control.take_recipients(config.notifications.clone());
         self.running = config;
         Ok(Some(plan.generation()))
     }
@@ -96,7 +97,6 @@ fn fixed_differences(running: &Config, wanted: &Config) -> Vec<String> {
         ("control", running.control == wanted.control),
         ("telemetry", running.telemetry == wanted.telemetry),
         ("limits", running.limits == wanted.limits),
-        ("notifications", running.notifications == wanted.notifications),
     ];
     let changed = sections.into_iter().filter(|(_, same)| !same);
     changed

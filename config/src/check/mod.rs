@@ -32,6 +32,7 @@ mod terms;
 mod tls;
 mod upgrade;
 mod version;
+mod webhook;
 
 use std::{path::Path as FilePath, sync::Arc};
 
@@ -46,6 +47,7 @@ use crate::{
         decode::{Field, List, Spanned, Switch},
     },
     settings::{Config, Purpose},
+    terms::Terms,
 };
 
 /// What lies around the file.
@@ -96,6 +98,7 @@ pub fn check(
         names.as_ref().ok(),
         problems,
     );
+    let webhooks = webhook::check(file.webhooks, names.as_ref().ok(), around, problems);
     let notifications = notification::check(file.notifications, names.as_ref().ok(), around, problems);
     let admin = control::check_admin(file.admin, problems);
     let control = control::check_control(file.control, &names, around, problems);
@@ -117,7 +120,7 @@ pub fn check(
         telemetry: telemetry?,
         limits: limits?,
         dns: dns?,
-        terms: Arc::new(terms?),
+        terms: Arc::new(Terms { webhooks: webhooks?, ..terms? }),
         notifications: notifications?,
     })
 }

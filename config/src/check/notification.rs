@@ -1,8 +1,8 @@
 //! Who is told of decisions.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use super::{Surroundings, all, secret, terms};
+use super::{Surroundings, all, secret, terms, tls};
 use crate::{
     limits::RECIPIENTS_MAX,
     name::RecipientName,
@@ -34,18 +34,27 @@ pub(super) fn check(
         let form = value.form.or(Form::default());
         let from = value.from.or(Severity::default());
         let services = terms::existing(value.services, services, problems);
+        let ca = authorities(value.ca, url.as_ref().ok(), around, problems);
         let key = match value.key.optional() {
-            Ok(Some(source)) => key(&source, form.as_ref().ok(), around, problems).map(Some),
+            Ok(Some(source)) => signs(&source, form.as_ref().ok(), around, problems).map(Some),
             Ok(None) => Ok(None),
             Err(reported) => Err(reported),
         };
-        Ok(Recipient { name: name?, url: url?, form: form?, from: from?, services: services?, key: key? })
+        Ok(Recipient {
+            name: name?,
+            url: url?,
+            form: form?,
+            from: from?,
+            services: services?,
+            ca: ca?,
+            key: key?,
+        })
     });
     all(each.collect())
 }
 
 /// The URL; no message shows one that is a secret.
-fn found(
+pub(super) fn found(
     Spanned { place, value }: Spanned<UrlSource>,
     around: &Surroundings<'_>,
     problems: &mut Problems,
@@ -61,7 +70,26 @@ fn found(
     }
 }
 
-fn key(
+/// The authorities by which an `https` URL is known; `url` is nothing where it is not known.
+pub(super) fn authorities(
+    field: Field<String>,
+    url: Option<&Url>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Option<PathBuf>, Reported> {
+    let Some(given) = field.optional()? else { return Ok(None) };
+    if url.is_some_and(|url| !url.tls) {
+        let right = "leave \"ca\" out, or write https:// in the URL";
+        return Err(problems.add(
+            &given.place,
+            "an http URL has no certificate that could be checked",
+            right,
+        ));
+    }
+    tls::authorities(&given, around, problems).map(Some)
+}
+
+fn signs(
     source: &Spanned<SecretSource>,
     form: Option<&Form>,
     around: &Surroundings<'_>,
@@ -71,6 +99,15 @@ fn key(
         let right = "leave \"key\" out, or write \"form: webhook\"";
         return Err(problems.add(&source.place, "only a webhook is signed", right));
     }
+    key(source, around, problems)
+}
+
+/// What signs.
+pub(super) fn key(
+    source: &Spanned<SecretSource>,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Secret, Reported> {
     let (text, whence) = secret::text(source, around, problems)?;
     if text.is_empty() {
         return Err(problems.add(&source.place, format!("{whence} is empty"), "put the key there"));

@@ -33,7 +33,7 @@ pub(super) fn check(
     let groups = groups(parts.groups, services, problems);
     let max = within_if_any(parts.max_parallel, 1..=ROLLOUTS_AT_ONCE_MAX, problems);
     let max_parallel_rollouts = max?.and_then(|max| usize::try_from(max).ok());
-    Ok(Terms { freezes: freezes?, groups: groups?, max_parallel_rollouts })
+    Ok(Terms { freezes: freezes?, groups: groups?, max_parallel_rollouts, webhooks: Vec::new() })
 }
 
 pub(super) fn bounded<K, T>(

@@ -13,6 +13,7 @@ use crate::{
     limits::{MaxMemory, NAME_LENGTH_MAX},
     name::{
         EventName, FreezeName, GroupName, ListenerName, RecipientName, RouteName, ServiceName, VersionName,
+        WebhookName,
     },
     percent::PercentError,
     policy::OnTimeout,
@@ -51,7 +52,8 @@ name_leaf!(
     RecipientName,
     RouteName,
     ServiceName,
-    VersionName
+    VersionName,
+    WebhookName
 );
 
 /// Text whose form the conversion checks.

@@ -20,6 +20,7 @@ pub mod size;
 mod telemetry;
 pub mod terms;
 pub mod tls;
+pub mod webhook;
 
 pub use endpoint::{Dns, GrpcProbe, Health, HttpProbe, Nothing, Outlier, SuccessRate};
 pub use fleet::{Connect, Fleet};
@@ -39,12 +40,13 @@ pub use service::{Events, Mirror, Override, Service, Sticky, Timeouts, Version};
 pub use telemetry::{AccessLog, Otlp, Telemetry};
 pub use terms::Freeze;
 pub use tls::{ApiTls, CertificateFiles, EndpointTls, ListenerTls};
+pub use webhook::Webhook;
 
 use self::{
     decode::{List, Named},
     record::record,
 };
-use crate::name::{FreezeName, GroupName, RecipientName, ServiceName};
+use crate::name::{FreezeName, GroupName, RecipientName, ServiceName, WebhookName};
 
 record! {
     /// A Serin configuration: where traffic comes in, where it goes, and how new versions are rolled out.
@@ -74,5 +76,7 @@ record! {
         @ max_parallel_rollouts: u64,
         /// Who is told of decisions, by name. Default: nobody.
         @ notifications: Named<RecipientName, Recipient>,
+        /// Who is asked, or told, around the steps of rollouts, by name. Default: nobody.
+        @ webhooks: Named<WebhookName, Webhook>,
     }
 }

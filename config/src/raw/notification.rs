@@ -27,6 +27,8 @@ record! {
         @ from: Severity,
         /// Of decisions on which services. Default: all.
         @ services: List<ServiceName>,
+        /// The file (PEM) of the certificates that may sign that of an https URL. Default: the system's.
+        @ ca: String,
         /// What signs the body of a webhook, with its time: "${NAME}" or "${file:PATH}". Default: nothing is signed.
         @ key: SecretSource,
     }

@@ -153,6 +153,7 @@ pub(super) async fn explain(
     let what =
         if rollout.urgent { "It is urgent, and goes on in spite of" } else { "It does not go forward:" };
     lines.extend(frozen.filter(|_| rollout.live).map(|freeze| format!("{what} {freeze}.")));
+    lines.extend(rollout.webhooks.iter().map(|asked| asked.summary.clone()));
     let wants_json = super::accepts(&headers, "application/json");
     if !wants_json {
         return Ok((

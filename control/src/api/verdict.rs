@@ -127,6 +127,7 @@ fn view((service, rollout): &(ServiceStatus, RolloutStatus)) -> Value {
         .map(|verdict| serin_judge::explain(verdict, rollout.canary.as_str(), rollout.stable.as_str()));
     let mut reasons = vec![rollout.summary.clone()];
     reasons.extend(explained.unwrap_or_default());
+    reasons.extend(rollout.webhooks.iter().map(|asked| asked.summary.clone()));
     json!({
         "service": service.name,
         "generation": service.generation,

@@ -13,7 +13,7 @@ use crate::{
     access::Answer,
     history::Chunk,
     journal::Action,
-    metrics,
+    metrics, planner,
     rollout::{Rollout, State},
     settled,
     state::{Decision, Record},
@@ -162,6 +162,7 @@ impl Keeper {
             self.ended.retain(|name, _| services.contains_key(name));
             self.settled.keep_only(|name| services.contains_key(name));
         }
+        planner::follow_hooks(&mut self.state, now_ms);
         self.remember(commit);
         metrics::state(Some(&old), &self.state);
     }

@@ -11,6 +11,7 @@
 
 mod carry;
 mod fleet;
+mod hooks;
 mod observe;
 mod orders;
 
@@ -346,6 +347,7 @@ impl Keeper {
                 let seconds = self.aligner.tick(now_ms);
                 self.judge(&seconds, now_ms);
                 self.look_at_all(now_ms);
+                self.look_at_hooks(now_ms);
                 if now_ms >= self.checkpoint_due_ms {
                     self.keep_evidence(now_ms);
                 }

@@ -19,6 +19,9 @@ use crate::{
 impl Keeper {
     /// Decides on a request and does what was decided.
     pub(super) fn take_order(&mut self, request: &Request, now_ms: u64) -> Result<Answer, CommandError> {
+        if let Command::Heard { question, said } = &request.command {
+            return Ok(self.hear(question, said.clone(), now_ms));
+        }
         match planner::repeated(&self.state, request, now_ms) {
             Ok(Some(generation)) => return Ok(Answer { repeats: Some(generation), ..self.answer() }),
             Ok(None) => {}

@@ -13,7 +13,7 @@ use crate::{
     access::{Answer, CommandError},
     command::{Action, Actor, Command, Request},
     fixtures::{canary_share, catalogue, name, report, shop, split, weight},
-    rollout::{RolledBackFor, State as S, WasUndone},
+    rollout::{HeldFor, RolledBackFor, State as S, WasUndone},
     store::{StoreError, fault::Disk},
 };
 
@@ -406,6 +406,8 @@ fn a_decision_that_the_disk_took_too_late_is_taken_back() {
 
 #[path = "history_tests.rs"]
 mod history;
+#[path = "hooks_tests.rs"]
+mod hooks;
 #[path = "orders_tests.rs"]
 mod orders;
 

@@ -1,6 +1,5 @@
-//! What a recipient is sent: the body in its form, and what stands beside it.
+//! What a recipient is sent: the body in its form.
 
-use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 use serin_config::{
     moment,
@@ -9,9 +8,6 @@ use serin_config::{
 
 use super::message::{text, title};
 use crate::journal::Entry;
-
-/// The header with the time and the signature of a webhook's body.
-pub(super) const SIGNATURE: &str = "x-serin-signature";
 
 /// The body.
 pub(super) fn body(recipient: &Recipient, entry: &Entry, severity: Severity, id: &str) -> Vec<u8> {
@@ -56,15 +52,4 @@ fn alert(entry: &Entry, severity: Severity) -> Value {
     let annotations = json!({ "summary": title(entry), "description": text(entry) });
     let starts = moment::rfc3339_seconds(entry.at_ms);
     json!([{ "labels": labels, "annotations": annotations, "startsAt": starts }])
-}
-
-/// `t=SECONDS,v1=HEX`: HMAC-SHA256 over `SECONDS.BODY`. The time is signed too, so that what was sent once can't be sent
-/// again much later.
-pub(super) fn signature(key: &str, seconds: u64, body: &[u8]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
-    let mut signed = hmac::Context::with_key(&key);
-    signed.update(format!("{seconds}.").as_bytes());
-    signed.update(body);
-    let hex: String = signed.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={seconds},v1={hex}")
 }

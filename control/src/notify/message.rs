@@ -12,7 +12,9 @@ pub(super) fn severity(entry: &Entry) -> Option<Severity> {
     Some(match (entry.action, entry.state) {
         (Action::Load, _) => return None,
         (Action::RollBack, _) | (_, Some(State::Held { why: HeldFor::Unsafe, .. })) => Severity::Critical,
-        (_, Some(State::Held { why: HeldFor::Group, .. })) => Severity::Info,
+        (_, Some(State::Held { why: HeldFor::Group | HeldFor::Webhook | HeldFor::Start, .. })) => {
+            Severity::Info
+        }
         (Action::Hold | Action::Lower | Action::Undo | Action::Abort, _) => Severity::Warning,
         _ => Severity::Info,
     })

@@ -1,43 +1,37 @@
-//! One recipient's task: what it was not told yet, in order.
+//! One addressee's task: what it was not told yet, in order.
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
-use serin_config::{
-    limits::{NOTIFICATION_RETRY_MAX, NOTIFICATION_RETRY_MIN, NOTIFICATIONS_BEHIND_MAX},
-    notification::{Recipient, Severity},
-};
-use tokio::{sync::watch, time::sleep};
+use serin_config::limits::{NOTIFICATION_RETRY_MAX, NOTIFICATION_RETRY_MIN, NOTIFICATIONS_BEHIND_MAX};
+use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::{client::Client, form, message::severity};
+use super::addressee::{Addressee, Letter};
 use crate::{
     access::Access,
     command::{Actor, Command, Request},
-    journal::Entry,
     metrics,
+    post::Client,
 };
 
 /// Decisions that are read at once.
 const BATCH: usize = 100;
 
-/// Tells one recipient.
+/// Tells one.
 pub(super) struct Teller {
-    pub(super) recipient: Recipient,
-    pub(super) access: Access,
-    pub(super) client: Arc<Client>,
+    name: String,
+    addressee: Addressee,
+    access: Access,
+    client: Arc<Client>,
 }
 
 impl Teller {
-    /// Tells until stopped.
-    pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
-        tokio::select! {
-            () = self.tell_all() => {}
-            _ = stopped.wait_for(|stop| *stop) => {}
-        }
+    pub(super) fn new(addressee: Addressee, access: Access, client: Arc<Client>) -> Self {
+        Self { name: addressee.name(), addressee, access, client }
     }
 
-    async fn tell_all(&self) {
+    /// Tells until the task is ended.
+    pub(super) async fn run(self) {
         let mut news = self.access.status.clone();
         // How far it was told here: what is stored may be behind, while nothing can be stored.
         let mut here = 0;
@@ -57,7 +51,7 @@ impl Teller {
     /// Tells what was not told yet, and stores how far that is; gives it.
     async fn catch_up(&self, here: u64) -> u64 {
         let journal = &self.access.journal;
-        let name = &self.recipient.name;
+        let name = &self.name;
         let Some(told) = self.access.status().told.0.get(name).copied() else {
             // What was decided before it was named is no news.
             let last = if here > 0 { here } else { journal.last() };
@@ -77,8 +71,8 @@ impl Teller {
         let entries = journal.after(told, BATCH);
         let Some(newest) = entries.last().map(|entry| entry.sequence) else { return told };
         for entry in &entries {
-            if let Some(severity) = self.wanted(entry)
-                && !self.tell(entry, severity).await
+            if let Some(letter) = self.addressee.letter(entry, &self.access)
+                && !self.tell(entry.sequence, &letter).await
             {
                 // Nobody leads here any more.
                 return told;
@@ -89,33 +83,28 @@ impl Teller {
         newest
     }
 
-    fn wanted(&self, entry: &Entry) -> Option<Severity> {
-        let services = &self.recipient.services;
-        let own = services.is_empty() || entry.service.as_ref().is_none_or(|name| services.contains(name));
-        severity(entry).filter(|severity| own && *severity >= self.recipient.from)
-    }
-
     /// Tells of one decision, however often that takes; false where another control plane is to do it.
-    async fn tell(&self, entry: &Entry, severity: Severity) -> bool {
-        let name = &self.recipient.name;
+    async fn tell(&self, decision: u64, letter: &Letter) -> bool {
+        let name = &self.name;
         let mut wait = NOTIFICATION_RETRY_MIN;
         loop {
-            let Err(failure) = self.post(entry, severity).await else {
+            let now_ms = self.access.clock.now_ms();
+            let Err(failure) = self.addressee.tell(letter, &self.client, now_ms).await else {
                 metrics::notifications(name, "told", 1);
                 return true;
             };
             metrics::notifications(name, "failed", 1);
             if !failure.passes() {
-                warn!(recipient = %name, decision = entry.sequence, "not told, and not tried again: {failure}");
+                warn!(recipient = %name, decision, "not told, and not tried again: {failure}");
                 return true;
             }
-            info!(recipient = %name, decision = entry.sequence, "not told yet: {failure}");
+            info!(recipient = %name, decision, "not told yet: {failure}");
             sleep(wait).await;
             wait = next_wait(wait);
             if !self.access.standing.now().leads() {
                 return false;
             }
-            let behind = self.access.journal.last().saturating_sub(entry.sequence);
+            let behind = self.access.journal.last().saturating_sub(decision);
             if behind > NOTIFICATIONS_BEHIND_MAX {
                 metrics::notifications(name, "skipped", 1);
                 return true;
@@ -123,29 +112,12 @@ impl Teller {
         }
     }
 
-    async fn post(&self, entry: &Entry, severity: Severity) -> Result<(), super::client::Failure> {
-        // The same whoever leads, and another one in every other installation.
-        let id = format!("serin-{}-{}", entry.at_ms, entry.sequence);
-        let body = form::body(&self.recipient, entry, severity, &id);
-        let mut headers = Vec::new();
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            headers.push((HeaderName::from_static("idempotency-key"), id));
-        }
-        if let Some(key) = &self.recipient.key {
-            let signature = form::signature(key.expose(), self.access.clock.now_ms() / 1_000, &body);
-            if let Ok(signature) = HeaderValue::from_str(&signature) {
-                headers.push((HeaderName::from_static(form::SIGNATURE), signature));
-            }
-        }
-        self.client.post(&self.recipient.url, body, &headers).await
-    }
-
     /// Stores how far it was told. What can't be stored now is with the next one.
     async fn note(&self, sequence: u64) {
-        let recipient = self.recipient.name.clone();
+        let recipient = self.name.clone();
         let request = Request::new(Command::Told { recipient, sequence }, Actor::Judge, "");
         if let Err(error) = self.access.command(request).await {
-            info!(recipient = %self.recipient.name, "how far it was told is not stored yet: {error}");
+            info!(recipient = %self.name, "how far it was told is not stored yet: {error}");
             sleep(NOTIFICATION_RETRY_MIN).await;
         }
     }

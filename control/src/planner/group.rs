@@ -68,6 +68,8 @@ impl State {
             S::RolledBack { .. } => Some(self.taken_out(other)),
             S::Aborted { .. } => Some(Event::Abort(AbortedBy::Group)),
             S::Promoted { .. } if event == (Event::Promote { full: true }) => Some(event),
+            // Those that do not wait to begin have nothing to learn from it.
+            _ if event == Event::Admitted => Some(event),
             _ => waits_at(other).filter(|waits| *waits <= at).map(|_| Event::GroupReady),
         };
         let mut all = Vec::new();

@@ -12,17 +12,19 @@
 mod again;
 mod freeze;
 mod group;
+mod hook;
 mod reload;
 mod tokens;
 
 use std::sync::Arc;
 
 use serin_config::{
-    Generation, RecipientName, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX,
-    terms::Terms, wire::Trip,
+    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, terms::Terms,
+    wire::Trip,
 };
 use serin_judge::Verdict;
 
+pub use hook::{follow_hooks, heard, hooked};
 pub use reload::{Stored, present, reload, start_up};
 
 use crate::{
@@ -30,7 +32,7 @@ use crate::{
     journal::{Action, Entry},
     refusal::Refusal,
     repeat::KeyTaken,
-    rollout::{self, AbortedBy, Event, Rollout, StateError},
+    rollout::{self, AbortedBy, Event, HeldFor, Rollout, StateError},
     state::{Decision, Record, State},
     store::FactChanges,
     watch::course::Course,
@@ -97,6 +99,8 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
         }
         Command::Terms(terms) => Ok(take_terms(state, terms)),
         Command::Told { recipient, sequence } => Ok(Some(note_told(state, recipient, *sequence))),
+        // The keeper takes it with `heard`: it changes nothing that is kept.
+        Command::Heard { .. } => Ok(None),
         Command::Freeze { services, until_ms } => state.freeze(services, *until_ms, &who).map(Some),
         Command::Thaw { freeze } => state.thaw(*freeze, &who).map(Some),
     }
@@ -157,7 +161,7 @@ struct Who<'a> {
 }
 
 /// Notes how far a recipient was told of decisions: kept, and no decision itself.
-fn note_told(state: &State, recipient: &RecipientName, sequence: u64) -> Decision {
+fn note_told(state: &State, recipient: &str, sequence: u64) -> Decision {
     let mut state = state.clone();
     let facts = Arc::make_mut(&mut state.told).note(recipient, sequence);
     Decision { state, touched: Vec::new(), entries: Vec::new(), facts, protects: false }
@@ -216,10 +220,12 @@ fn set_weights(state: &State, name: &ServiceName, split: &Split, who: &Who<'_>) 
 
 /// Starts a rollout, and with it those of the others of its group that can start.
 fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Result<Decision, Refusal> {
-    let mut begun = vec![begin(state, name, state.next_rollout, action, who)?];
+    let together = || std::iter::once(name).chain(state.companions(name));
+    let gated = !who.urgent && together().any(|service| state.asks_before_start(service));
+    let mut begun = vec![begin(state, name, (state.next_rollout, gated), action, who)?];
     for other in state.companions(name) {
         let number = state.next_rollout + begun.len() as u64;
-        match begin(state, other, number, action, who) {
+        match begin(state, other, (number, gated), action, who) {
             Ok(moved) => begun.push(moved),
             // There is nothing to start, or it was started already.
             Err(Refusal::NoCanary(_) | Refusal::AlreadyWhole { .. } | Refusal::AlreadyRuns { .. }) => {}
@@ -239,7 +245,7 @@ fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Re
 fn begin(
     state: &State,
     name: &ServiceName,
-    id: u64,
+    (id, gated): (u64, bool),
     action: Action,
     who: &Who<'_>,
 ) -> Result<Moved, Refusal> {
@@ -266,6 +272,7 @@ fn begin(
     let generation = state.plan.generation().next();
     let weights: Vec<Weight> = service.rollout.steps.iter().map(|step| step.weight).collect();
     let begun = match weights.len() {
+        _ if gated => rollout::State::Held { step: 0, why: HeldFor::Start },
         0 | 1 => rollout::State::Promoted { why: rollout::PromotedBy::Command },
         _ => rollout::State::Running { step: 0 },
     };
@@ -309,7 +316,18 @@ fn steer(
     let refused = |error: StateError| Refusal::Rollout { service: name.clone(), error };
     let mut event = event;
     let mut after = before.state.on(event, &before.weights).map_err(refused)?;
-    if event != (Event::Promote { full: true }) && state.must_wait(before, after) {
+    let gates = state.gates(before, event);
+    let reason = match &gates {
+        Some(gates) => format!("{}; {gates} has to allow it first", who.reason),
+        None => who.reason.to_owned(),
+    };
+    let who = &Who { reason: &reason, ..*who };
+    if gates.is_some() {
+        event = Event::AwaitHook;
+        after = before.state.on(event, &before.weights).map_err(refused)?;
+    } else if !matches!(event, Event::Promote { full: true } | Event::Admitted)
+        && state.must_wait(before, after)
+    {
         event = Event::AwaitGroup;
         after = before.state.on(event, &before.weights).map_err(refused)?;
     }
@@ -333,7 +351,8 @@ fn moved(
 ) -> Result<Moved, Refusal> {
     let (service, record) = find(state, &before.service)?;
     let generation = state.plan.generation().next();
-    let moved = after.step() != before.state.step();
+    let begins = |state: rollout::State| matches!(state, rollout::State::Held { why: HeldFor::Start, .. });
+    let moved = after.step() != before.state.step() || begins(before.state) != begins(after);
     let rollout = Rollout {
         state: after,
         halvings: before.halvings_after(event, after),
@@ -359,12 +378,14 @@ fn moved(
 /// What the journal calls it.
 fn action(event: Event, after: rollout::State) -> Action {
     match event {
-        Event::Pass | Event::GroupReady => Action::Pass,
-        Event::Fail | Event::Trip(_) | Event::GroupOut => Action::RollBack,
+        Event::Pass | Event::GroupReady | Event::Admitted => Action::Pass,
+        Event::Denied if matches!(after, rollout::State::Aborted { .. }) => Action::Abort,
+        Event::Fail | Event::Trip(_) | Event::GroupOut | Event::Denied => Action::RollBack,
         Event::TimedOutWithoutTraffic
         | Event::Doubt
         | Event::FailUnsafe
         | Event::AwaitApproval
+        | Event::AwaitHook
         | Event::AwaitGroup => Action::Hold,
         Event::Approve => Action::Approve,
         Event::Mounting => Action::Lower,

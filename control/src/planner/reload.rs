@@ -95,7 +95,7 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
     let mut decision = load(&stored, next, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
     (decision.state.terms, decision.state.freezes) = (state.terms.clone(), state.freezes.clone());
-    decision.state.told = state.told.clone();
+    (decision.state.told, decision.state.hooks) = (state.told.clone(), state.hooks.clone());
     Ok(Some(decision))
 }
 
@@ -151,6 +151,7 @@ pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
         terms: Arc::default(),
         freezes: Arc::default(),
         told: Arc::default(),
+        hooks: Arc::default(),
     }
 }
 
@@ -338,6 +339,7 @@ fn load(
         terms: Arc::default(),
         freezes: Arc::default(),
         told: Arc::default(),
+        hooks: Arc::default(),
     };
     Ok(Decision { state, touched, entries, facts: FactChanges::new(), protects: false })
 }

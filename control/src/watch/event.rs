@@ -77,7 +77,16 @@ impl Watch {
         verdict: &Verdict,
         (traffic, blind): (bool, bool),
     ) -> Option<(Event, String)> {
-        let State::Running { step: number } = rollout.state else { return None };
+        let number = match rollout.state {
+            State::Running { step } => step,
+            // A timeout that promotes had to wait for a webhook, and is asked about until it need not.
+            State::Held { step, why: HeldFor::Webhook }
+                if service.rollout.on_timeout == OnTimeout::Promote =>
+            {
+                step
+            }
+            _ => return None,
+        };
         let wait_ms = if self.kept.counting { 0 } else { WINDOW_WAIT_MS };
         let limit_ms = step.max_duration.as_millis() + u128::from(wait_ms);
         if u128::from(self.kept.elapsed_ms) < limit_ms {

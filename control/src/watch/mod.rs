@@ -27,7 +27,7 @@ use serin_judge::{Evidence, Pair, SelfTest, State as Judged, Trials, Verdict, Wi
 use crate::{
     align::Second,
     history::{Chunk, History},
-    rollout::{Event, Rollout, State},
+    rollout::{Event, HeldFor, Rollout, State},
 };
 use course::Course;
 use mounting::Mounting;
@@ -125,7 +125,8 @@ impl Watch {
     pub fn follow(&mut self, before: &Rollout, after: &Rollout, now_ms: u64) {
         self.run_clock(before.state, now_ms);
         let again = matches!((before.state, after.state), (State::Held { .. }, State::Running { .. }));
-        if let Some(step) = after.state.step().filter(|step| *step != self.kept.step) {
+        let begins = is_to_begin(before) && !is_to_begin(after);
+        if let Some(step) = after.state.step().filter(|step| *step != self.kept.step || begins) {
             (self.kept.step, self.kept.counting, self.kept.elapsed_ms) = (step, false, 0);
         } else if again {
             self.kept.elapsed_ms = 0;
@@ -138,6 +139,10 @@ impl Watch {
     /// Takes one second of all proxies' counts; what was counted before the rollout is not its evidence.
     pub fn observe(&mut self, rollout: &Rollout, service: &Service, second: &Second, now_ms: u64) {
         self.heard_ms = self.heard_ms.max(now_ms);
+        // What is counted before the canary has anything is no evidence, and no time that it was watched.
+        if is_to_begin(rollout) {
+            return;
+        }
         let own = |report: &&WindowReport| report.generation >= rollout.start_generation;
         let reports: Vec<&WindowReport> = second.reports.iter().filter(own).collect();
         if reports.is_empty() {
@@ -165,7 +170,7 @@ impl Watch {
 
     /// Takes a quarter of a second of one proxy's counts, for what can't wait for the second to be over.
     pub fn beat(&mut self, rollout: &Rollout, beat: &Beat) {
-        if beat.generation < rollout.start_generation {
+        if beat.generation < rollout.start_generation || is_to_begin(rollout) {
             return;
         }
         let of = |version: &VersionName| {
@@ -216,7 +221,7 @@ impl Watch {
         let verdict = self.kept.evidence.verdict(step, Duration::from_millis(self.kept.elapsed_ms));
         let seconds = self.kept.evidence.windows();
         self.kept.mounting.note(&verdict, seconds);
-        let event = self.event(rollout, service, step, &verdict);
+        let event = (!is_to_begin(rollout)).then(|| self.event(rollout, service, step, &verdict)).flatten();
         self.kept.course.note(rollout, &verdict, seconds);
         Some(Look { verdict, event })
     }
@@ -247,6 +252,11 @@ impl Watch {
     pub fn stored(&mut self, chunks: &[Chunk]) {
         self.history.stored(chunks);
     }
+}
+
+/// Whether it waits before its first step.
+fn is_to_begin(rollout: &Rollout) -> bool {
+    matches!(rollout.state, State::Held { why: HeldFor::Start, .. })
 }
 
 /// The share of the requests that the canary should have had in all of these windows. Where clients stay with a version

@@ -13,6 +13,7 @@ mod identity;
 mod notifications;
 mod roles;
 mod watching;
+mod webhooks;
 mod world;
 
 use std::{

@@ -48,6 +48,7 @@ fn recipient() -> (Recipient, mpsc::Receiver<(Vec<String>, Value)>) {
         form: Form::Webhook,
         from: Severity::Info,
         services: vec![],
+        ca: None,
         key: Some(Secret::new("key".into())),
     };
     (recipient, told)

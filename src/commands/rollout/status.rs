@@ -64,6 +64,9 @@ fn told(service: &str, rollout: &RolloutStatus) -> String {
             writeln!(text, ", its present step at {}.", moment::rfc3339_seconds(rollout.step_began_ms))
         }
     };
+    for asked in &rollout.webhooks {
+        let _ = writeln!(text, "{}", plain(&asked.summary));
+    }
     if let Some(verdict) = &rollout.verdict {
         for line in serin_judge::explain(verdict, canary.as_str(), stable.as_str()) {
             let _ = writeln!(text, "{}", plain(&line));

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io::IsTerminal};
 use serde::{Deserialize, Serialize};
 use serin_config::moment;
 use serin_control::{
+    hook::Stands,
     rollout::State,
     status::{CountsStatus, RolloutStatus, ServiceStatus},
 };
@@ -106,11 +107,14 @@ impl Frame {
         let judged = verdict
             .as_ref()
             .map(|verdict| format!("  evidence {}, {}", odds(&verdict.against), word(verdict.state)));
+        let waits = self.rollout.webhooks.iter().filter(|asked| asked.stands != Stands::Allows);
+        let waits: Vec<String> = waits.map(|asked| format!("  {}", asked.summary)).collect();
         plain(&format!(
-            "{at}  {summary}  {canary} {weight}  {}  {}{}",
+            "{at}  {summary}  {canary} {weight}  {}  {}{}{}",
             version(canary.as_str()),
             version(stable.as_str()),
-            judged.unwrap_or_default()
+            judged.unwrap_or_default(),
+            waits.concat()
         ))
     }
 
@@ -128,8 +132,10 @@ impl Frame {
             line(format!("{}  rollout {id}: {canary} against {stable}", self.status.name), "1"),
             line(summary.clone(), colour),
             line(format!("{}{}", steps(&self.rollout), self.at_step()), ""),
-            line(String::new(), ""),
         ];
+        let asked = self.rollout.webhooks.iter();
+        lines.extend(asked.map(|asked| line(asked.summary.clone(), attention(asked.stands))));
+        lines.push(line(String::new(), ""));
         let table = self.versions().lines().into_iter();
         lines.extend(table.enumerate().map(|(at, text)| line(text, if at == 0 { "1" } else { "" })));
         if let Some(verdict) = &self.rollout.verdict {
@@ -174,6 +180,14 @@ impl Frame {
             ]);
         }
         table
+    }
+}
+
+fn attention(stands: Stands) -> &'static str {
+    match stands {
+        Stands::Allows => "",
+        Stands::Waits => "33",
+        Stands::Denies => "31",
     }
 }
 

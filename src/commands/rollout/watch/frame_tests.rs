@@ -74,3 +74,19 @@ fn a_bar_is_full_when_its_proof_is_complete() {
     assert!(shown(Some(-3.0)).contains("less than 1"));
     assert_eq!(shown(Some(4.7)).matches('█').count(), 12);
 }
+
+#[test]
+fn who_is_waited_for_is_said_and_who_has_allowed_only_where_there_is_room() {
+    let asked = |webhook: &str, stands: &str| {
+        json!({
+            "webhook": webhook, "when": "at_step", "step": 2, "stands": stands, "tries": 3, "failures": 3,
+            "last": "none", "since_ms": 0, "summary": format!("{webhook} {stands}\u{1b}[2J."),
+        })
+    };
+    let asked = json!([asked("smoke", "allows"), asked("change", "waits")]);
+    let frame = frame(&json!({ "state": "held", "step": 1, "why": "webhook", "webhooks": asked }));
+    assert!(frame.line().ends_with("  change waits [2J."), "{}", frame.line());
+    let block = frame.block(&[]);
+    let of = |text: &str| block.iter().find(|line| line.text == text).map(|line| line.colour);
+    assert_eq!((of("smoke allows [2J."), of("change waits [2J.")), (Some(""), Some("33")));
+}
