@@ -270,6 +270,12 @@ pub const FLEET_PING_INTERVAL: Duration = Duration::from_secs(1);
 pub const FLEET_PING_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// For a connection to a control plane and the answer to a hello.
 pub const UPLINK_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same, once, at an endpoint whose stream was lost just now, or that did not answer the last time: one that hangs
+/// shall not hold a proxy back from those that don't.
+pub const UPLINK_DOUBTED_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a control plane that does not lead has a proxy wait to hear who does, while nobody is known to. Shorter than
+/// [`UPLINK_CONNECT_TIMEOUT`], so that the proxy does not take it for one that hangs.
+pub const FLEET_LEADERLESS_WAIT: Duration = Duration::from_millis(1_500);
 /// The first wait after every endpoint of the control plane was tried in vain; it doubles, and varies by half.
 pub const UPLINK_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// The longest such wait.

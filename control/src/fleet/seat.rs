@@ -13,9 +13,13 @@ use serin_config::{
     Generation, Plan,
     catalogue::Source,
     fleet::{self, message::Downward},
+    limits::FLEET_LEADERLESS_WAIT,
     wire::{Report, WindowReport},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use super::{
     codec::encoded,
@@ -143,6 +147,18 @@ pub(crate) enum Gate {
     Elsewhere(Option<String>),
 }
 
+impl Gate {
+    /// Whether streams are taken here, or by whom. While nobody is known to lead, a proxy that asks is better told a
+    /// moment later than sent away: it would ask again and again, ever more seldom, and hear of the leader when its
+    /// turn comes.
+    pub(super) async fn known(gate: &mut watch::Receiver<Self>) -> Self {
+        let known = |gate: &Self| !matches!(gate, Self::Elsewhere(None));
+        // Whatever it is by then is the answer.
+        let _ = timeout(FLEET_LEADERLESS_WAIT, gate.wait_for(known)).await;
+        gate.borrow_and_update().clone()
+    }
+}
+
 /// Opens and closes the gate: a seat for whoever decides here, while it decides.
 #[derive(Debug)]
 pub(crate) struct Gates {
@@ -180,5 +196,34 @@ impl Gates {
             }
             !same
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_while_nobody_leads_is_told_as_soon_as_somebody_does_and_else_after_a_moment() {
+        let (reports, _inlet) = mpsc::channel(1);
+        let (gates, mut gate) = Gates::new(reports, Clock::not_before(0));
+        let begun = Instant::now();
+        let Gate::Elsewhere(None) = Gate::known(&mut gate).await else { panic!("nobody leads") };
+        assert_eq!(begun.elapsed(), FLEET_LEADERLESS_WAIT);
+
+        let begun = Instant::now();
+        let elected = async {
+            tokio::time::sleep(FLEET_LEADERLESS_WAIT / 3).await;
+            gates.close(Some("b:1".into()));
+        };
+        let (told, ()) = tokio::join!(Gate::known(&mut gate), elected);
+        assert!(matches!(told, Gate::Elsewhere(Some(leader)) if leader == "b:1"));
+        assert_eq!(begun.elapsed(), FLEET_LEADERLESS_WAIT / 3);
+
+        let begun = Instant::now();
+        Gate::known(&mut gate).await;
+        assert!(begun.elapsed().is_zero(), "who leads is known");
     }
 }

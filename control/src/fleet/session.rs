@@ -46,8 +46,12 @@ pub(super) async fn begin(
     place: Option<OwnedSemaphorePermit>,
 ) -> Result<Response<ReceiverStream<Outgoing>>, Status> {
     let hello = hello(&mut up).await?;
-    // What changes from here on ends the stream again.
-    let seat = match terms.gate.borrow_and_update().clone() {
+    // What changes after this ends the stream again.
+    let gate = tokio::select! {
+        gate = Gate::known(&mut terms.gate) => gate,
+        () = told_to_stop(&mut terms.stop) => Gate::Elsewhere(None),
+    };
+    let seat = match gate {
         Gate::Open(seat) => seat,
         Gate::Elsewhere(leader) => return Err(elsewhere(leader.as_deref())),
     };

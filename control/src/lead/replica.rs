@@ -235,6 +235,8 @@ impl Replica {
         inlets: Inlets,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Inlets, Life> {
+        // Proxies wait here until this one has begun; whoever led before is none to send them to.
+        self.gates.close(None);
         let mut keeper = match self.begin(term, inlets.clock.now_ms()).await? {
             Some(keeper) => keeper,
             None => {

@@ -1,14 +1,20 @@
 //! Finding the control plane that leads: endpoints are tried in turn, and one that does not lead may name the one that
 //! does.
 //!
+//! One that hangs says nothing, and takes a connection all the same. So where a stream was lost, or nobody answered the
+//! last time, the next attempt is a short one: whoever is well answers within it, and the others are asked the sooner.
+//! No two in a row are, so that one which is only slow is reached, too.
+//!
 //! Files of certificates are read anew at each attempt, so changed ones are taken without a restart.
 
 use std::{
+    collections::HashSet,
     fmt,
     future::Future,
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{
@@ -22,7 +28,7 @@ use serin_config::{
     fleet::{Connect, ControlEndpoint},
     limits::{
         FLEET_PING_INTERVAL, FLEET_PING_TIMEOUT, H2_CONNECTION_WINDOW, H2_STREAM_WINDOW,
-        UPLINK_CONNECT_TIMEOUT,
+        UPLINK_CONNECT_TIMEOUT, UPLINK_DOUBTED_TIMEOUT, UPLINK_ENDPOINTS_MAX,
     },
     tls::HttpProtocol,
 };
@@ -40,6 +46,8 @@ pub(super) struct Failure {
     pub(super) why: String,
     /// Who leads, where that was said.
     pub(super) leader: Option<String>,
+    /// Whether nothing was heard from there, in the time that there was.
+    pub(super) silent: bool,
 }
 
 impl fmt::Display for Failure {
@@ -53,6 +61,8 @@ pub(super) struct Open {
     pub(super) endpoint: String,
     pub(super) origin: Uri,
     pub(super) requests: Requests,
+    /// How long it may take to answer the hello.
+    pub(super) patience: Duration,
 }
 
 /// The way to send requests over a connection.
@@ -91,11 +101,13 @@ pub(super) struct Dialler {
     tried: usize,
     /// Who is said to lead; tried once, before the others.
     hint: Option<Address>,
+    /// Endpoints that may hang: what was heard from them last was the end of a stream, or nothing.
+    doubted: HashSet<String>,
 }
 
 impl Dialler {
     pub(super) fn new(connect: Connect) -> Self {
-        Self { connect, next: 0, tried: 0, hint: None }
+        Self { connect, next: 0, tried: 0, hint: None, doubted: HashSet::new() }
     }
 
     /// Connects to the endpoint whose turn it is.
@@ -104,25 +116,40 @@ impl Dialler {
             Some(address) => ControlEndpoint::At(address),
             None => self.connect.endpoints[self.next % self.connect.endpoints.len()].clone(),
         };
-        let failed = |why: String| Failure { endpoint: endpoint.to_string(), why, leader: None };
-        match timeout(UPLINK_CONNECT_TIMEOUT, open(&self.connect, &endpoint)).await {
-            Ok(Ok(open)) => Ok(open),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("no connection within {} s", UPLINK_CONNECT_TIMEOUT.as_secs()))),
+        let patience = self.patience(&endpoint.to_string());
+        let failed =
+            |why: String, silent| Failure { endpoint: endpoint.to_string(), why, leader: None, silent };
+        match timeout(patience, open(&self.connect, &endpoint)).await {
+            Ok(Ok(open)) => Ok(Open { patience, ..open }),
+            Ok(Err(error)) => Err(failed(error.to_string(), false)),
+            Err(_) => Err(failed(format!("no connection within {} ms", patience.as_millis()), true)),
         }
     }
 
+    /// How long an endpoint may take.
+    fn patience(&self, endpoint: &str) -> Duration {
+        if self.doubted.contains(endpoint) { UPLINK_DOUBTED_TIMEOUT } else { UPLINK_CONNECT_TIMEOUT }
+    }
+
     /// A stream that was there broke off: whoever is said to lead comes first, then the same endpoint again.
-    pub(super) fn lost(&mut self, leader: Option<&str>) {
+    pub(super) fn lost(&mut self, failure: &Failure) {
         self.tried = 0;
-        self.hint = self.believed(leader);
+        self.hint = self.believed(failure.leader.as_deref());
+        // It may have hung for some time already.
+        self.doubted.clear();
+        self.doubted.insert(failure.endpoint.clone());
     }
 
     /// There was no stream. Gives whether all were tried in vain, and nobody said where to go instead.
-    pub(super) fn failed(&mut self, leader: Option<&str>) -> bool {
+    pub(super) fn failed(&mut self, failure: &Failure) -> bool {
+        // A short attempt in vain says little: the next one has all the time again, however slow the endpoint is.
+        let doubted = self.doubted.remove(&failure.endpoint);
+        if failure.silent && !doubted && self.doubted.len() < UPLINK_ENDPOINTS_MAX {
+            self.doubted.insert(failure.endpoint.clone());
+        }
         self.next = (self.next + 1) % self.connect.endpoints.len();
         self.tried += 1;
-        self.hint = self.believed(leader);
+        self.hint = self.believed(failure.leader.as_deref());
         let round_is_over = self.tried >= self.connect.endpoints.len();
         if round_is_over {
             self.tried = 0;
@@ -183,6 +210,7 @@ async fn open(connect: &Connect, endpoint: &ControlEndpoint) -> io::Result<Open>
         endpoint: endpoint.to_string(),
         origin: origin.map_err(io::Error::other)?,
         requests: Requests { send, connection: connection.abort_handle() },
+        patience: UPLINK_CONNECT_TIMEOUT,
     })
 }
 
@@ -206,28 +234,55 @@ mod tests {
         Dialler::new(Connect { endpoints, tls: None, token: None, cache: "plan.json".into() })
     }
 
+    fn failure(endpoint: &str, leader: Option<&str>, silent: bool) -> Failure {
+        Failure { endpoint: endpoint.into(), why: "why".into(), leader: leader.map(Into::into), silent }
+    }
+
+    #[test]
+    fn an_endpoint_that_may_hang_has_less_time_once() {
+        let mut dialler = dialler(&["127.0.0.1:1", "127.0.0.1:2"]);
+        let time = |dialler: &Dialler, endpoint| dialler.patience(endpoint);
+        assert_eq!(time(&dialler, "127.0.0.1:1"), UPLINK_CONNECT_TIMEOUT);
+        dialler.lost(&failure("127.0.0.1:1", None, false));
+        assert_eq!(time(&dialler, "127.0.0.1:1"), UPLINK_DOUBTED_TIMEOUT);
+        dialler.failed(&failure("127.0.0.1:2", None, true));
+        assert_eq!(time(&dialler, "127.0.0.1:2"), UPLINK_DOUBTED_TIMEOUT);
+        // It said no, and so it does not hang.
+        dialler.failed(&failure("127.0.0.1:1", None, false));
+        assert_eq!(time(&dialler, "127.0.0.1:1"), UPLINK_CONNECT_TIMEOUT);
+        // It may only be slow.
+        dialler.failed(&failure("127.0.0.1:2", None, true));
+        assert_eq!(time(&dialler, "127.0.0.1:2"), UPLINK_CONNECT_TIMEOUT);
+        dialler.failed(&failure("127.0.0.1:2", None, true));
+        assert_eq!(time(&dialler, "127.0.0.1:2"), UPLINK_DOUBTED_TIMEOUT);
+        // A stream was there since: whoever is doubted now is the one that had it.
+        dialler.lost(&failure("127.0.0.1:1", None, false));
+        assert_eq!(time(&dialler, "127.0.0.1:2"), UPLINK_CONNECT_TIMEOUT);
+    }
+
     #[test]
     fn each_endpoint_has_its_turn_and_then_there_is_a_pause() {
         let mut dialler = dialler(&["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]);
-        let pauses: Vec<(usize, bool)> = (0..6).map(|_| (dialler.next, dialler.failed(None))).collect();
+        let pauses: Vec<(usize, bool)> =
+            (0..6).map(|_| (dialler.next, dialler.failed(&failure("x", None, false)))).collect();
         assert_eq!(pauses, [(0, false), (1, false), (2, true), (0, false), (1, false), (2, true)]);
-        dialler.lost(None);
+        dialler.lost(&failure("x", None, false));
         assert_eq!(dialler.next, 0, "a stream that was there is tried at the same endpoint first");
     }
 
     #[test]
     fn whoever_is_said_to_lead_comes_first_and_in_clear_only_on_this_machine() {
         let mut dialler = dialler(&["127.0.0.1:1"]);
-        assert!(!dialler.failed(Some("127.0.0.1:9")), "there is somebody left to ask");
+        assert!(!dialler.failed(&failure("x", Some("127.0.0.1:9"), false)), "there is somebody left to ask");
         assert_eq!(dialler.hint, Some("127.0.0.1:9".parse().unwrap()));
         dialler.hint = None;
-        assert!(dialler.failed(None), "that one did not answer");
+        assert!(dialler.failed(&failure("x", None, false)), "that one did not answer");
         for elsewhere in ["10.0.0.1:9", "nonsense"] {
-            dialler.lost(Some(elsewhere));
+            dialler.lost(&failure("x", Some(elsewhere), false));
             assert_eq!(dialler.hint, None, "{elsewhere}");
         }
         dialler.connect.tls = Some(serin_config::tls::EndpointTls::default());
-        dialler.lost(Some("10.0.0.1:9"));
+        dialler.lost(&failure("x", Some("10.0.0.1:9"), false));
         assert!(dialler.hint.is_some());
     }
 

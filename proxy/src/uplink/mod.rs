@@ -148,7 +148,7 @@ impl Link {
                         %failure,
                         "the stream to the control plane broke off: traffic goes on with the last plan"
                     );
-                    dialler.lost(failure.leader.as_deref());
+                    dialler.lost(&failure);
                     // A moment, so that a fleet does not come back all at once.
                     if !self.pause(UPLINK_BACKOFF_MIN.mul_f64(random.random_range(0.0..1.0))).await {
                         return;
@@ -156,7 +156,7 @@ impl Link {
                 }
                 Over::Broke { failure, lasted: false } => {
                     tracing::warn!(%failure, "no stream to the control plane");
-                    if dialler.failed(failure.leader.as_deref()) {
+                    if dialler.failed(&failure) {
                         let wait = backoff.mul_f64(random.random_range(0.5..1.5));
                         backoff = (backoff * 2).min(UPLINK_BACKOFF_MAX);
                         if !self.pause(wait).await {

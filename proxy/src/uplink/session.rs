@@ -8,7 +8,7 @@ use serin_config::{
         message::{Down, Downward, Hello, Leaving, PlanAnswer, Up, Upward, Welcome},
         window,
     },
-    limits::{FLEET_MESSAGE_BYTES_MAX, UPLINK_CONNECT_TIMEOUT},
+    limits::FLEET_MESSAGE_BYTES_MAX,
     wire::Report,
 };
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Request, Status, Streaming,
+    Code, Request, Status, Streaming,
     client::Grpc,
     codegen::http::uri::PathAndQuery,
     metadata::{Ascii, MetadataValue},
@@ -199,6 +199,7 @@ async fn begin(
     (generation, digest): (serin_config::Generation, String),
     open: Open,
 ) -> Result<(Stream, Welcome), Status> {
+    let patience = open.patience;
     let (send, queue) = mpsc::channel(UP_QUEUED);
     let hello = Hello {
         proxy: joining.instance.clone(),
@@ -230,7 +231,7 @@ async fn begin(
             _ => Err(Status::internal("the control plane did not begin with a welcome")),
         }
     };
-    match timeout(UPLINK_CONNECT_TIMEOUT, welcomed).await {
+    match timeout(patience, welcomed).await {
         Ok(Ok((down, welcome))) => Ok((Stream { up: send, down, _requests: grpc }, welcome)),
         Ok(Err(status)) => Err(status),
         Err(_) => Err(Status::deadline_exceeded("no welcome came")),
@@ -243,5 +244,6 @@ fn failure(endpoint: &str, status: &Status) -> Failure {
         endpoint: endpoint.to_owned(),
         why: format!("{} ({})", status.message(), status.code()),
         leader: leader.map(Into::into),
+        silent: status.code() == Code::DeadlineExceeded,
     }
 }
