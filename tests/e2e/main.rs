@@ -17,6 +17,7 @@ mod access_log;
 mod blast_radius;
 mod breakers;
 mod broken_off;
+mod chaos;
 mod command_line;
 mod commands;
 mod conformance;

@@ -59,6 +59,21 @@ impl Cluster {
         json!({ "endpoints": members })
     }
 
+    /// Where clients reach each member.
+    pub(crate) fn clients(&self) -> Vec<SocketAddr> {
+        self.members.iter().map(|member| member.clients).collect()
+    }
+
+    /// Sends a signal by name to a member.
+    pub(crate) fn signal(&self, member: usize, name: &str) {
+        self.members[member].process.signal(name);
+    }
+
+    /// What a member has said on standard error in its present life.
+    pub(crate) fn stderr(&self, member: usize) -> String {
+        self.members[member].process.stderr()
+    }
+
     /// Ends a member as a power cut would.
     pub(crate) fn kill(&mut self, member: usize) {
         self.members[member].process.kill();

@@ -74,6 +74,12 @@ impl Member {
         self.process.wait(SOON, "it ends")
     }
 
+    /// Whether it says that it is ready; whoever does not answer is not.
+    pub(crate) fn is_ready(&self) -> bool {
+        let asked = http::call_within(Duration::from_millis(500), self.admin, "GET", "/readyz", None);
+        asked.is_ok_and(|reply| reply.status == 200)
+    }
+
     pub(crate) fn metrics(&self) -> Metrics {
         let reply = http::get(self.admin, "/metrics").unwrap();
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -126,8 +132,13 @@ impl Plane {
 
     /// Starts it again, as it was, after it has ended.
     pub(crate) fn start_again(&mut self) {
-        self.member.launch();
+        self.begin_again();
         self.member.ready();
+    }
+
+    /// The same without waiting until it is ready.
+    pub(crate) fn begin_again(&mut self) {
+        self.member.launch();
     }
 
     pub(crate) fn control(&self) -> Control {
@@ -181,8 +192,13 @@ impl Edge {
 
     /// Starts it again, as it was, after it has ended.
     pub(crate) fn start_again(&mut self) {
-        self.member.launch();
+        self.begin_again();
         self.member.ready();
+    }
+
+    /// The same without waiting until it is ready.
+    pub(crate) fn begin_again(&mut self) {
+        self.member.launch();
     }
 
     pub(crate) fn target(&self) -> Target {

@@ -48,6 +48,17 @@ pub(crate) fn get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]
 }
 
 pub(crate) fn call(address: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> io::Result<Reply> {
+    call_within(TIMEOUT, address, method, path, body)
+}
+
+/// [`call`], for one who may not answer at all.
+pub(crate) fn call_within(
+    within: Duration,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> io::Result<Reply> {
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = Request::builder()
         .method(method)
@@ -56,13 +67,17 @@ pub(crate) fn call(address: SocketAddr, method: &str, path: &str, body: Option<&
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
         .expect("a request of constant parts");
-    send(address, request)
+    send_within(within, address, request)
 }
 
 fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> io::Result<Reply> {
+    send_within(TIMEOUT, address, request)
+}
+
+fn send_within(within: Duration, address: SocketAddr, request: Request<Full<Bytes>>) -> io::Result<Reply> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        tokio::time::timeout(TIMEOUT, exchange(address, request))
+        tokio::time::timeout(within, exchange(address, request))
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
     })

@@ -16,6 +16,7 @@ pub(crate) mod metrics;
 pub(crate) mod origin;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod relay;
 pub(crate) mod serin;
 pub(crate) mod tls;
 pub(crate) mod tools;
