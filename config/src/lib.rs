@@ -20,6 +20,7 @@ pub mod freeze;
 pub mod grant;
 pub mod limits;
 pub mod listener;
+pub mod mail;
 pub mod matching;
 pub mod moment;
 pub mod name;

@@ -48,6 +48,16 @@ pub const NOTIFICATION_WAIT: Duration = Duration::from_secs(10);
 pub const NOTIFICATION_RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait after a try that failed.
 pub const NOTIFICATION_RETRY_MAX: Duration = Duration::from_secs(60);
+/// The most addresses that one e-mail recipient has.
+pub const MAIL_RECIPIENTS_MAX: usize = 32;
+/// The longest e-mail address (RFC 5321).
+pub const MAIL_ADDRESS_BYTES_MAX: usize = 254;
+/// For one try to hand an e-mail over, all of the dialogue together: servers that look for senders of spam take their time.
+pub const MAIL_WAIT: Duration = Duration::from_secs(30);
+/// The longest line of an SMTP server that is read (RFC 5321 allows 512 bytes).
+pub const SMTP_LINE_BYTES_MAX: u64 = 2_048;
+/// The most lines of one answer of an SMTP server.
+pub const SMTP_LINES_MAX: usize = 64;
 /// The most webhooks around steps.
 pub const WEBHOOKS_MAX: usize = 16;
 /// For one call of a webhook, connection and answer together (Flagger's default).

@@ -1,4 +1,4 @@
-//! Moments as text: RFC 3339, always in UTC. The only calendar that is known here.
+//! Moments as text: RFC 3339 and RFC 5322, always in UTC. The only calendar that is known here.
 
 /// `2026-11-21T13:05:09.123456Z`, of microseconds since 1970.
 pub fn rfc3339_micros(since_1970: u64) -> String {
@@ -8,6 +8,20 @@ pub fn rfc3339_micros(since_1970: u64) -> String {
 /// `2026-11-21T13:05:09Z`, of milliseconds since 1970.
 pub fn rfc3339_seconds(since_1970: u64) -> String {
     format!("{}Z", to_the_second(since_1970 / 1_000))
+}
+
+/// `Sat, 21 Nov 2026 13:05:09 +0000`, of milliseconds since 1970: the date of an e-mail.
+pub fn rfc5322(since_1970: u64) -> String {
+    /// The first day of 1970 was a Thursday.
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, second) = (since_1970 / 86_400_000, since_1970 / 1_000 % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let of_week = DAYS.iter().cycle().nth((days % 7) as usize).unwrap_or(&"Thu");
+    let of_year = MONTHS.iter().cycle().nth((month - 1) as usize).unwrap_or(&"Jan");
+    format!("{of_week}, {day} {of_year} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
 fn to_the_second(since_1970: u64) -> String {
@@ -34,6 +48,13 @@ fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_of_an_e_mail_has_its_day_of_the_week() {
+        assert_eq!(rfc5322(1_795_266_309_999), "Sat, 21 Nov 2026 13:05:09 +0000");
+        assert_eq!(rfc5322(0), "Thu, 1 Jan 1970 00:00:00 +0000");
+        assert_eq!(rfc5322(1_709_164_800_000), "Thu, 29 Feb 2024 00:00:00 +0000");
+    }
 
     #[test]
     fn a_time_is_written_as_rfc_3339_has_it() {

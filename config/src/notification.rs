@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
+    mail::Mail,
     name::{RecipientName, ServiceName},
     secret::Secret,
 };
@@ -14,14 +15,30 @@ use crate::{
 pub struct Recipient {
     /// Its name.
     pub name: RecipientName,
-    /// Where it is told.
-    pub url: Url,
-    /// In which form.
-    pub form: Form,
+    /// How it is told.
+    pub way: Way,
     /// Of decisions that are at least this grave.
     pub from: Severity,
     /// Of decisions on these services; on all where it is empty.
     pub services: Vec<ServiceName>,
+}
+
+/// How a recipient is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// By a request to a URL.
+    Http(Http),
+    /// By e-mail.
+    Mail(Mail),
+}
+
+/// A recipient that is told by a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where.
+    pub url: Url,
+    /// In which form.
+    pub form: Form,
     /// The authorities (PEM) by which it is known over TLS; the system's where there are none.
     pub ca: Option<PathBuf>,
     /// What signs what a [`Form::Webhook`] is told.

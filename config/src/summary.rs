@@ -10,7 +10,8 @@ use crate::{
     endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
     fleet::{Connect, Fleet},
     listener::Listener,
-    notification::Recipient,
+    mail::Mail,
+    notification::{Http, Recipient, Way},
     route::{Action, Route},
     service::{Events, Service, Timeouts, Version},
     settings::{Config, Purpose},
@@ -244,9 +245,17 @@ fn write_terms_of_rollouts(terms: &Terms, told: &[Recipient], to: &mut String) -
     for group in &terms.groups {
         writeln!(to, "group       {}: {} together", group.name, join(&group.services, ", "))?;
     }
-    for Recipient { name, url, form, from, .. } in told {
-        let form = format!("{form:?}").to_lowercase();
-        writeln!(to, "told        {name} of {} and graver, as {form} at {url}", from.label())?;
+    for Recipient { name, way, from, .. } in told {
+        write!(to, "told        {name} of {} and graver, ", from.label())?;
+        match way {
+            Way::Http(Http { url, form, .. }) => {
+                writeln!(to, "as {} at {url}", format!("{form:?}").to_lowercase())?;
+            }
+            Way::Mail(Mail { host, port, security, to: whom, .. }) => {
+                let whom = join(whom, ", ");
+                writeln!(to, "by e-mail to {whom} over {host}:{port}, tls {}", security.label())?;
+            }
+        }
     }
     for Webhook { name, url, on, services, on_failure, .. } in &terms.webhooks {
         let on: Vec<_> = on.iter().map(|when| when.label()).collect();

@@ -119,7 +119,9 @@ fn the_policies_sample_freezes_groups_and_tells() {
     assert_eq!((config.terms.freezes.len(), config.terms.max_parallel_rollouts), (3, Some(3)));
     assert_eq!(config.terms.group("web").unwrap().services.len(), 2);
     let told: Vec<_> = config.notifications.iter().map(|told| told.from.label()).collect();
-    assert_eq!(told, ["critical", "info"]);
+    assert_eq!(told, ["critical", "critical", "info"]);
+    let asked: Vec<_> = config.terms.webhooks.iter().map(|asked| asked.name.as_str()).collect();
+    assert_eq!(asked, ["change", "orders", "records-of-steps"]);
 }
 
 #[test]

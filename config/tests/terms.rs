@@ -39,6 +39,7 @@ groups: { store: [web, api] }
 notifications:
   pager: { url: \"http://127.0.0.1:9093/api/v2/alerts\", form: alertmanager, from: critical }
   audit: { url: \"https://hooks.example/secret-part\", from: info, services: [web] }
+  oncall: { email: { server: smtp.example:587, from: serin@example.org, to: [a@example.org, b@example.org] } }
 webhooks:
   smoke: { url: \"https://ci.example/gates/secret-part\", on: [before_step, at_step], retries: 0, on_failure: abort }
   records: { url: \"http://127.0.0.1:9400/steps\", on: [after_step], services: [web], interval: 1m }
@@ -52,6 +53,7 @@ max_parallel_rollouts: 3",
         "freeze      year-end (2026-12-20 00:00 to 2027-01-04 08:00, +01:00) of all services",
         "group       store: web, api together",
         "told        pager of critical and graver, as alertmanager at http://127.0.0.1:9093/…",
+        "told        oncall of warning and graver, by e-mail to a@example.org, b@example.org over smtp.example:587, tls starttls",
         "told        audit of info and graver, as webhook at https://hooks.example/…",
         "webhook     smoke before_step at_step of all services at https://ci.example/…, if it fails abort",
         "webhook     records after_step of web at http://127.0.0.1:9400/…, if it fails wait",
@@ -119,6 +121,46 @@ fn what_is_wrong_is_placed_and_says_what_would_be_right() {
             "notifications: { a: { url: http://a/, from: grave } }",
             "notifications.a.from",
             &["write info, warning"],
+        ),
+        (
+            "notifications: { a: { email: { server: s:25, from: a@b, to: [c@d] }, form: slack } }",
+            "notifications.a.form",
+            &["no meaning", "e-mail"],
+        ),
+        (
+            "notifications: { a: { email: { server: s, from: a@b, to: [c@d] } } }",
+            "notifications.a.email.server",
+            &["is not a server", "HOST:PORT"],
+        ),
+        (
+            "notifications: { a: { email: { server: s:25, tls: none, from: a@b, to: [c@d] } } }",
+            "notifications.a.email.server",
+            &["in clear", "danger_plain"],
+        ),
+        (
+            "notifications: { a: { email: { server: localhost:25, tls: none, ca: x, from: a@b, to: [c@d] } } }",
+            "notifications.a.email.ca",
+            &["without TLS"],
+        ),
+        (
+            "notifications: { a: { email: { server: s:25, user: u, from: a@b, to: [c@d] } } }",
+            "notifications.a.email.user",
+            &["without a password"],
+        ),
+        (
+            "notifications: { a: { email: { server: s:25, from: Serin, to: [c@d] } } }",
+            "notifications.a.email.from",
+            &["is not an e-mail address", "NAME@DOMAIN"],
+        ),
+        (
+            "notifications: { a: { email: { server: s:25, from: a@b, to: [] } } }",
+            "notifications.a.email.to",
+            &["nobody"],
+        ),
+        (
+            "notifications: { a: { email: { server: s:25, to: [c@d] } } }",
+            "notifications.a.email",
+            &["\"from\" is missing"],
         ),
         (
             "notifications: { a: { url: http://a/, ca: ca.crt } }",

@@ -35,7 +35,7 @@ pub(super) fn check(
     let endpoints = members(raw.endpoints, &place, plain, raw.danger_plain.or(false), problems);
     let prefix = prefix(raw.prefix, problems);
     let lease = lease(raw.lease, problems);
-    let user = user(raw.user, raw.password, around, problems);
+    let user = user(raw.user, raw.password, "etcd", around, problems);
     let compaction = compaction(raw.compaction, problems);
     let advertise = advertise(raw.advertise, around, problems);
     Ok(Some(Etcd {
@@ -87,7 +87,7 @@ fn members(
 }
 
 /// A host and a port; an IPv6 address in brackets.
-fn host_and_port(text: &str) -> Option<(&str, u16)> {
+pub(super) fn host_and_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|port| *port > 0)?;
     let bare = match host.strip_prefix('[') {
@@ -101,7 +101,7 @@ fn host_and_port(text: &str) -> Option<(&str, u16)> {
     (bare.parse::<IpAddr>().is_ok() || is_name(bare)).then_some((bare, port))
 }
 
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -131,9 +131,11 @@ fn lease(field: Field<Duration>, problems: &mut Problems) -> Result<Duration, Re
     Err(problems.add(&given.place, wrong, right))
 }
 
-fn user(
+/// Who logs in where, with a password.
+pub(super) fn user(
     name: Field<String>,
     password: Field<crate::raw::leaf::SecretSource>,
+    whom: &str,
     around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<Option<(String, Secret)>, Reported> {
@@ -148,7 +150,11 @@ fn user(
                 } else {
                     (&source.place, format!("{whence} is empty"))
                 };
-                return Err(problems.add(place, wrong, "write the user and the password that etcd knows"));
+                return Err(problems.add(
+                    place,
+                    wrong,
+                    format!("write the user and the password that {whom} knows"),
+                ));
             }
             Ok(Some((name.value, Secret::new(text))))
         }

@@ -14,6 +14,7 @@ mod guards;
 mod identity;
 mod limits;
 mod listener;
+mod mail;
 mod naming;
 mod notification;
 mod purpose;

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use super::{Surroundings, all, secret, terms, tls};
+use super::{Surroundings, all, mail, secret, terms, tls};
 use crate::{
     limits::RECIPIENTS_MAX,
     name::RecipientName,
-    notification::{Form, Recipient, Severity, Url},
-    problem::{Problems, Reported},
+    notification::{Form, Http, Recipient, Severity, Url, Way},
+    problem::{Place, Problems, Reported},
     raw::{
         self,
         decode::{Field, Named, Spanned},
@@ -28,29 +28,54 @@ pub(super) fn check(
     let each = entries.into_iter().map(|entry| {
         let name = entry.name.map(|name| name.value);
         let Spanned { place, value } = entry.value?;
-        let right = "write where, such as \"url: http://127.0.0.1:9093/api/v2/alerts\"";
-        let url = value.url.required("url", &place, problems, right);
-        let url = url.and_then(|url| found(url, around, problems));
-        let form = value.form.or(Form::default());
-        let from = value.from.or(Severity::default());
-        let services = terms::existing(value.services, services, problems);
-        let ca = authorities(value.ca, url.as_ref().ok(), around, problems);
-        let key = match value.key.optional() {
-            Ok(Some(source)) => signs(&source, form.as_ref().ok(), around, problems).map(Some),
-            Ok(None) => Ok(None),
+        let email = value.email.optional();
+        let way = match email {
+            Ok(Some(email)) => {
+                let others = [
+                    ("url", value.url.given().map(|given| &given.place)),
+                    ("form", value.form.given().map(|given| &given.place)),
+                    ("ca", value.ca.given().map(|given| &given.place)),
+                    ("key", value.key.given().map(|given| &given.place)),
+                ];
+                let mut fault = Ok(());
+                for (field, place) in others {
+                    if let Some(place) = place {
+                        let wrong = format!("\"{field}\" has no meaning for who is told by e-mail");
+                        fault = Err(problems.add(place, wrong, "leave it out, or leave \"email\" out"));
+                    }
+                }
+                mail::check(email, around, problems).and_then(|mail| fault.map(|()| Way::Mail(mail)))
+            }
+            Ok(None) => http(value.url, value.form, value.ca, value.key, &place, around, problems),
             Err(reported) => Err(reported),
         };
-        Ok(Recipient {
-            name: name?,
-            url: url?,
-            form: form?,
-            from: from?,
-            services: services?,
-            ca: ca?,
-            key: key?,
-        })
+        let from = value.from.or(Severity::default());
+        let services = terms::existing(value.services, services, problems);
+        Ok(Recipient { name: name?, way: way?, from: from?, services: services? })
     });
     all(each.collect())
+}
+
+/// One that is told by a request.
+fn http(
+    url: Field<UrlSource>,
+    form: Field<Form>,
+    ca: Field<String>,
+    key: Field<SecretSource>,
+    place: &Place,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<Way, Reported> {
+    let right = "write where, such as \"url: http://127.0.0.1:9093/api/v2/alerts\", or an \"email\"";
+    let url = url.required("url", place, problems, right).and_then(|url| found(url, around, problems));
+    let form = form.or(Form::default());
+    let ca = authorities(ca, url.as_ref().ok(), around, problems);
+    let key = match key.optional() {
+        Ok(Some(source)) => signs(&source, form.as_ref().ok(), around, problems).map(Some),
+        Ok(None) => Ok(None),
+        Err(reported) => Err(reported),
+    };
+    Ok(Way::Http(Http { url: url?, form: form?, ca: ca?, key: key? }))
 }
 
 /// The URL; no message shows one that is a secret.

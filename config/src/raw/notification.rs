@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     decode::{Fault, Leaf, List},
     leaf::{SecretSource, choice_leaf},
+    mail::Mail,
     record::record,
 };
 use crate::{
@@ -17,8 +18,10 @@ record! {
     /// Somebody who is told of decisions: at least once, and in their order.
     pub struct Recipient {
         /// Where: a URL such as http://127.0.0.1:9093/api/v2/alerts. One that holds a secret is not written here but found:
-        /// "${NAME}" for an environment variable, "${file:PATH}" for a file.
-        required @ url: UrlSource,
+        /// "${NAME}" for an environment variable, "${file:PATH}" for a file. This or email is needed.
+        @ url: UrlSource,
+        /// By e-mail, instead of url: over which server, by whom and to whom.
+        @ email: Mail,
         /// In which form: webhook (the decision as JSON), slack (a text) or alertmanager (an alert, version 2 of its API).
         /// Default: webhook.
         @ form: Form,

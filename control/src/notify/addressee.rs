@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use serin_config::{
-    limits::NOTIFICATION_WAIT,
-    notification::Recipient,
+    limits::{MAIL_WAIT, NOTIFICATION_WAIT},
+    notification::{Recipient, Way},
     webhook::{Webhook, When},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     access::Access,
     hook::form::Subject,
     journal::Entry,
-    post::{Client, Failure, Post, headers},
+    post::{Client, Failure, Post, headers, mail},
     rollout::{HeldFor, State},
 };
 
@@ -52,8 +52,14 @@ impl Addressee {
                 let severity = severity(entry).filter(|severity| *severity >= recipient.from)?;
                 // The same whoever leads, and another one in every other installation.
                 let id = format!("serin-{}-{}", entry.at_ms, entry.sequence);
-                (services.is_empty() || own)
-                    .then(|| Letter { body: form::body(recipient, entry, severity, &id), id })
+                if !own && !services.is_empty() {
+                    return None;
+                }
+                let body = match &recipient.way {
+                    Way::Http(http) => form::body(http.form, entry, severity, &id),
+                    Way::Mail(mail) => form::message(mail, entry, severity, &id).into_bytes(),
+                };
+                Some(Letter { id, body })
             }
             Self::AfterStep(webhook) => after_step(webhook, entry, access),
         }
@@ -67,7 +73,13 @@ impl Addressee {
         now_ms: u64,
     ) -> Result<(), Failure> {
         let (url, ca, key, wait) = match self {
-            Self::Recipient(to) => (&to.url, &to.ca, &to.key, NOTIFICATION_WAIT),
+            Self::Recipient(Recipient { way: Way::Http(to), .. }) => {
+                (&to.url, &to.ca, &to.key, NOTIFICATION_WAIT)
+            }
+            Self::Recipient(Recipient { way: Way::Mail(to), .. }) => {
+                let message = String::from_utf8_lossy(&letter.body);
+                return mail::send(client, to, &message, MAIL_WAIT).await;
+            }
             Self::AfterStep(to) => (&to.url, &to.ca, &to.key, to.timeout),
         };
         let headers = headers(&letter.id, key.as_ref(), now_ms, &letter.body);

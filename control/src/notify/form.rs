@@ -1,17 +1,19 @@
 //! What a recipient is sent: the body in its form.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use serin_config::{
+    mail::{Mail, MailAddress},
     moment,
-    notification::{Form, Recipient, Severity},
+    notification::{Form, Severity},
 };
 
 use super::message::{text, title};
 use crate::journal::Entry;
 
-/// The body.
-pub(super) fn body(recipient: &Recipient, entry: &Entry, severity: Severity, id: &str) -> Vec<u8> {
-    let body = match recipient.form {
+/// The body of a request.
+pub(super) fn body(form: Form, entry: &Entry, severity: Severity, id: &str) -> Vec<u8> {
+    let body = match form {
         Form::Webhook => json!({
             "id": id,
             "severity": severity,
@@ -52,4 +54,30 @@ fn alert(entry: &Entry, severity: Severity) -> Value {
     let annotations = json!({ "summary": title(entry), "description": text(entry) });
     let starts = moment::rfc3339_seconds(entry.at_ms);
     json!([{ "labels": labels, "annotations": annotations, "startsAt": starts }])
+}
+
+/// A whole message (RFC 5322). Its text is carried as base64, so that no line of it is long, or means anything to whoever
+/// passes it on; the id is the same each time it is sent.
+pub(super) fn message(mail: &Mail, entry: &Entry, severity: Severity, id: &str) -> String {
+    let subject = format!("[{}] {}", severity.label(), title(entry));
+    // Names and states have no other characters.
+    let subject: String = subject.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect();
+    let to: Vec<&str> = mail.to.iter().map(MailAddress::as_str).collect();
+    let headers = [
+        format!("Date: {}", moment::rfc5322(entry.at_ms)),
+        format!("From: {}", mail.from),
+        format!("To: {}", to.join(",\r\n ")),
+        format!("Message-ID: <{id}@{}>", mail.from.domain()),
+        format!("Subject: {subject}"),
+        "Auto-Submitted: auto-generated".into(),
+        "MIME-Version: 1.0".into(),
+        "Content-Type: text/plain; charset=utf-8".into(),
+        "Content-Transfer-Encoding: base64".into(),
+    ];
+    let at = moment::rfc3339_seconds(entry.at_ms);
+    let text = format!("{}\r\n{}\r\n\r\nat {at}, decision {}\r\n", title(entry), text(entry), entry.sequence);
+    let encoded = STANDARD.encode(text);
+    let lines: Vec<&str> =
+        encoded.as_bytes().chunks(76).filter_map(|line| str::from_utf8(line).ok()).collect();
+    format!("{}\r\n\r\n{}\r\n", headers.join("\r\n"), lines.join("\r\n"))
 }

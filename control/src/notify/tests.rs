@@ -1,9 +1,11 @@
 //! What is said of which decision, and in which form. Telling over a socket is covered by the tests of the API.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use serin_config::{
-    Generation, RecipientName, ServiceName,
-    notification::{Form, Recipient, Severity, Url},
+    Generation,
+    mail::{Mail, MailAddress, MailSecurity},
+    notification::{Form, Severity},
 };
 
 use super::{
@@ -40,17 +42,8 @@ fn rolled_back() -> Entry {
 }
 
 fn told(form: Form, entry: &Entry) -> Value {
-    let recipient = Recipient {
-        name: RecipientName::try_new("pager").unwrap(),
-        url: Url::try_new("http://127.0.0.1/").unwrap(),
-        form,
-        from: Severity::Info,
-        services: Vec::<ServiceName>::new(),
-        ca: None,
-        key: None,
-    };
     let severity = severity(entry).unwrap();
-    serde_json::from_slice(&form::body(&recipient, entry, severity, "serin-1-7")).unwrap()
+    serde_json::from_slice(&form::body(form, entry, severity, "serin-1-7")).unwrap()
 }
 
 #[test]
@@ -115,4 +108,33 @@ fn how_far_somebody_was_told_reads_back() {
     let facts = told.note("pager", 12);
     let facts = facts.into_iter().map(|(key, value)| (key, value.unwrap())).collect();
     assert_eq!(Told::of_facts(&facts), told);
+}
+
+#[test]
+fn an_e_mail_is_plain_ascii_whose_text_reads_back() {
+    let address = |text| MailAddress::try_new(text).unwrap();
+    let mail = Mail {
+        host: "smtp.example.org".into(),
+        port: 587,
+        security: MailSecurity::Starttls,
+        ca: None,
+        user: None,
+        from: address("serin@example.org"),
+        to: vec![address("a@example.org"), address("b@example.org")],
+    };
+    let message = form::message(&mail, &rolled_back(), Severity::Critical, "serin-1-7");
+    assert!(message.is_ascii() && message.split("\r\n").all(|line| line.len() <= 78 && !line.contains('\n')));
+    let (head, body) = message.split_once("\r\n\r\n").unwrap();
+    for line in [
+        "Date: Sat, 21 Nov 2026 13:05:09 +0000",
+        "From: serin@example.org",
+        "To: a@example.org,\r\n b@example.org",
+        "Message-ID: <serin-1-7@example.org>",
+        "Subject: [critical] shop: rollout 3 rolled back on evidence",
+    ] {
+        assert!(head.contains(line), "{line:?} is not in {head}");
+    }
+    let text = STANDARD.decode(body.replace("\r\n", "")).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("v2 10% · v1 90% → v2 0% · v1 100%, by judge: guard errors failed"), "{text}");
 }

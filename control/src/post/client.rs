@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     #[error("it did not answer within {0:?}")]
     Late(Duration),
+    #[error("{0}")]
+    Undeliverable(String),
     #[error("it answered {0}")]
     Refused(StatusCode),
     #[error("its answer is longer than {0} bytes, or breaks off")]
@@ -41,6 +43,7 @@ impl Failure {
     pub(crate) fn passes(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Late(_) | Self::Answer(_) => true,
+            Self::Undeliverable(_) => false,
             Self::Refused(status) => {
                 let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
                 status.is_server_error() || later.contains(status)

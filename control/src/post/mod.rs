@@ -1,9 +1,12 @@
-//! What the control plane says to others over HTTP: one request at a time, signed, with a bound on all of it.
+//! What the control plane says to others: one request over HTTP at a time, signed, or one e-mail, with a bound on all of it.
 //!
 //! Notifications and webhooks around steps share it. Nothing here decides anything or tries again: whoever asks knows
 //! what a failure means.
 
 mod client;
+pub(crate) mod mail;
+#[cfg(test)]
+mod over_sockets;
 
 use aws_lc_rs::hmac;
 use http::{HeaderName, HeaderValue};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serin_config::{Weight, limits::STEPS_MAX};
 use serin_judge::Verdict;
 
-use crate::rollout::{Rollout, State};
+use crate::rollout::{HeldFor, Rollout, State};
 
 /// The steps so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Stage {
 
 /// The name for a share that was lowered and is not yet back.
 pub const LOWERED: &str = "lowered";
+/// The name for a webhook that had to allow the next step first.
+pub const WEBHOOK: &str = "webhook";
 
 impl Course {
     /// Follows the rollout to its present state, after so many seconds.
@@ -86,6 +88,8 @@ impl Course {
         (stage.requests, stage.failed) = (canary.requests, canary.bad);
         let mut reasons: Vec<String> = verdict.lacking.iter().filter_map(name).collect();
         reasons.extend((rollout.halvings > 0).then(|| LOWERED.to_owned()));
+        let asked = matches!(rollout.state, State::Held { why: HeldFor::Webhook, .. });
+        reasons.extend(asked.then(|| WEBHOOK.to_owned()));
         if !reasons.is_empty() {
             reasons.sort();
             reasons.dedup();
@@ -146,6 +150,20 @@ mod tests {
             (["soak".to_owned()].as_slice(), Some("on to step 2"))
         );
         assert_eq!((next.step, next.began, next.end.as_deref()), (1, 10, None));
+    }
+
+    #[test]
+    fn a_step_that_waited_for_a_webhook_says_so() {
+        let mut course = Course::default();
+        let first = begun();
+        course.follow(&first, true, 0);
+        let held = Rollout { state: State::Held { step: 0, why: HeldFor::Webhook }, ..first };
+        let passed = Verdict { lacking: vec![], ..verdict() };
+        course.note(&held, &passed, 4);
+        assert_eq!(
+            (course.steps[0].waited["webhook"], course.steps[0].last.as_slice()),
+            (4, ["webhook".to_owned()].as_slice())
+        );
     }
 
     #[test]

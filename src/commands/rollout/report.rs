@@ -58,6 +58,7 @@ fn words(reason: &str) -> String {
         "over_limit" => "a limit to be kept",
         "both_versions_breach" => "both versions to recover",
         "lowered" => "its share to come back",
+        "webhook" => "a webhook",
         other => return other.replace('_', " "),
     }
     .into()
