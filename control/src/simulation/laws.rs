@@ -13,8 +13,10 @@
 //! 6. **A failing verdict is acted on.** No rollout in progress has a verdict that says `fail` once its event is over.
 //! 7. **What has ended has ended.** A rollout whose end is stored never goes on.
 //! 8. **The journal has no gaps.** Entries are numbered one after the other, their generations never fall.
-//! 9. **It ends well.** When everything works again and the canary fails every request, it is out within five seconds, and
-//!    every proxy serves by the plan in force.
+//! 9. **A gate holds the judge.** Where a webhook is asked, a canary gets more by the judge, or by the webhook's leave, only
+//!    when everything that is asked at that moment is allowed.
+//! 10. **It ends well.** When everything works again and the canary fails every request, it is out within five seconds, and
+//!     every proxy serves by the plan in force.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -22,6 +24,7 @@ use serin_config::{Generation, Plan, Weight};
 use serin_judge::State as Judged;
 
 use crate::{
+    command::Actor,
     fixtures::{canary_share, version},
     journal::{Action, Entry},
     rollout::State,
@@ -44,6 +47,8 @@ pub(super) struct Seen<'a> {
     pub(super) status: &'a Status,
     /// Its journal, the newest entry first.
     pub(super) journal: &'a [Arc<Entry>],
+    /// Whether nothing that a webhook was asked before the event, and answered by it, stood in the way.
+    pub(super) gates: bool,
     /// What a crash would leave.
     pub(super) stored: &'a dyn Fn() -> Loaded,
 }
@@ -104,6 +109,11 @@ impl Laws {
                 plan.generation()
             );
             assert!(entries.iter().any(|entry| may_raise(entry.action)), "law 3: {entries:?}");
+            let judged = |entry: &&Arc<Entry>| {
+                matches!(entry.actor, Actor::Judge | Actor::Webhook)
+                    && matches!(entry.action, Action::Pass | Action::Promote)
+            };
+            assert!(seen.gates || !entries.iter().any(judged), "law 9: {entries:?}");
             let by_hand = entries.iter().any(|entry| {
                 matches!(
                     entry.action,
@@ -129,8 +139,8 @@ fn may_raise(action: Action) -> bool {
 
 /// The end of a schedule, when all works and the canary fails.
 pub(super) fn ended_well(status: &Status, proxies: impl IntoIterator<Item = Generation>) {
-    assert_eq!(canary_share(&status.plan), Weight::ZERO, "law 9: the canary is in");
+    assert_eq!(canary_share(&status.plan), Weight::ZERO, "law 10: the canary is in");
     for generation in proxies {
-        assert_eq!(generation, status.plan.generation(), "law 9: a proxy is behind");
+        assert_eq!(generation, status.plan.generation(), "law 10: a proxy is behind");
     }
 }

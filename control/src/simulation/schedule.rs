@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-use crate::command::Action;
+use crate::{command::Action, hook::Said};
 
 /// What happens between two beats of the clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,6 +103,17 @@ impl Schedule {
             94..96 => Happening::Crash,
             96..97 => Happening::Stop,
             _ => Happening::Start,
+        })
+    }
+
+    /// What a webhook says this second, if it says anything.
+    pub(super) fn webhook(&mut self) -> Option<Said> {
+        Some(match self.rng.random_range(0..20) {
+            0..8 => Said::Allow,
+            8 => Said::Deny("no".into()),
+            9..12 => Said::Wait("not yet".into()),
+            12..15 => Said::Failed("it is not reached".into()),
+            _ => return None,
         })
     }
 

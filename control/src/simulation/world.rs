@@ -10,7 +10,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use serin_config::{Catalogue, Plan, Service, Weight, policy::OnTimeout, wire::WindowReport};
+use serin_config::{
+    Catalogue, Plan, Service, Weight,
+    policy::OnTimeout,
+    terms::Terms,
+    webhook::{OnFailure, When},
+    wire::WindowReport,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -22,6 +28,7 @@ use crate::{
     access::Order,
     command::{Action, Actor, Command, Request},
     fixtures::{canary_share, catalogue, name, shop, split},
+    hook::{Asked, Hooks, Question, Said, Stands, tests::webhook},
     keeper::{Event, Keeper},
     store::{Engine, fault::Disk},
 };
@@ -44,6 +51,8 @@ pub(super) struct World {
     ill: [bool; 2],
     keeper: Option<Keeper>,
     file: Arc<Catalogue>,
+    /// What the file says of all rollouts: nothing, or a webhook that is asked around steps.
+    terms: Arc<Terms>,
     pushed: Arc<Mutex<Vec<Arc<Plan>>>>,
     proxies: Vec<Proxy>,
     /// By time of arrival; the second number keeps those of one moment apart.
@@ -64,6 +73,7 @@ impl World {
             ill: [false; 2],
             keeper: None,
             file: catalogue(vec![service(File::Same)]),
+            terms: terms(seed),
             pushed: Arc::default(),
             proxies: Vec::new(),
             mail: BTreeMap::new(),
@@ -102,6 +112,9 @@ impl World {
         (0..PROXIES).for_each(|proxy| self.proxies[proxy].cut = false);
         self.failing = [0, 0];
         self.steer(Action::Abort);
+        // What is shown at the end is the canary's fate, not a gate's.
+        self.terms = Arc::default();
+        self.ask(Command::Terms(self.terms.clone()));
         // A canary that was promoted, or that a file gave weight, starts anew.
         self.happens(Happening::Set { canary: 0, stale: false });
         // Two seconds for what is late, and for the write that is tried again.
@@ -111,7 +124,7 @@ impl World {
         self.failing = [1_000, 0];
         let mut beats = 0;
         while self.keeper.as_ref().is_some_and(|keeper| canary_share(keeper.plan()) > Weight::ZERO) {
-            assert!(beats < 20, "law 9: a dead canary is in after five seconds");
+            assert!(beats < 20, "law 10: a dead canary is in after five seconds");
             self.beat();
             beats += 1;
         }
@@ -143,6 +156,18 @@ impl World {
                 }
             }
             self.handle(Event::Tick);
+            self.webhook();
+        }
+    }
+
+    /// The first question that is open is answered, or not yet.
+    fn webhook(&mut self) {
+        let Some(keeper) = &self.keeper else { return };
+        let hooks = keeper.status().borrow().hooks.clone();
+        let Some((question, _)) = hooks.due(self.now_ms).next() else { return };
+        if let Some(said) = self.schedule.webhook() {
+            let _ = writeln!(self.told, "{} {question} says {said}", self.now_ms);
+            self.ask(Command::Heard { question: Box::new(question.clone()), said });
         }
     }
 
@@ -220,13 +245,14 @@ impl World {
     /// Lets the keeper handle an event, checks the laws, and sends out what it pushed.
     fn handle(&mut self, event: Event) {
         let Some(keeper) = &mut self.keeper else { return };
+        let gates = gates(&self.terms, &keeper.status().borrow().hooks, &event);
         keeper.handle(event, self.now_ms);
         let pushed = std::mem::take(&mut *self.pushed.lock().unwrap());
         let status = keeper.status().borrow().clone();
         let journal = keeper.journal().newest(None, None, 100);
         let disk = &self.disk;
         let stored = || disk.after_a_crash().store().load().unwrap();
-        let seen = Seen { pushed: &pushed, status: &status, journal: &journal, stored: &stored };
+        let seen = Seen { pushed: &pushed, status: &status, journal: &journal, stored: &stored, gates };
         self.laws.hold(&seen);
         for plan in pushed {
             let _ = writeln!(self.told, "{} plan {} {}", self.now_ms, plan.generation(), canary_share(&plan));
@@ -250,6 +276,7 @@ impl World {
             return;
         }
         let mut keeper = Keeper::begin(Box::new(self.disk.store()), &self.file, self.now_ms).unwrap();
+        keeper.set_terms(self.terms.clone());
         let sink = self.pushed.clone();
         keeper.push_to(Box::new(move |plan| sink.lock().unwrap().push(plan)));
         let plan = keeper.plan().clone();
@@ -258,6 +285,33 @@ impl World {
         (0..self.proxies.len()).for_each(|proxy| self.post(Message::Plan(proxy, plan.clone())));
         self.keeper = Some(keeper);
     }
+}
+
+/// Whether the judge may lead a rollout on, as far as webhooks are concerned; an answer is known with its event.
+fn gates(terms: &Terms, hooks: &Hooks, event: &Event) -> bool {
+    let answer = match event {
+        Event::Order(Order { request, .. }) => match &request.command {
+            Command::Heard { question, said } => Some((question.as_ref(), *said == Said::Allow)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let allows = |(question, asked): (&Question, &Asked)| match answer {
+        Some((answered, allowed)) if answered == question => allowed,
+        _ => asked.stands == Stands::Allows,
+    };
+    terms.webhooks.is_empty() || !hooks.0.is_empty() && hooks.0.iter().all(allows)
+}
+
+/// In every third schedule a webhook is asked before steps, or at them, or both.
+fn terms(seed: u64) -> Arc<Terms> {
+    let on = match seed % 9 {
+        0 => vec![When::BeforeStep],
+        3 => vec![When::AtStep],
+        6 => vec![When::BeforeStep, When::AtStep],
+        _ => return Arc::default(),
+    };
+    Arc::new(Terms { webhooks: vec![webhook(&on, OnFailure::Wait)], ..Terms::default() })
 }
 
 /// The service as a file describes it; short steps, so that a schedule sees all of a rollout.
