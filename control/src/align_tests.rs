@@ -117,6 +117,26 @@ fn a_lone_proxy_whose_first_windows_come_all_at_once_loses_none() {
     }
 }
 
+/// The reason why marks need not go by the newest window that is settled, see [`crate::settled`].
+#[test]
+fn windows_behind_a_slow_first_one_may_go_to_seconds_out_of_their_order() {
+    let mut aligner = Aligner::default();
+    for second in 1..=2 {
+        take(&mut aligner, window("b", second, second * 1_000 + 100), second * 1_000 + 100);
+    }
+    // Two windows were under way for long, one was not.
+    for (sequence, now) in [(1, 3_000), (2, 3_050), (3, 3_060)] {
+        take(&mut aligner, window("a", sequence, sequence * 1_000), now);
+    }
+    let done = take(&mut aligner, window("b", 3, 3_100), 3_100).seconds;
+    let told: Vec<(&str, u64)> = done
+        .iter()
+        .flat_map(|second| &second.reports)
+        .map(|report| (&*report.proxy, report.sequence))
+        .collect();
+    assert_eq!(told, [("a", 1), ("a", 3), ("b", 3)], "the second one of a waits in a later second");
+}
+
 #[test]
 fn a_clock_that_drifts_is_followed() {
     let mut aligner = Aligner::default();

@@ -4,8 +4,12 @@
 //!
 //! A window is not settled when it comes: it may wait for those of other proxies. So these marks trail behind what was
 //! taken. A proxy keeps its windows until such a mark has passed them.
+//!
+//! Nor are the windows of one proxy always settled in their order: where its clock seemed to be ahead, a later one may go
+//! to an earlier second. A mark that went by the later one would pass the earlier one, which would be lost if this process
+//! ended now. So one whose turn has not come is put aside, and counted with the one that it waits for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serin_config::{ServiceName, VersionName, limits::PROXIES_MAX, wire::WindowReport};
@@ -34,6 +38,18 @@ pub struct Settled {
     /// For each proxy, its life and the number of its newest window that is settled.
     proxies: BTreeMap<String, (u64, u64)>,
     totals: BTreeMap<ServiceName, BTreeMap<VersionName, Total>>,
+    /// For each proxy, the windows that came and are not counted yet, in their order.
+    #[serde(skip)]
+    under_way: HashMap<String, VecDeque<UnderWay>>,
+}
+
+/// A window between its coming and its being counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct UnderWay {
+    epoch: u64,
+    sequence: u64,
+    /// What is in it, once it is settled; it waits for those before it then.
+    settled: Option<Vec<(ServiceName, VersionName, Total)>>,
 }
 
 impl Settled {
@@ -41,6 +57,13 @@ impl Settled {
     pub fn from_facts(facts: &Facts) -> Self {
         let stored = facts.get(FACT).cloned().and_then(|fact| serde_json::from_value(fact).ok());
         stored.unwrap_or_default()
+    }
+
+    /// A window has come, after all of its proxy that have come before. What is settled without having come is counted at
+    /// once.
+    pub fn comes(&mut self, report: &WindowReport) {
+        let under_way = self.under_way.entry(report.proxy.clone()).or_default();
+        under_way.push_back(UnderWay { epoch: report.epoch, sequence: report.sequence, settled: None });
     }
 
     /// A second is complete: whatever is made of it is made now.
@@ -55,21 +78,42 @@ impl Settled {
     }
 
     fn window(&mut self, report: &WindowReport) {
-        if !self.proxies.contains_key(&report.proxy) && self.proxies.len() >= PROXIES_MAX {
+        let cells = counts(report);
+        let number = (report.epoch, report.sequence);
+        let Some(under_way) = self.under_way.get_mut(&report.proxy) else {
+            return self.count(&report.proxy, number, cells);
+        };
+        match under_way.iter_mut().find(|window| (window.epoch, window.sequence) == number) {
+            Some(window) => window.settled = Some(cells),
+            None => return self.count(&report.proxy, number, cells),
+        }
+        let mut due = Vec::new();
+        while let Some(window) = under_way.pop_front_if(|window| window.settled.is_some()) {
+            due.push(window);
+        }
+        if under_way.is_empty() {
+            self.under_way.remove(&report.proxy);
+        }
+        for UnderWay { epoch, sequence, settled } in due {
+            self.count(&report.proxy, (epoch, sequence), settled.unwrap_or_default());
+        }
+    }
+
+    fn count(&mut self, proxy: &str, number: (u64, u64), cells: Vec<(ServiceName, VersionName, Total)>) {
+        if !self.proxies.contains_key(proxy) && self.proxies.len() >= PROXIES_MAX {
             // The life that began first.
             let oldest = self.proxies.iter().min_by_key(|(_, (epoch, _))| *epoch);
             if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
                 self.proxies.remove(&oldest);
             }
         }
-        let mark = self.proxies.entry(report.proxy.clone()).or_default();
-        *mark = (*mark).max((report.epoch, report.sequence));
-        for cell in &report.cells {
-            let versions = self.totals.entry(cell.service.clone()).or_default();
-            let total = versions.entry(cell.version.clone()).or_default();
-            total.requests = total.requests.saturating_add(cell.outcomes.total());
-            total.judged = total.judged.saturating_add(cell.outcomes.judged());
-            total.failed = total.failed.saturating_add(cell.outcomes.failed());
+        let mark = self.proxies.entry(proxy.to_owned()).or_default();
+        *mark = (*mark).max(number);
+        for (service, version, counted) in cells {
+            let total = self.totals.entry(service).or_default().entry(version).or_default();
+            total.requests = total.requests.saturating_add(counted.requests);
+            total.judged = total.judged.saturating_add(counted.judged);
+            total.failed = total.failed.saturating_add(counted.failed);
         }
     }
 
@@ -99,6 +143,19 @@ impl Settled {
     }
 }
 
+/// What is in a window.
+fn counts(report: &WindowReport) -> Vec<(ServiceName, VersionName, Total)> {
+    let cells = report.cells.iter().map(|cell| {
+        let total = Total {
+            requests: cell.outcomes.total(),
+            judged: cell.outcomes.judged(),
+            failed: cell.outcomes.failed(),
+        };
+        (cell.service.clone(), cell.version.clone(), total)
+    });
+    cells.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serin_config::Generation;
@@ -121,6 +178,22 @@ mod tests {
         assert_eq!(settled.total("shop", "v2"), Total { requests: 40, judged: 40, failed: 4 });
         assert_eq!(settled.total("shop", "v1").requests, 360);
         assert_eq!(settled.total("other", "v1"), Total::default());
+    }
+
+    #[test]
+    fn no_mark_passes_a_window_that_still_waits_for_its_second() {
+        let mut settled = Settled::default();
+        let windows = [1, 2, 3].map(|sequence| from("a", 1, sequence));
+        windows.iter().for_each(|window| settled.comes(window));
+        // The third one belongs to the second of the first: its clock had seemed to be ahead.
+        let [first, second, third] = windows;
+        settled.second(&Second { at: 100, reports: vec![first, third] });
+        assert_eq!(settled.proxies().collect::<Vec<_>>(), [("a", (1, 1))]);
+        assert_eq!(settled.total("shop", "v2").requests, 10, "what is not marked is not counted");
+        settled.second(&Second { at: 101, reports: vec![second] });
+        assert_eq!(settled.proxies().collect::<Vec<_>>(), [("a", (1, 3))]);
+        assert_eq!(settled.total("shop", "v2").requests, 30);
+        assert!(settled.under_way.is_empty());
     }
 
     #[test]

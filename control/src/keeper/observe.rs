@@ -20,6 +20,7 @@ impl Keeper {
                     seat.heard(&report, now_ms);
                 }
                 let trips = report.trips.clone();
+                self.settled.comes(&report);
                 let aligned = self.aligner.take(report, now_ms);
                 metrics::late(u64::from(aligned.late));
                 if let Some(late) = &aligned.left_out {
