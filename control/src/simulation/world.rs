@@ -8,10 +8,11 @@ use std::{
     collections::BTreeMap,
     fmt::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serin_config::{
-    Catalogue, Plan, Service, Weight,
+    Catalogue, Generation, Plan, Service, Weight,
     policy::OnTimeout,
     terms::Terms,
     webhook::{OnFailure, When},
@@ -30,7 +31,7 @@ use crate::{
     fixtures::{canary_share, catalogue, name, shop, split},
     hook::{Asked, Hooks, Question, Said, Stands, tests::webhook},
     keeper::{Event, Keeper},
-    store::{Engine, fault::Disk},
+    store::{Commit, Engine, Loaded, OpenError, Store, StoreError, StoreName, Written, fault::Disk},
 };
 
 const PROXIES: usize = 3;
@@ -275,7 +276,8 @@ impl World {
         if self.keeper.is_some() || self.ill != [false; 2] {
             return;
         }
-        let mut keeper = Keeper::begin(Box::new(self.disk.store()), &self.file, self.now_ms).unwrap();
+        let mut keeper =
+            Keeper::begin(Box::new(Patient(self.disk.store())), &self.file, self.now_ms).unwrap();
         keeper.set_terms(self.terms.clone());
         let sink = self.pushed.clone();
         keeper.push_to(Box::new(move |plan| sink.lock().unwrap().push(plan)));
@@ -284,6 +286,35 @@ impl World {
         let _ = writeln!(self.told, "{} begins with plan {}", self.now_ms, plan.generation());
         (0..self.proxies.len()).for_each(|proxy| self.post(Message::Plan(proxy, plan.clone())));
         self.keeper = Some(keeper);
+    }
+}
+
+/// A store without a clock: its disk never hangs here, and a thread that gets no turn for a second is no part of a schedule.
+struct Patient(Store);
+
+impl Engine for Patient {
+    fn load(&mut self) -> Result<Loaded, OpenError> {
+        self.0.load()
+    }
+
+    fn write(&mut self, commit: &Commit) -> Result<Written, StoreError> {
+        self.0.write(commit)
+    }
+
+    fn history(&mut self, rollout: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.0.history(rollout)
+    }
+
+    fn doubt(&mut self, generation: Generation) {
+        self.0.doubt(generation);
+    }
+
+    fn name(&self) -> StoreName {
+        self.0.name()
+    }
+
+    fn wait(&self) -> Duration {
+        Duration::from_secs(600)
     }
 }
 

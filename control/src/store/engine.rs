@@ -3,7 +3,9 @@
 //! An engine is used from one thread, and may block it: the [`Scribe`](super::Scribe) sees to it that nobody waits
 //! longer for it than is good. Both engines pass the same tests.
 
-use serin_config::Generation;
+use std::time::Duration;
+
+use serin_config::{Generation, limits::STORE_WAIT};
 
 use super::{Commit, Loaded, OpenError, StoreError, StoreName};
 
@@ -33,6 +35,11 @@ pub trait Engine: Send {
 
     /// What it is called in messages.
     fn name(&self) -> StoreName;
+
+    /// After how long a write that has not ended counts as failed.
+    fn wait(&self) -> Duration {
+        STORE_WAIT
+    }
 }
 
 /// What a write cost.

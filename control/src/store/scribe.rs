@@ -1,19 +1,17 @@
 //! The store on a thread of its own, so that nobody waits longer for a disk than is good.
 //!
 //! A disk that hangs does not say so: a flush just does not return, for seconds or for ever. Whoever decides must
-//! not hang with it, because a failing canary would stay in. So a write that takes longer than [`STORE_WAIT`] counts
+//! not hang with it, because a failing canary would stay in. So a write that takes longer than [`Engine::wait`] counts
 //! as failed, and as one of which nobody knows what became: it is taken back like any other, when the disk is back.
 //! Until then every further write fails at once.
 
 use std::{
     io,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel},
+    time::Duration,
 };
 
-use serin_config::{
-    Generation,
-    limits::{STORE_READS_MAX, STORE_WAIT},
-};
+use serin_config::{Generation, limits::STORE_READS_MAX};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Archive, Commit, Engine, StoreError, StoreName, Written};
@@ -29,6 +27,7 @@ pub(crate) struct Scribe {
     behind: bool,
     /// The newest generation of the writes that took too long: they may succeed yet.
     doubt: Generation,
+    wait: Duration,
 }
 
 /// A rollout's windows, in chunks.
@@ -50,7 +49,7 @@ impl Scribe {
         // Room for all readers, one write and the end: to send never blocks.
         let (jobs, todo) = sync_channel(STORE_READS_MAX + 2);
         let (done, results) = channel();
-        let name = store.name();
+        let (name, wait) = (store.name(), store.wait());
         std::thread::Builder::new().name("serin-store".into()).spawn(move || {
             for job in todo {
                 match job {
@@ -75,6 +74,7 @@ impl Scribe {
             name,
             behind: false,
             doubt: Generation::NONE,
+            wait,
         })
     }
 
@@ -83,7 +83,7 @@ impl Scribe {
         self.archive.clone()
     }
 
-    /// Writes a commit as [`Engine::write`] does, or says within [`STORE_WAIT`] that it is not written.
+    /// Writes a commit as [`Engine::write`] does, or says within [`Engine::wait`] that it is not written.
     pub(crate) fn write(&mut self, commit: &Commit) -> Result<Written, StoreError> {
         if self.behind {
             match self.results.try_recv() {
@@ -94,7 +94,7 @@ impl Scribe {
         }
         let job = Job::Write { commit: Box::new(commit.clone()), doubt: self.doubt };
         self.jobs.send(job).map_err(|_| self.gone())?;
-        match self.results.recv_timeout(STORE_WAIT) {
+        match self.results.recv_timeout(self.wait) {
             Ok(written) => {
                 if written.is_ok() {
                     self.doubt = Generation::NONE;
@@ -112,10 +112,10 @@ impl Scribe {
 
     /// Closes the store, and waits for that as long as for a write.
     pub(crate) fn close(self) {
-        let Self { jobs, results, .. } = self;
+        let Self { jobs, results, wait, .. } = self;
         // An error is the end of the thread, and of the store with it.
         let _ = jobs.try_send(Job::Close);
-        while results.recv_timeout(STORE_WAIT).is_ok() {}
+        while results.recv_timeout(wait).is_ok() {}
     }
 
     fn gone(&self) -> StoreError {
