@@ -249,12 +249,18 @@ impl World {
 
     fn totals(&self) -> Option<Totals> {
         let services = self.ask_leader("/v1/services?limit=100")?;
-        let services = services["services"].as_array().unwrap().iter().map(|service| {
+        let of_service = |service: &Value| {
             let versions = service["versions"].as_array().unwrap().iter();
-            let total = versions.map(|version| version["total"]["requests"].as_u64().unwrap()).sum();
-            (service["name"].as_str().unwrap().to_owned(), total)
-        });
-        Some(services.collect())
+            let of_version = |version: &Value| {
+                let name = match version["version"].as_str() {
+                    Some("v2") => laws::CANARY,
+                    _ => service["name"].as_str().unwrap(),
+                };
+                (name.to_owned(), version["total"]["requests"].as_u64().unwrap())
+            };
+            versions.map(of_version).collect::<Vec<_>>()
+        };
+        Some(services["services"].as_array().unwrap().iter().flat_map(of_service).collect())
     }
 
     /// The whole journal, the oldest entry first.
@@ -277,7 +283,7 @@ fn summarise(
     let failed: u64 = world.past.iter().map(|past| past.report.tally.failed()).sum();
     say(format!(
         "{} requests to {SERVICE}, {failed} of them failed by the canary; {} walked",
-        shared.asked,
+        world.past.iter().map(|past| past.report.tally.total()).sum::<u64>(),
         ledgers.iter().map(|ledger| ledger.asked).sum::<u64>(),
     ));
     for with in [true, false] {
@@ -294,7 +300,7 @@ fn summarise(
         world.leaders.failovers(),
         links.len(),
     ));
-    for (name, ledger) in NAMES.into_iter().zip(ledgers).chain([(SERVICE, shared)]) {
+    for (name, ledger) in NAMES.into_iter().zip(ledgers).chain([(laws::CANARY, shared)]) {
         let Ledger { asked, counted, may_miss } = ledger;
         let lives = world.gone.iter().filter(|gone| NAMES[gone.edge] == name).count() + 1;
         say(format!("{name}: asked {asked}, counted {counted}, may miss {may_miss}; {lives} lives"));
