@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use crate::{
     duration::show,
     endpoint::{self, EndpointPolicy, HealthCheck, OnUnready, OutlierPolicy},
-    fleet::{Connect, Fleet},
+    fleet::{Connect, Fleet, Names},
     listener::Listener,
     mail::Mail,
     notification::{Http, Recipient, Way},
@@ -270,7 +270,7 @@ fn write_terms_of_rollouts(terms: &Terms, told: &[Recipient], to: &mut String) -
 }
 
 fn write_fleet(config: &Config, to: &mut String) -> fmt::Result {
-    if let Some(Fleet { address, tls, token }) = &config.control.fleet {
+    if let Some(Fleet { address, tls, token, names }) = &config.control.fleet {
         let secured = if tls.is_some() { "TLS" } else { "in clear" };
         let certified = tls.as_ref().and_then(|tls| tls.client_certificates.as_ref());
         let proof = match (certified, token) {
@@ -279,7 +279,12 @@ fn write_fleet(config: &Config, to: &mut String) -> fmt::Result {
             (_, Some(_)) => "a token",
             (_, None) => "nothing",
         };
-        writeln!(to, "proxies     {address}, {secured}, which must show {proof}")?;
+        let names = match (certified, names) {
+            (Some(_), Names::Certificate) => ", each under a name of its certificate",
+            (Some(_), Names::Any) => ", each under any name",
+            (None, _) => "",
+        };
+        writeln!(to, "proxies     {address}, {secured}, which must show {proof}{names}")?;
     }
     if let Some(Connect { endpoints, tls, token, cache }) = &config.control.connect {
         let secured = if tls.is_some() { "over TLS" } else { "in clear" };

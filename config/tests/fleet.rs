@@ -8,7 +8,7 @@ use std::path::Path;
 use serin_config::{
     Config, Problems, Purpose, Secrets,
     file::{load_catalogue, load_for},
-    fleet::ControlEndpoint,
+    fleet::{ControlEndpoint, Names},
     summary::summary,
 };
 
@@ -128,6 +128,19 @@ fn beyond_this_machine_nobody_connects_in_clear_or_without_proof() {
     let certified = TLS.replace("tls: {", "tls: { client_ca: c.crt,");
     assert!(read(Some(Purpose::Control), &control(&format!("address: 10.0.0.1:9903, {certified}"))).is_ok());
 
+    let any = format!("address: 10.0.0.1:9903, names: any, {certified}");
+    assert_eq!(
+        read(Some(Purpose::Control), &control(&any)).unwrap().control.fleet.unwrap().names,
+        Names::Any
+    );
+    for (fleet, said) in [
+        ("names: any", "f:3:29: control.fleet.names: proxies are not asked for certificates"),
+        (&format!("names: every, {certified}"), "certificate or any"),
+    ] {
+        let problem = problem(Some(Purpose::Control), &control(fleet));
+        assert!(problem.contains(said), "{said}: {problem}");
+    }
+
     for (connect, said) in [
         ("endpoints: []", "there is no endpoint"),
         ("cache: a.json", "\"endpoints\" is missing"),
@@ -147,6 +160,9 @@ fn beyond_this_machine_nobody_connects_in_clear_or_without_proof() {
 fn a_summary_says_who_may_connect_and_never_shows_the_token() {
     let text = summary(&read(None, &control("token: \"${FLEET}\"")).unwrap());
     assert!(text.contains("proxies     127.0.0.1:9903, in clear, which must show a token"), "{text}");
+    let certified = TLS.replace("tls: {", "tls: { client_ca: c.crt,");
+    let text = summary(&read(None, &control(&certified)).unwrap());
+    assert!(text.contains("which must show certificates, each under a name of its certificate"), "{text}");
     let text = summary(&read(None, &proxy("endpoints: [127.0.0.1:9903], token: \"${FLEET}\"")).unwrap());
     let line = "connect     127.0.0.1:9903 in clear, with a token, last plan in /etc/serin/serin-plan.json";
     assert!(text.contains(line) && !text.contains("control  "), "{text}");

@@ -7,6 +7,7 @@ use std::{
 
 use serin_config::{
     Address, Catalogue, Config, Plan,
+    fleet::Names,
     limits::{AUDIT_QUEUE_MAX, COMMANDS_QUEUED_MAX, WINDOWS_QUEUED_MAX},
     notification::Recipient,
     settings::{Control, Etcd},
@@ -150,8 +151,9 @@ impl ControlPlane {
         let clock = Clock::not_before(self.opened_ms);
         let (gates, gate) = Gates::new(reports.clone(), clock);
         let token = self.settings.fleet.as_ref().and_then(|fleet| fleet.token.clone()).map(Arc::new);
+        let names = self.settings.fleet.as_ref().map_or(Names::default(), |fleet| fleet.names);
         let version = env!("CARGO_PKG_VERSION");
-        let terms = fleet::Terms { gate: gate.clone(), token, clock, stop: stopped.clone(), version };
+        let terms = fleet::Terms { gate: gate.clone(), token, names, clock, stop: stopped.clone(), version };
         let inlets = Inlets {
             orders: order_inlet,
             reports: report_inlet,

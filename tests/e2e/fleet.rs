@@ -11,7 +11,9 @@ use crate::harness::{
     certs::Authority,
     config::{SERVICE, two_versions},
     fleet::{Edge, Plane},
-    http, until,
+    http,
+    serin::binary,
+    until,
 };
 
 fn connect(plane: &Plane) -> Value {
@@ -43,11 +45,38 @@ fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them
         Edge::start(name, &json!({ "endpoints": [plane.fleet.to_string()], "tls": tls }))
     });
     plane.followed_by(&["edge-1", "edge-2"]);
+    // A name is not for whoever has another one's certificate.
+    let own = authority.client("mallory", &[], &["edge-3"]);
+    let tls = json!({ "ca": authority.file(), "cert": own.cert, "key": own.key });
+    let connect = json!({ "endpoints": [plane.fleet.to_string()], "tls": tls });
+    let other = Edge::begin("edge-1", &connect);
+    other.member.says("the certificate is for mallory, edge-3, and not for a proxy called \"edge-1\"");
+    let mut third = Edge::start("edge-3", &connect);
+    plane.followed_by(&["edge-1", "edge-2", "edge-3"]);
+    assert!(third.member.stop().success());
+    plane.followed_by(&["edge-1", "edge-2"]);
 
     let before = plane.control().now().unwrap();
     let half: Weight = "50%".parse().unwrap();
     assert_eq!(plane.control().set_canary(half, before.generation).unwrap().status, 200);
     plane.followed_by(&["edge-1", "edge-2"]);
+    let asked = |line: &str| {
+        let mut command = binary();
+        let command = command.args(line.split(' ')).args(["--api", &plane.api.to_string()]);
+        // Said to the proxies of this machine, not to whoever asks after them.
+        let output = command.env("SERIN_INSTANCE", "edge-9").env("SERIN_LOG", "warn").output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    };
+    let (listed, code) = asked("proxy list");
+    let in_force = format!("Plan {} is in force on all of them.", before.generation + 1);
+    assert!(
+        code == Some(0) && listed.contains("edge-2  connected") && listed.contains(&in_force),
+        "{listed}"
+    );
+    let (shown, code) = asked("proxy show edge-1 --output json");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["proxy"], &shown["acknowledged"], code), (&json!("edge-1"), &json!(true), Some(0)));
+    assert_eq!(asked("proxy show edge-3").1, Some(1));
     for edge in &edges {
         assert_eq!(edge.generation(), before.generation + 1);
         assert_eq!(edge.member.metrics().sum("serin_plan_weight_ratio", &[("version", "v2")]), 0.5);

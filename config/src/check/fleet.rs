@@ -5,7 +5,7 @@ use super::{Surroundings, all, control::token, tls};
 use crate::{
     address::Address,
     fleet::{
-        Connect, ControlEndpoint, Fleet,
+        Connect, ControlEndpoint, Fleet, Names,
         settings::{CACHE_DEFAULT, FLEET_ADDRESS_DEFAULT},
     },
     limits::UPLINK_ENDPOINTS_MAX,
@@ -33,7 +33,12 @@ pub(super) fn check_fleet(
         Err(reported) => Err(reported),
     };
     let token = optional_token(raw.token, around, problems);
-    let (address, tls, token) = (address?, tls?, token?);
+    let (address, tls, token, names) = (address?, tls?, token?, raw.names.optional()?);
+    let asks = tls.as_ref().is_some_and(|tls| tls.client_certificates.is_some());
+    if let Some(names) = names.as_ref().filter(|_| !asks) {
+        let right = "write client_ca in its tls, or leave \"names\" out";
+        return Err(problems.add(&names.place, "proxies are not asked for certificates", right));
+    }
     if !address.is_local() {
         let place = given.unwrap_or(place);
         let Some(tls) = &tls else {
@@ -47,7 +52,7 @@ pub(super) fn check_fleet(
             return Err(problems.add(&place, wrong, right));
         }
     }
-    Ok(Fleet { address, tls, token })
+    Ok(Fleet { address, tls, token, names: names.map_or(Names::default(), |names| names.value) })
 }
 
 /// Where a proxy finds its control plane.

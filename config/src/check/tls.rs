@@ -27,17 +27,11 @@ pub(super) fn check_listener(
     around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<ListenerTls, Reported> {
-    let certificates = certificates(raw.certificates, &place, around, problems);
-    let min_version = raw.min_version.or(TlsVersion::default());
-    let client_certificates =
-        client_certificates(raw.client_ca, raw.client_auth, ClientAuth::Required, around, problems);
-    let http2 = raw.http2.or(true);
-    Ok(ListenerTls {
-        certificates: certificates?,
-        min_version: min_version?,
-        client_certificates: client_certificates?,
-        http2: http2?,
-    })
+    let raw::ListenerTls { certificates, min_version, client_ca, client_auth, http2 } = raw;
+    let given = Given { certificates, min_version, client_ca, client_auth };
+    let checked = check(given, (&place, ClientAuth::Required), around, problems);
+    let http2 = http2.or(true);
+    Ok(ListenerTls { http2: http2?, ..checked? })
 }
 
 /// TLS of the control plane's API, which speaks HTTP/1.1 only.
@@ -46,10 +40,29 @@ pub(super) fn check_api(
     around: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Result<ListenerTls, Reported> {
-    let certificates = certificates(raw.certificates, &place, around, problems);
-    let min_version = raw.min_version.or(TlsVersion::default());
-    let client_certificates =
-        client_certificates(raw.client_ca, raw.client_auth, ClientAuth::Optional, around, problems);
+    let raw::ApiTls { certificates, min_version, client_ca, client_auth } = raw;
+    let given = Given { certificates, min_version, client_ca, client_auth };
+    check(given, (&place, ClientAuth::Optional), around, problems)
+}
+
+/// What the file says of whatever listens.
+struct Given {
+    certificates: Field<List<raw::CertificateFiles>>,
+    min_version: Field<TlsVersion>,
+    client_ca: Field<String>,
+    client_auth: Field<ClientAuth>,
+}
+
+/// TLS without HTTP/2; `auth` is what is asked of clients where the file names their authorities and says no more.
+fn check(
+    given: Given,
+    (place, auth): (&Place, ClientAuth),
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Result<ListenerTls, Reported> {
+    let certificates = certificates(given.certificates, place, around, problems);
+    let min_version = given.min_version.or(TlsVersion::default());
+    let client_certificates = client_certificates(given.client_ca, given.client_auth, auth, around, problems);
     Ok(ListenerTls {
         certificates: certificates?,
         min_version: min_version?,

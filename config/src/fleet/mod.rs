@@ -12,7 +12,7 @@ pub mod plan;
 pub mod settings;
 pub mod window;
 
-pub use settings::{Connect, ControlEndpoint, Fleet};
+pub use settings::{Connect, ControlEndpoint, Fleet, Names};
 
 /// The path of the method that a proxy calls.
 pub const CONNECT_PATH: &str = "/serin.v1.Fleet/Connect";

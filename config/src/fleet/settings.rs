@@ -27,8 +27,20 @@ pub struct Fleet {
     pub address: Address,
     /// Its TLS, with or without certificates of proxies; none on an address of this machine only.
     pub tls: Option<ListenerTls>,
-    /// What each proxy must show, unless its certificate says who it is.
+    /// What each proxy must show.
     pub token: Option<Secret>,
+    /// Which name a proxy with a certificate may have.
+    pub names: Names,
+}
+
+/// Which name a proxy with a certificate may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// One that its certificate holds: the common name, or an alternative name of type DNS.
+    #[default]
+    Certificate,
+    /// Any: whoever has one of the fleet's certificates may speak for every proxy.
+    Any,
 }
 
 /// Where a proxy finds its control plane.

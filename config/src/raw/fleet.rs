@@ -4,11 +4,16 @@ use serde_json::{Value, json};
 
 use super::{
     decode::{Fault, Leaf, List},
-    leaf::SecretSource,
+    leaf::{SecretSource, choice_leaf},
     record::record,
     tls::{EndpointTls, ListenerTls},
 };
-use crate::{address::Address, endpoint::DnsName, fleet::ControlEndpoint};
+use crate::{
+    address::Address,
+    endpoint::DnsName,
+    fleet::{ControlEndpoint, Names},
+    problem::{nearest, shown},
+};
 
 record! {
     /// The listener for proxies that run as processes of their own (serin proxy).
@@ -20,6 +25,9 @@ record! {
         /// The token that each proxy must show: "${NAME}" for an environment variable or "${file:PATH}" for a file,
         /// relative to this file's directory. Default: none is asked for.
         @ token: SecretSource,
+        /// Which name (telemetry.instance) a proxy may have that shows a certificate: certificate (the common name or a DNS
+        /// name of its certificate) or any (whoever has a certificate may take every proxy's name). Default: certificate.
+        @ names: Names,
     }
 
     /// Where this proxy finds its control plane (serin proxy).
@@ -37,6 +45,13 @@ record! {
         @ cache: String,
     }
 }
+
+choice_leaf!(
+    Names,
+    "certificate or any",
+    "which name a proxy may have",
+    [("certificate", Self::Certificate), ("any", Self::Any)]
+);
 
 impl Leaf for ControlEndpoint {
     const EXPECTED: &'static str =

@@ -6,7 +6,7 @@ use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serin_config::{
-    fleet::{CONNECT_PATH, message::Up},
+    fleet::{CONNECT_PATH, Names, message::Up},
     limits::{
         FLEET_ARRIVALS_MAX, FLEET_HELLO_WAIT, FLEET_MESSAGE_BYTES_MAX, FLEET_STREAMS_MAX,
         H2_CONNECTION_WINDOW, H2_STREAM_WINDOW,
@@ -22,7 +22,11 @@ use tonic::{Status, Streaming, body::Body};
 use tracing::{debug, warn};
 
 use super::{Door, Gate, codec::Messages, session};
-use crate::{api::Connection, clock::Clock, tls::Acceptor};
+use crate::{
+    api::Connection,
+    clock::Clock,
+    tls::{Acceptor, Holder},
+};
 
 /// How long to leave off accepting when the system has no more descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -36,6 +40,8 @@ const STREAMS_PER_CONNECTION: u32 = 4;
 pub(crate) struct Terms {
     pub(crate) gate: watch::Receiver<Gate>,
     pub(crate) token: Option<Arc<Secret>>,
+    /// Which name a proxy with a certificate may have.
+    pub(crate) names: Names,
     pub(crate) clock: Clock,
     pub(crate) stop: watch::Receiver<bool>,
     /// The release that is told to proxies.
@@ -93,15 +99,26 @@ async fn secured<S>(stream: S, peer: String, tls: Option<Acceptor>, terms: Terms
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Some(tls) = tls else { return converse(stream, peer, terms).await };
+    let Some(tls) = tls else { return converse(stream, Peer { address: peer, holder: None }, terms).await };
     match timeout(FLEET_HELLO_WAIT, tls.accept(stream)).await {
-        Ok(Ok((stream, _))) => converse(stream, peer, terms).await,
+        Ok(Ok((stream, holder))) => {
+            let holder = holder.filter(|_| terms.names == Names::Certificate).map(Arc::new);
+            converse(stream, Peer { address: peer, holder }, terms).await;
+        }
         Ok(Err(error)) => warn!(%peer, %error, "a proxy was turned away: its TLS handshake failed"),
         Err(_) => debug!(%peer, "a connection did not make its TLS handshake in time"),
     }
 }
 
-async fn converse<S>(stream: S, peer: String, terms: Terms)
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) address: String,
+    /// Whom its certificate names, where its own name must be one of these.
+    pub(super) holder: Option<Arc<Holder>>,
+}
+
+async fn converse<S>(stream: S, peer: Peer, terms: Terms)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -133,9 +150,9 @@ where
     let mut stop = terms.stop.clone();
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended {
-            debug!(%peer, %error, "a connection of a proxy ended");
+            debug!(peer = peer.address, %error, "a connection of a proxy ended");
         },
-        () = idle => debug!(%peer, "a connection without a stream was closed"),
+        () = idle => debug!(peer = peer.address, "a connection without a stream was closed"),
         () = told_to_stop(&mut stop) => {
             // Streams say why they end, and have a moment for it.
             connection.as_mut().graceful_shutdown();
@@ -146,7 +163,7 @@ where
 
 async fn answer(
     request: Request<Incoming>,
-    peer: String,
+    peer: Peer,
     busy: Arc<Semaphore>,
     terms: Terms,
 ) -> Response<Body> {
@@ -154,7 +171,7 @@ async fn answer(
         return Status::unimplemented(format!("proxies call {CONNECT_PATH}")).into_http();
     }
     if !may_enter(&request, terms.token.as_deref()) {
-        warn!(%peer, "a proxy was turned away: it does not show the token of control.fleet");
+        warn!(peer = peer.address, "a proxy was turned away: it does not show the token of control.fleet");
         return Status::unauthenticated("the token is missing or another one: see control.connect.token")
             .into_http();
     }

@@ -31,7 +31,7 @@ use super::{
     codec::encoded,
     registry::{Arrival, Refused, Stream},
     seat::{Gate, Seat},
-    serve::{Terms, told_to_stop},
+    serve::{Peer, Terms, told_to_stop},
 };
 use crate::metrics;
 
@@ -41,11 +41,13 @@ type Outgoing = Result<Bytes, Status>;
 /// Hears who connects, and begins its stream or refuses it. The place is held as long as the stream lasts.
 pub(super) async fn begin(
     mut up: Streaming<Up>,
-    peer: String,
+    peer: Peer,
     mut terms: Terms,
     place: Option<OwnedSemaphorePermit>,
 ) -> Result<Response<ReceiverStream<Outgoing>>, Status> {
     let hello = hello(&mut up).await?;
+    may_be_called(&hello.proxy, &peer)?;
+    let peer = peer.address;
     // What changes after this ends the stream again.
     let gate = tokio::select! {
         gate = Gate::known(&mut terms.gate) => gate,
@@ -93,6 +95,19 @@ async fn hello(up: &mut Streaming<Up>) -> Result<Hello, Status> {
         Ok(_) => Ok(hello),
         Err(error) => Err(Status::invalid_argument(format!("telemetry.instance: {error}"))),
     }
+}
+
+/// Refuses a name that another's certificate is for: with a name come the windows that are counted under it, and the stream
+/// of whoever had it before.
+fn may_be_called(name: &str, peer: &Peer) -> Result<(), Status> {
+    let Some(holder) = peer.holder.as_ref().filter(|holder| !holder.is_proxy(name)) else { return Ok(()) };
+    let whose: Vec<&str> = holder.common.iter().chain(&holder.dns).map(String::as_str).collect();
+    let whose = if whose.is_empty() { "no name".to_owned() } else { whose.join(", ") };
+    warn!(proxy = name, peer = peer.address, "a proxy was turned away: its certificate is for {whose}");
+    Err(Status::permission_denied(format!(
+        "the certificate is for {whose}, and not for a proxy called \"{name}\": give the proxy a name of its certificate \
+         (telemetry.instance), or a certificate for its name; control.fleet.names: any allows every name"
+    )))
 }
 
 /// Another one leads.

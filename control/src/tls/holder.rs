@@ -14,6 +14,8 @@ use x509_parser::{
 pub(crate) struct Holder {
     /// The subject as text (RFC 4514), empty if it has none.
     pub(crate) subject: String,
+    /// The common names in the subject.
+    pub(crate) common: Vec<String>,
     /// Alternative names of type URI.
     pub(crate) uris: Vec<String>,
     /// Alternative names of type DNS.
@@ -32,7 +34,15 @@ impl Holder {
                 _ => {}
             }
         }
-        Some(Self { subject: text(parsed.subject()), uris, dns })
+        let common = parsed.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        let common = common.map(ToOwned::to_owned).collect();
+        Some(Self { subject: text(parsed.subject()), common, uris, dns })
+    }
+
+    /// Whether it may speak for the proxy of that name: a common name says so, or an alternative name of type DNS.
+    pub(crate) fn is_proxy(&self, name: &str) -> bool {
+        self.common.iter().any(|common| common == name)
+            || self.dns.iter().any(|dns| dns.eq_ignore_ascii_case(name))
     }
 
     /// Whether the certificate holds that name.
