@@ -58,7 +58,7 @@ pub enum OnNewCanary {
     /// The file is refused.
     #[default]
     Refuse,
-    /// The rollout ends, and the stable version has everything until the new canary's begins.
+    /// The rollout ends, the stable version has everything, and the new canary's rollout begins by itself.
     Supersede,
 }
 

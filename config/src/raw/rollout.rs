@@ -69,7 +69,7 @@ record! {
         /// What is done when a guard fails, if not to take the canary out.
         @ rollback: Rollback,
         /// What a changed file means that names another canary while a rollout is in progress: refuse (the file is not
-        /// taken) or supersede (the rollout ends and the stable version has everything). Default: refuse.
+        /// taken) or supersede (the rollout ends, and the new canary's begins by itself). Default: refuse.
         @ on_new_canary: OnNewCanary,
     }
 

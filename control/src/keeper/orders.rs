@@ -58,6 +58,30 @@ impl Keeper {
         Err(error)
     }
 
+    /// Starts what has superseded something else and may be started now; `at_once` also what was not due a second ago, since
+    /// all that a changed file says is known. What stands against it is said once.
+    pub(super) fn begin_next(&mut self, at_once: bool, now_ms: u64) {
+        let due = planner::next::due(&self.state);
+        self.not_begun.retain(|name, _| due.contains(name));
+        for name in due {
+            if !at_once && !self.not_begun.contains_key(&name) {
+                self.not_begun.insert(name, String::new());
+                continue;
+            }
+            match planner::next::begin(&self.state, &name, now_ms) {
+                // A write that failed is logged and counted where it fails; the next second tries again.
+                Ok(decision) => drop(self.carry_out(decision, now_ms)),
+                Err(refusal) => {
+                    let why = refusal.to_string();
+                    if self.not_begun.get(&name) != Some(&why) {
+                        warn!(service = %name, "the new canary is not started yet: {why}");
+                        self.not_begun.insert(name, why);
+                    }
+                }
+            }
+        }
+    }
+
     /// Notes a request that the API refused.
     pub(super) fn note_refused(&mut self, note: Note, now_ms: u64) {
         self.audit.refused(note, now_ms);

@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 
-use serin_config::{Weight, limits::STORE_WAIT, wire::Unready};
+use serin_config::{Service, Weight, limits::STORE_WAIT, policy::OnNewCanary, wire::Unready};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -13,7 +13,7 @@ use crate::{
     access::{Answer, CommandError},
     command::{Action, Actor, Command, Request},
     fixtures::{canary_share, catalogue, name, report, shop, split, weight},
-    rollout::{HeldFor, RolledBackFor, State as S, WasUndone},
+    rollout::{AbortedBy, HeldFor, RolledBackFor, State as S, WasUndone},
     store::{StoreError, fault::Disk},
 };
 
@@ -290,6 +290,38 @@ fn a_reload_that_is_refused_changes_nothing() {
     assert_eq!(*world.keeper.plan(), before);
     let same = world.ask(Command::Reload(catalogue(vec![shop()]))).unwrap();
     assert_eq!(same.plan, before, "a file that changes nothing makes no plan");
+}
+
+#[test]
+fn a_canary_that_takes_the_place_of_another_is_started_and_the_one_before_is_kept_as_ended() {
+    let mut yields = shop();
+    yields.rollout.on_new_canary = OnNewCanary::Supersede;
+    let newer = Service { canary: Some(crate::fixtures::version("v0")), ..yields.clone() };
+    for told_of_terms in [false, true] {
+        let mut world = World::new();
+        world.ask(Command::Reload(catalogue(vec![yields.clone()]))).unwrap();
+        world.steer(Action::Start).unwrap();
+        world.second((20, 0), (180, 0));
+        world.ask(Command::Reload(catalogue(vec![newer.clone()]))).unwrap();
+        assert!(world.keeper.state.live("shop").is_none());
+        if told_of_terms {
+            let terms = Terms { max_parallel_rollouts: Some(3), ..Terms::default() };
+            world.ask(Command::Terms(Arc::new(terms))).unwrap();
+        } else {
+            // What else the file says may come any moment.
+            world.second((0, 0), (200, 0));
+            assert!(world.keeper.state.live("shop").is_none());
+            world.second((0, 0), (200, 0));
+        }
+        assert_eq!(*world.last_pushed().split("shop").unwrap(), split("v0 10% v1 90%"));
+        let status = &world.status().services["shop"];
+        assert_eq!(status.rollout.as_ref().map(|rollout| (rollout.id, rollout.live)), Some((2, true)));
+        assert_eq!(status.earlier[0].state, S::Aborted { why: AbortedBy::Superseded });
+        assert!(
+            !world.stored().ended[&name("shop")][0].course.steps.is_empty(),
+            "what its steps took is kept"
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serin_config::{
-    Generation,
+    Generation, Service,
     freeze::{Freeze as OfFile, Span, Zone},
     policy::OnTimeout,
     terms::Terms,
@@ -11,7 +11,7 @@ use serin_config::{
 
 use crate::{
     command::{Action as By, Actor, Command, Request},
-    fixtures::{canary_share, catalogue, name, shop, split, weight},
+    fixtures::{canary_share, catalogue, name, shop, split, version, weight},
     journal::Action,
     planner::{Stored, decide, judge, reload, start_up},
     refusal::Refusal,
@@ -125,6 +125,38 @@ fn an_urgent_change_needs_a_reason_and_its_rollout_walks_its_steps_through_the_f
     assert_eq!(begun.entries[0].reason, "urgent: CVE-2026-1");
     let next = judge(&begun.state, &name("shop"), Event::Pass, &verdict(), "", NOW).unwrap();
     assert_eq!(canary_share(&next.state.plan), weight("50%"));
+}
+
+#[test]
+fn an_undo_in_a_freeze_is_stopped_only_where_a_version_gets_more_that_is_not_the_stable_one_by_now() {
+    let set = Command::SetWeights {
+        service: name("shop"),
+        split: split("v2 20% v1 80%"),
+        if_generation: fresh().plan.generation(),
+    };
+    let by_hand = ask(&fresh(), set).unwrap().state;
+    for (end, goes_back) in [(By::Promote { full: true }, true), (By::Abort, false)] {
+        let ended = ask(&ask(&by_hand, steer(By::Start)).unwrap().state, steer(end)).unwrap().state;
+        for stable in ["v0", "v1", "v2"] {
+            for canary in ["v0", "v1", "v2"].into_iter().filter(|canary| *canary != stable) {
+                let roles = Service { stable: version(stable), canary: Some(version(canary)), ..shop() };
+                let swapped = reload(&ended, &catalogue(vec![roles]), NOW)
+                    .unwrap()
+                    .map_or(ended.clone(), |taken| taken.state);
+                let undo = Command::Undo { service: name("shop"), if_generation: None, unready: vec![] };
+                let undone = ask(&frozen(&swapped), undo);
+                let may = goes_back || stable == "v2";
+                assert_eq!(
+                    undone.is_ok(),
+                    may,
+                    "{end:?}, then {stable} is stable and {canary} the canary: {undone:?}"
+                );
+                let split =
+                    undone.ok().map(|undone| undone.state.plan.split("shop").unwrap().of(&version("v2")));
+                assert!(split.is_none_or(|share| share == weight("20%")), "{split:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
     let mut merged = Vec::new();
     for service in catalogue.services() {
         let old = state.services.get(&service.name).map(AsRef::as_ref);
-        let part = match (Merge { service, old }).superseded(state, generation, now_ms) {
+        let part = match (Merge { service, old }).superseded(generation, now_ms) {
             Some(superseded) => superseded,
             None => Merge { service, old }.or_refuse()?,
         };
@@ -105,7 +105,8 @@ pub fn start_up(stored: &Stored, catalogue: &Arc<Catalogue>, now_ms: u64) -> Res
     let first = first_after(stored.generation);
     let merged = catalogue.services().iter().map(|service| {
         let merge = Merge { service, old: stored.services.get(&service.name).map(AsRef::as_ref) };
-        (service.name.clone(), merge.or_yield(first, now_ms))
+        let merged = merge.superseded(first, now_ms).unwrap_or_else(|| merge.or_yield(first, now_ms));
+        (service.name.clone(), merged)
     });
     let mut decision =
         load(stored, first, catalogue, merged.collect(), "the file was read at start-up", now_ms)?;
@@ -169,14 +170,10 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     /// The end of a rollout whose own rules say that another canary in the file supersedes it.
-    fn superseded(&self, state: &State, generation: Generation, now_ms: u64) -> Option<Merged> {
+    fn superseded(&self, generation: Generation, now_ms: u64) -> Option<Merged> {
         let old = self.old?;
         let rollout = old.live()?;
-        let rules = &state.plan.catalogue().service(self.service.name.as_str())?.rollout;
-        let newer = self.service.canary.as_ref().filter(|canary| **canary != rollout.canary)?;
-        if rules.on_new_canary != OnNewCanary::Supersede || self.service.stable != rollout.stable {
-            return None;
-        }
+        let newer = self.supersedes(rollout)?;
         let ended = Rollout {
             state: rollout::State::Aborted { why: AbortedBy::Superseded },
             step_generation: generation,
@@ -191,6 +188,14 @@ impl Merge<'_> {
         merged.change = Some((Action::Abort, format!("the file names another canary, {newer}")));
         merged.record.rollout = Some(ended);
         Some(merged)
+    }
+
+    /// The canary that takes the place of a rollout's, where the rules by which it began say so.
+    fn supersedes(&self, rollout: &Rollout) -> Option<&VersionName> {
+        let newer = self.service.canary.as_ref().filter(|canary| **canary != rollout.canary)?;
+        let rules: serde_json::Value = serde_json::from_str(&rollout.rules).ok()?;
+        let yields = rules["policy"]["on_new_canary"] == serde_json::json!(OnNewCanary::Supersede);
+        (yields && self.service.stable == rollout.stable).then_some(newer)
     }
 
     fn or_refuse(&self) -> Result<Merged, Refusal> {
@@ -308,6 +313,7 @@ fn load(
             actor: Actor::File,
             who: None,
             service: service.cloned(),
+            group: None,
             action,
             from: service.and_then(|name| stored.services.get(name)).map(|old| old.split.clone()),
             to: record.map(|record| record.split.clone()),

@@ -1,0 +1,113 @@
+//! A canary that takes the place of another one: when its rollout begins, and what keeps it from that.
+
+use std::sync::Arc;
+
+use serin_config::{Service, policy::OnNewCanary, terms::Terms};
+
+use super::*;
+use crate::{
+    command::{Action as By, Command, Request},
+    fixtures::{catalogue, name, shop, split, version},
+    planner::{Stored, decide, reload, start_up},
+};
+
+const NOW: u64 = 5_000;
+
+fn ask(state: &State, command: Command) -> State {
+    decide(state, &Request::new(command, Actor::Api, "because"), NOW).unwrap().unwrap().state
+}
+
+fn yields() -> Service {
+    let mut service = shop();
+    service.rollout.on_new_canary = OnNewCanary::Supersede;
+    service
+}
+
+fn newer() -> Service {
+    Service { canary: Some(version("v0")), ..yields() }
+}
+
+fn rolling() -> State {
+    let state = start_up(&Stored::default(), &catalogue(vec![yields()]), NOW).unwrap().state;
+    ask(&state, Command::Rollout { service: name("shop"), action: By::Start, if_generation: None })
+}
+
+fn superseded_by(service: Service) -> State {
+    reload(&rolling(), &catalogue(vec![service]), NOW).unwrap().unwrap().state
+}
+
+fn stored(state: &State) -> Stored {
+    Stored {
+        generation: state.plan.generation(),
+        services: state.services.clone(),
+        next_entry: state.next_entry,
+        next_rollout: state.next_rollout,
+        tokens: state.tokens.clone(),
+        repeats: state.repeats.clone(),
+    }
+}
+
+#[test]
+fn it_begins_at_its_first_step_and_the_journal_says_in_whose_place() {
+    let state = superseded_by(newer());
+    assert_eq!(due(&state), [name("shop")]);
+    let decision = begin(&state, &name("shop"), NOW).unwrap();
+    let rollout = decision.state.live("shop").unwrap();
+    assert_eq!((rollout.id, &rollout.canary, rollout.state), (2, &version("v0"), S::Running { step: 0 }));
+    assert_eq!(decision.state.plan.split("shop").unwrap(), &split("v0 10% v1 90%"));
+    let entry = &decision.entries[0];
+    assert_eq!((entry.action, entry.actor), (Action::Start, Actor::File));
+    assert_eq!(entry.reason, "the file names v0 in place of v2, whose rollout 1 it ended");
+    assert_eq!(due(&decision.state), [] as [ServiceName; 0], "once");
+}
+
+#[test]
+fn it_begins_also_where_the_file_was_changed_while_nobody_decided() {
+    let state = start_up(&stored(&rolling()), &catalogue(vec![newer()]), NOW).unwrap().state;
+    assert_eq!(due(&state), [name("shop")]);
+    let started = begin(&state, &name("shop"), NOW).unwrap().state;
+    assert_eq!(started.live("shop").unwrap().canary, version("v0"));
+    // And where it was told to begin and the process ended before it did.
+    let again = start_up(&stored(&superseded_by(newer())), &catalogue(vec![newer()]), NOW).unwrap().state;
+    assert_eq!(due(&again), [name("shop")]);
+}
+
+#[test]
+fn it_waits_for_the_end_of_a_freeze_and_for_a_place_among_those_in_progress() {
+    let state = superseded_by(newer());
+    let frozen = ask(&state, Command::Freeze { services: vec![], until_ms: Some(NOW + 10) });
+    assert_eq!(due(&frozen), [name("shop")]);
+    assert!(matches!(begin(&frozen, &name("shop"), NOW + 9), Err(Refusal::Frozen { .. })));
+    assert!(begin(&frozen, &name("shop"), NOW + 10).is_ok());
+    let full =
+        State { terms: Arc::new(Terms { max_parallel_rollouts: Some(0), ..Terms::default() }), ..state };
+    assert!(matches!(begin(&full, &name("shop"), NOW), Err(Refusal::TooManyRollouts { .. })));
+}
+
+#[test]
+fn it_is_left_to_whoever_has_done_something_about_it() {
+    let state = superseded_by(newer());
+    let by_hand = Command::SetWeights {
+        service: name("shop"),
+        split: split("v0 1% v1 99%"),
+        if_generation: state.plan.generation(),
+    };
+    assert_eq!(due(&ask(&state, by_hand)), [] as [ServiceName; 0]);
+    let withdrawn = reload(&state, &catalogue(vec![yields()]), NOW).unwrap().unwrap().state;
+    assert_eq!(due(&withdrawn), [] as [ServiceName; 0], "the one that was ended is no new one");
+    let none =
+        reload(&state, &catalogue(vec![Service { canary: None, ..yields() }]), NOW).unwrap().unwrap().state;
+    assert_eq!(due(&none), [] as [ServiceName; 0]);
+}
+
+#[test]
+fn nothing_begins_by_itself_where_the_rules_of_the_rollout_do_not_say_so() {
+    let state = start_up(&Stored::default(), &catalogue(vec![shop()]), NOW).unwrap().state;
+    let state =
+        ask(&state, Command::Rollout { service: name("shop"), action: By::Start, if_generation: None });
+    let other = Service { canary: Some(version("v0")), ..shop() };
+    assert!(reload(&state, &catalogue(vec![other.clone()]), NOW).is_err());
+    let yielded = start_up(&stored(&state), &catalogue(vec![other]), NOW).unwrap().state;
+    assert_eq!(yielded.services["shop"].rollout.as_ref().unwrap().state, S::Aborted { why: AbortedBy::File });
+    assert_eq!(due(&yielded), [] as [ServiceName; 0]);
+}
