@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Catalogue, Generation, Grant, ServiceName, Split, VersionName,
+    Catalogue, Generation, Grant, GroupName, ServiceName, Split, VersionName,
     limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
     terms::Terms,
 };
@@ -144,9 +144,27 @@ pub enum Command {
         service: ServiceName,
         /// As for [`Command::Rollout`].
         if_generation: Option<Generation>,
-        /// Versions that no proxy can send a request to. Whoever carries the command to the planner fills it in:
-        /// it is what the proxies say at that moment.
-        unready: Vec<VersionName>,
+        /// Versions of it, and of others of its group, that no proxy can send a request to. Whoever carries the
+        /// command to the planner fills it in: it is what the proxies say at that moment.
+        unready: Vec<(ServiceName, VersionName)>,
+    },
+    /// Starts or steers the rollouts of all services of a group, in one plan.
+    Group {
+        /// The group.
+        group: GroupName,
+        /// What to do.
+        action: Action,
+        /// As for [`Command::Rollout`].
+        if_generation: Option<Generation>,
+    },
+    /// Takes back what the last rollouts of a group did, in one plan.
+    UndoGroup {
+        /// The group.
+        group: GroupName,
+        /// As for [`Command::Rollout`].
+        if_generation: Option<Generation>,
+        /// As for [`Command::Undo`].
+        unready: Vec<(ServiceName, VersionName)>,
     },
     /// Takes the routes and services of a changed file.
     Reload(Arc<Catalogue>),
@@ -199,8 +217,8 @@ impl Command {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::SetWeights { .. } => "set_weights",
-            Self::Rollout { action, .. } => action.label(),
-            Self::Undo { .. } => "undo",
+            Self::Rollout { action, .. } | Self::Group { action, .. } => action.label(),
+            Self::Undo { .. } | Self::UndoGroup { .. } => "undo",
             Self::Reload(_) => "reload",
             Self::GiveToken { .. } => "create_token",
             Self::TakeBackToken { .. } => "delete_token",
@@ -222,7 +240,9 @@ impl Command {
                 [service] => Some(service),
                 _ => None,
             },
-            Self::Reload(_)
+            Self::Group { .. }
+            | Self::UndoGroup { .. }
+            | Self::Reload(_)
             | Self::GiveToken { .. }
             | Self::TakeBackToken { .. }
             | Self::Terms(_)
@@ -243,6 +263,11 @@ impl std::fmt::Display for Command {
             Self::Rollout { action: Action::Promote { full: true }, .. } => f.write_str("promote to the end"),
             Self::Rollout { action, .. } => f.write_str(action.label()),
             Self::Undo { .. } => f.write_str("undo the last rollout"),
+            Self::Group { group, action: Action::Promote { full: true }, .. } => {
+                write!(f, "promote group {group} to the end")
+            }
+            Self::Group { group, action, .. } => write!(f, "{} group {group}", action.label()),
+            Self::UndoGroup { group, .. } => write!(f, "undo the last rollouts of group {group}"),
             Self::Reload(_) => f.write_str("take the changed file"),
             Self::GiveToken { wanted, .. } => {
                 let Wanted { id, name, role, services, life_ms, .. } = wanted.as_ref();

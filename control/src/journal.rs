@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serin_config::{Generation, ServiceName, Split, limits::JOURNAL_ENTRIES_MAX};
+use serin_config::{Generation, GroupName, ServiceName, Split, limits::JOURNAL_ENTRIES_MAX};
 use serin_judge::Verdict;
 
 use crate::{
@@ -32,6 +32,9 @@ pub struct Entry {
     pub who: Option<Caller>,
     /// The service; none where the decision concerns all.
     pub service: Option<ServiceName>,
+    /// The group with which the service is rolled out, where it is in one. Entries of older releases have none.
+    #[serde(default)]
+    pub group: Option<GroupName>,
     /// What was done.
     pub action: Action,
     /// The split before.
@@ -190,6 +193,7 @@ mod tests {
             actor: Actor::Api,
             who: None,
             service: service.map(|name| ServiceName::try_new(name).unwrap()),
+            group: None,
             action: Action::SetWeights,
             from: None,
             to: None,
@@ -238,7 +242,9 @@ mod tests {
     #[test]
     fn an_entry_of_an_older_release_is_read_and_names_nobody() {
         let mut old = serde_json::to_value(entry(1, None)).unwrap();
-        old.as_object_mut().unwrap().remove("who");
+        for newer in ["who", "group"] {
+            old.as_object_mut().unwrap().remove(newer);
+        }
         assert_eq!(serde_json::from_value::<Entry>(old).unwrap(), entry(1, None));
     }
 

@@ -21,6 +21,7 @@ pub mod command;
 mod fixtures;
 pub mod fleet;
 pub mod freeze;
+pub mod group;
 pub mod history;
 pub mod hook;
 pub mod journal;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use serin_config::{
-    Generation, Plan, ServiceName, Split, VersionName, Weight, limits::FREEZES_BY_HAND_MAX, plan::PlanError,
+    Generation, GroupName, Plan, ServiceName, Split, VersionName, Weight, limits::FREEZES_BY_HAND_MAX,
+    plan::PlanError,
 };
 
 use crate::{
@@ -163,6 +164,17 @@ pub enum Refusal {
         /// The stable version now.
         now_stable: VersionName,
     },
+    /// The file has no such group.
+    #[error("there is no group \"{0}\": groups are named in the file, under groups")]
+    NoGroup(String),
+    /// Nothing of a group can do what was asked for.
+    #[error("nothing of group \"{group}\" can do this: {why}")]
+    GroupUnmoved {
+        /// The group.
+        group: GroupName,
+        /// What stands against one of its services.
+        why: Box<Refusal>,
+    },
     /// Nothing goes forward at this time.
     #[error(
         "service \"{service}\" is frozen ({freeze}): no version but the stable one gets more traffic until then; rollbacks \
@@ -245,6 +257,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether a rollout was not begun since there is none to begin, or since it was begun already.
+    pub(crate) const fn is_nothing_to_start(&self) -> bool {
+        matches!(self, Self::NoCanary(_) | Self::AlreadyWhole { .. } | Self::AlreadyRuns { .. })
+    }
+
     /// The word for it: the end of the problem's type in the API.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -262,6 +279,8 @@ impl Refusal {
             Self::NoWayBack { .. } => "no-way-back",
             Self::NothingToRetry { .. } => "nothing-to-retry",
             Self::RetryOfAnother { .. } => "other-roles",
+            Self::NoGroup(_) => "no-such-group",
+            Self::GroupUnmoved { .. } => "group-unmoved",
             Self::Frozen { .. } => "frozen",
             Self::UrgentWithoutReason => "urgent-without-reason",
             Self::TooManyRollouts { .. } => "too-many-rollouts",

@@ -15,7 +15,7 @@ use super::{
     problem::Problem,
     read::{limit, malformed},
 };
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, Fate};
 
 /// What a reader may ask for.
 #[derive(Debug, Deserialize)]
@@ -23,6 +23,23 @@ use crate::audit::AuditEntry;
 pub(super) struct Page {
     limit: Option<usize>,
     before: Option<u64>,
+    service: Option<String>,
+    who: Option<String>,
+    what: Option<String>,
+    fate: Option<Fate>,
+}
+
+impl Page {
+    fn wants(&self, entry: &AuditEntry) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        };
+        self.before.is_none_or(|before| entry.sequence < before)
+            && is(&self.service, entry.service.as_deref())
+            && is(&self.who, entry.who.as_ref().map(|who| who.name.as_str()))
+            && is(&self.what, Some(&entry.what))
+            && self.fate.is_none_or(|fate| fate == entry.fate)
+    }
 }
 
 pub(super) async fn audit(
@@ -33,11 +50,12 @@ pub(super) async fn audit(
     let Query(page) = page.map_err(malformed)?;
     let wants_lines = super::accepts(&headers, "application/x-ndjson");
     if wants_lines && page.limit.is_none() && page.before.is_none() {
-        let lines: String = context.access.audit.all().iter().map(|entry| line(entry)).collect();
+        let all = context.access.audit.all();
+        let lines: String = all.iter().filter(|entry| page.wants(entry)).map(|entry| line(entry)).collect();
         return Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response());
     }
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
-    let mut entries = context.access.audit.newest(page.before, limit + 1);
+    let mut entries = context.access.audit.newest(|entry| page.wants(entry), limit + 1);
     let more = entries.len() > limit;
     entries.truncate(limit);
     if wants_lines {

@@ -20,6 +20,7 @@ use http::{Method, StatusCode, header};
 
 use super::{
     Context,
+    groups::covers,
     identity::{Identity, STRANGER},
     operation::{Operation, Reach},
     peer::Peer,
@@ -76,7 +77,7 @@ impl Asked {
             peer: peer.unwrap_or_else(|| Peer::at("unknown".into())),
             reads: reads(request.method()),
             line: format!("{} {path}", request.method()).chars().take(LINE_CHARS_MAX).collect(),
-            service: limited.and_then(|_| service(path)),
+            service: limited.and_then(|_| below(SERVICES, path)),
         }
     }
 
@@ -99,12 +100,14 @@ impl Asked {
 }
 
 const SERVICE: &str = "/v1/services/{service}";
+const SERVICES: &str = "/v1/services/";
+const GROUPS: &str = "/v1/groups/";
 /// Of a request's method and path in the audit log.
 const LINE_CHARS_MAX: usize = 200;
 
-/// The service in a path below `/v1/services/`; what can't be read names none.
-fn service(path: &str) -> Option<String> {
-    let name = path.strip_prefix("/v1/services/")?.split('/').next()?;
+/// The service or group in a path below this one; what can't be read names none.
+fn below(prefix: &str, path: &str) -> Option<String> {
+    let name = path.strip_prefix(prefix)?.split('/').next()?;
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.bytes();
     while let Some(byte) = rest.next() {
@@ -164,7 +167,7 @@ fn refusal(
     if context.access.has_stopped() {
         return Some(CommandError::Stopped.into());
     }
-    if let Some(problem) = operation.and_then(|operation| forbidden(operation, identity, request)) {
+    if let Some(problem) = operation.and_then(|operation| forbidden(context, operation, identity, request)) {
         return Some(problem);
     }
     // To delete takes a preflight from a page in any case, and where there is no operation nothing happens.
@@ -178,13 +181,23 @@ fn refusal(
 }
 
 /// The problem where the caller may not ask for this.
-fn forbidden(operation: &Operation, identity: &Identity, request: &Request) -> Option<Problem> {
+fn forbidden(
+    context: &Context,
+    operation: &Operation,
+    identity: &Identity,
+    request: &Request,
+) -> Option<Problem> {
     let Identity { caller, grant, .. } = identity;
     let detail = if grant.role < operation.role {
         format!("this takes the role {}, and {} is {}", operation.role, caller.name, grant.role)
     } else {
         let covered = match operation.reach {
-            Reach::Service => service(request.uri().path()).is_some_and(|name| grant.covers(&name)),
+            Reach::Service => below(SERVICES, request.uri().path()).is_some_and(|name| grant.covers(&name)),
+            Reach::Group => below(GROUPS, request.uri().path()).is_some_and(|name| {
+                let status = context.access.status();
+                let mut groups = status.terms.groups.iter();
+                groups.find(|group| group.name.as_str() == name).is_some_and(|group| covers(grant, group))
+            }),
             Reach::Whole => !grant.is_limited(),
             Reach::Filtered | Reach::Open => true,
         };
@@ -239,6 +252,7 @@ mod tests {
 
     #[test]
     fn the_service_in_a_path_is_read_as_the_router_reads_it() {
+        let service = |path| below(SERVICES, path);
         assert_eq!(service("/v1/services/shop/weights").as_deref(), Some("shop"));
         assert_eq!(service("/v1/services/%73hop").as_deref(), Some("shop"));
         for odd in ["/v1/plan", "/v1/services/%7", "/v1/services/%zz", "/v1/services/%ff", "/v1/services/%+1"]

@@ -12,6 +12,7 @@ mod change;
 mod events;
 mod export;
 mod freezes;
+mod groups;
 mod guard;
 mod identity;
 mod lines;

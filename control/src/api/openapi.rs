@@ -52,6 +52,7 @@ fn described(operation: &Operation) -> Value {
     parameters.extend(operation.parameters.iter().map(parameter));
     let reach = match operation.reach {
         Reach::Service => "Whoever is limited to services may ask for those.",
+        Reach::Group => "Whoever is limited to services must have all of the group's.",
         Reach::Filtered => "Whoever is limited to services sees those.",
         Reach::Whole => "Not for whoever is limited to services.",
         Reach::Open => "",
@@ -77,7 +78,7 @@ fn in_path(path: &'static str) -> impl Iterator<Item = Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names.map(move |name| {
         let schema = match name {
-            "service" => schema::name(),
+            "service" | "group" => schema::name(),
             "id" if path.starts_with("/v1/tokens") => schema::token_id(),
             _ => schema::number(),
         };

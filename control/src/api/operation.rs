@@ -15,6 +15,8 @@ use super::Context;
 pub(super) enum Reach {
     /// The one in the path.
     Service,
+    /// Those of the group in the path, all of them.
+    Group,
     /// All of them, but its answer leaves out those that are not the caller's.
     Filtered,
     /// All of them, whole: not for callers who are limited to some.

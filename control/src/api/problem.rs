@@ -94,9 +94,10 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         use StatusCode as S;
         let status = match &refusal {
-            Refusal::NoService(_) | Refusal::NoFreeze(_) | Refusal::Token(TokenRefusal::None(_)) => {
-                S::NOT_FOUND
-            }
+            Refusal::NoService(_)
+            | Refusal::NoGroup(_)
+            | Refusal::NoFreeze(_)
+            | Refusal::Token(TokenRefusal::None(_)) => S::NOT_FOUND,
             Refusal::NoVersion { .. }
             | Refusal::KeyTaken
             | Refusal::UrgentWithoutReason

@@ -11,7 +11,7 @@ use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serin_config::{
-    Generation, Grant, Route, ServiceName,
+    Generation, Grant, GroupName, Route, ServiceName,
     limits::{API_ENTRIES_MAX, API_SERVICES_MAX},
 };
 use serin_judge::Verdict;
@@ -271,6 +271,7 @@ pub(super) struct EntryView<'a> {
     actor: Actor,
     who: Option<&'a Caller>,
     service: Option<&'a ServiceName>,
+    group: Option<&'a GroupName>,
     action: Action,
     from: Option<Weights>,
     to: Option<Weights>,
@@ -289,6 +290,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             actor: entry.actor,
             who: entry.who.as_ref(),
             service: entry.service.as_ref(),
+            group: entry.group.as_ref(),
             action: entry.action,
             from: entry.from.as_ref().map(weights),
             to: entry.to.as_ref().map(weights),

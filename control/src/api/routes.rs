@@ -5,7 +5,7 @@ use http::Method;
 use serin_config::Role;
 
 use super::{
-    audit, events, export, freezes, openapi,
+    audit, events, export, freezes, groups, openapi,
     operation::{Form, Operation, Pace, Parameter, Place, Reach, Route},
     proxies, read, rollouts, schema, tokens, verdict, watch, write,
 };
@@ -312,6 +312,45 @@ pub(super) fn routes() -> Vec<Route> {
     );
     add(
         Operation {
+            reach: Reach::Filtered,
+            problems: &[],
+            ..read(
+                "groups",
+                "/v1/groups",
+                "The groups of services that are rolled out together, in the order of the file.",
+                &[Form { media: JSON, schema: schema::group_list }],
+            )
+        },
+        get(groups::list),
+    );
+    add(
+        Operation {
+            reach: Reach::Group,
+            ..read(
+                "group_rollout",
+                "/v1/groups/{group}/rollout",
+                "How far the services of a group are, and which of them holds the others back.",
+                &[Form { media: JSON, schema: schema::group }],
+            )
+        },
+        get(groups::rollout),
+    );
+    add(
+        Operation {
+            reach: Reach::Group,
+            success: (200, "Done and stored.", &[Form { media: JSON, schema: schema::applied_to_group }]),
+            ..change(
+                "steer_group",
+                Method::POST,
+                "/v1/groups/{group}/rollout",
+                "Starts or steers the rollouts of all services of a group, in one plan.",
+                schema::steer,
+            )
+        },
+        post(groups::steer),
+    );
+    add(
+        Operation {
             reach: Reach::Whole,
             problems: &[],
             ..read(
@@ -355,7 +394,16 @@ pub(super) fn routes() -> Vec<Route> {
             role: Role::Admin,
             reach: Reach::Whole,
             problems: &[],
-            parameters: const { &[ENTRIES, BEFORE] },
+            parameters: const {
+                &[
+                    ENTRIES,
+                    BEFORE,
+                    query("service", "Only what was asked for this service.", schema::text),
+                    query("who", "Only what this token or certificate asked for.", schema::text),
+                    query("what", "Only what was asked for by this word, such as start.", schema::text),
+                    query("fate", "Only what ended so.", schema::fate),
+                ]
+            },
             ..read(
                 "audit",
                 "/v1/audit",

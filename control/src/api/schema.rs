@@ -29,6 +29,7 @@ macro_rules! references {
 
 references! {
     applied: "Applied",
+    applied_to_group: "AppliedToGroup",
     audit_page: "AuditPage",
     delete_freeze: "DeleteFreeze",
     delete_token: "DeleteToken",
@@ -36,6 +37,8 @@ references! {
     events_taken: "EventsTaken",
     explanation: "Explanation",
     freeze_list: "FreezeList",
+    group: "Group",
+    group_list: "GroupList",
     journal_page: "JournalPage",
     made_freeze: "MadeFreeze",
     made_token: "MadeToken",
@@ -84,6 +87,10 @@ pub(super) fn duration() -> Value {
 
 pub(super) fn until() -> Value {
     json!({ "enum": ["decided", "ended", "changed"] })
+}
+
+pub(super) fn fate() -> Value {
+    json!({ "enum": ["done", "refused", "unknown"] })
 }
 
 pub(super) fn token_id() -> Value {
@@ -193,6 +200,37 @@ pub(super) fn all() -> Value {
             ("repeated", json!({ "type": "boolean" })),
             ("weights", maybe(weights())),
             ("rollout", maybe(of("Rollout"))),
+        ]),
+        "AppliedToGroup": told(&[
+            ("generation", number()),
+            ("stored", json!({ "type": "boolean" })),
+            ("repeated", json!({ "type": "boolean" })),
+            ("group", of("Group")),
+        ]),
+        "Group": told(&[
+            ("group", name()),
+            ("generation", number()),
+            ("live", json!({ "type": "boolean" })),
+            ("summary", text()),
+            ("held_back_by", list(name())),
+            ("members", list(told(&[
+                ("service", name()),
+                ("canary", maybe(name())),
+                ("waits", json!({ "type": "boolean" })),
+                ("holds_back", json!({ "type": "boolean" })),
+                ("because", list(text())),
+                ("rollout", maybe(of("Rollout"))),
+            ]))),
+        ]),
+        "GroupList": told(&[
+            ("generation", number()),
+            ("groups", list(told(&[
+                ("group", name()),
+                ("services", list(name())),
+                ("live", json!({ "type": "boolean" })),
+                ("summary", text()),
+                ("held_back_by", list(name())),
+            ]))),
         ]),
         "NewToken": form(
             &[("name", name()), ("role", of("Role"))],
@@ -312,6 +350,7 @@ pub(super) fn all() -> Value {
             ("actor", text()),
             ("who", maybe(of("Caller"))),
             ("service", maybe(name())),
+            ("group", maybe(name())),
             ("action", text()),
             ("from", maybe(weights())),
             ("to", maybe(weights())),
@@ -329,7 +368,7 @@ pub(super) fn all() -> Value {
             ("detail", text()),
             ("service", maybe(text())),
             ("reason", text()),
-            ("fate", json!({ "enum": ["done", "refused", "unknown"] })),
+            ("fate", fate()),
             ("problem", maybe(text())),
             ("because", maybe(text())),
             ("generation", maybe(number())),

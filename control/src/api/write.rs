@@ -18,6 +18,7 @@ use serin_config::{Generation, ServiceName, Split, VersionName, Weight};
 use super::{
     Context,
     change::{Change, Whose},
+    groups::covers,
     name::Name,
     problem::Problem,
 };
@@ -88,20 +89,21 @@ pub(super) async fn set_weights(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Steer {
-    action: Wanted,
+    action: Word,
     full: Option<bool>,
     #[serde(default, deserialize_with = "super::whole::maybe")]
-    if_generation: Option<Generation>,
+    pub(super) if_generation: Option<Generation>,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
     /// Whether it can't wait for a freeze to be over; it then needs a reason.
     #[serde(default)]
-    urgent: bool,
+    pub(super) urgent: bool,
 }
 
+/// The word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Wanted {
+enum Word {
     Start,
     Pause,
     Resume,
@@ -113,33 +115,46 @@ enum Wanted {
     Approve,
 }
 
+/// What is wanted of a rollout.
+pub(super) enum Wanted {
+    Action(Action),
+    Undo,
+}
+
+impl Steer {
+    /// What is wanted, if the form makes sense.
+    pub(super) fn wanted(&self) -> Result<Wanted, Problem> {
+        if self.full.is_some() && self.action != Word::Promote {
+            let detail = "\"full\" goes with the action \"promote\" only";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "full-without-promote", detail));
+        }
+        Ok(Wanted::Action(match self.action {
+            Word::Undo => return Ok(Wanted::Undo),
+            Word::Start => Action::Start,
+            Word::Pause => Action::Pause,
+            Word::Resume => Action::Resume,
+            Word::Promote => Action::Promote { full: self.full.unwrap_or(false) },
+            Word::Skip => Action::Skip,
+            Word::Abort => Action::Abort,
+            Word::Retry => Action::Retry,
+            Word::Approve => Action::Approve,
+        }))
+    }
+}
+
 pub(super) async fn steer(
     State(context): State<Context>,
     Name(name): Name,
     Change { form, whose }: Change<Steer>,
 ) -> Result<Response, Problem> {
     let service = service(&name)?;
-    if form.full.is_some() && form.action != Wanted::Promote {
-        let detail = "\"full\" goes with the action \"promote\" only";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "full-without-promote", detail));
-    }
+    let wanted = form.wanted()?;
     let if_generation = whose.if_generation(form.if_generation)?;
-    let action = match form.action {
-        Wanted::Start => Action::Start,
-        Wanted::Pause => Action::Pause,
-        Wanted::Resume => Action::Resume,
-        Wanted::Promote => Action::Promote { full: form.full.unwrap_or(false) },
-        Wanted::Skip => Action::Skip,
-        Wanted::Abort => Action::Abort,
-        Wanted::Retry => Action::Retry,
-        Wanted::Undo => {
-            let command = Command::Undo { service, if_generation, unready: Vec::new() };
-            return carry(&context, &name, command, (&form.reason, form.urgent), &whose).await;
-        }
-        Wanted::Approve => Action::Approve,
-    };
     of_whole_group(&context, &service, &whose)?;
-    let command = Command::Rollout { service, action, if_generation };
+    let command = match wanted {
+        Wanted::Action(action) => Command::Rollout { service, action, if_generation },
+        Wanted::Undo => Command::Undo { service, if_generation, unready: Vec::new() },
+    };
     carry(&context, &name, command, (&form.reason, form.urgent), &whose).await
 }
 
@@ -147,7 +162,7 @@ pub(super) async fn steer(
 fn of_whole_group(context: &Context, service: &ServiceName, whose: &Whose) -> Result<(), Problem> {
     let status = context.access.status();
     let Some(group) = status.terms.group(service.as_str()) else { return Ok(()) };
-    if group.services.iter().all(|name| whose.identity.grant.covers(name.as_str())) {
+    if covers(&whose.identity.grant, group) {
         return Ok(());
     }
     let detail = format!(

@@ -34,11 +34,10 @@ const PREFIX: &str = "audit/";
 pub struct Audit(Arc<RwLock<VecDeque<Arc<AuditEntry>>>>);
 
 impl Audit {
-    /// The newest `limit` entries, newest first; only those below the sequence `before` if given.
-    pub fn newest(&self, before: Option<u64>, limit: usize) -> Vec<Arc<AuditEntry>> {
+    /// The newest `limit` of the entries that are wanted, newest first.
+    pub fn newest(&self, wanted: impl Fn(&AuditEntry) -> bool, limit: usize) -> Vec<Arc<AuditEntry>> {
         let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let wanted = |entry: &&Arc<AuditEntry>| before.is_none_or(|before| entry.sequence < before);
-        kept.iter().rev().filter(wanted).take(limit).cloned().collect()
+        kept.iter().rev().filter(|entry| wanted(entry)).take(limit).cloned().collect()
     }
 
     /// All entries that are kept, the oldest first.

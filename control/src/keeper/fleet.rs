@@ -42,6 +42,7 @@ impl Keeper {
             actor: Actor::Proxy,
             who: None,
             service: None,
+            group: None,
             action: Action::Unacknowledged,
             from: None,
             to: None,

@@ -18,7 +18,7 @@ mod orders;
 use std::{collections::BTreeMap, sync::Arc};
 
 use serin_config::{
-    Generation, Plan, ServiceName,
+    Generation, Plan, ServiceName, VersionName,
     limits::{EVIDENCE_CHECKPOINT, STATUS_EVERY, STORE_RETRY},
     terms::Terms,
     wire::{Beat, EventReport, Report, WindowReport},
@@ -87,6 +87,8 @@ pub(crate) struct Keeper {
     shares: Shares,
     past: Past,
     self_tests: SelfTests,
+    /// Why canaries that have superseded others were not started yet.
+    not_begun: BTreeMap<ServiceName, String>,
     journal: Journal,
     audit: AuditLog,
     push: Push,
@@ -225,6 +227,7 @@ impl Keeper {
             shares,
             past: Past::default(),
             self_tests: SelfTests::default(),
+            not_begun: BTreeMap::new(),
             journal,
             audit,
             push: Box::new(|_| {}),
@@ -315,10 +318,16 @@ impl Keeper {
     pub(crate) fn handle(&mut self, event: Event, now_ms: u64) {
         match event {
             Event::Order(Order { mut request, reply }) => {
-                if let Command::Undo { service, unready, .. } = &mut request.command {
-                    *unready = self.collector.unready(service, now_ms);
+                if let Command::Undo { unready, .. } | Command::UndoGroup { unready, .. } =
+                    &mut request.command
+                {
+                    *unready = self.unready(now_ms);
                 }
                 let answer = self.take_order(&request, now_ms);
+                // The last that is taken of a changed file.
+                if matches!(request.command, Command::Terms(_)) {
+                    self.begin_next(true, now_ms);
+                }
                 self.publish();
                 // Whoever asked may have gone; what was decided holds all the same.
                 let _ = reply.send(answer);
@@ -348,6 +357,7 @@ impl Keeper {
                 self.judge(&seconds, now_ms);
                 self.look_at_all(now_ms);
                 self.look_at_hooks(now_ms);
+                self.begin_next(false, now_ms);
                 if now_ms >= self.checkpoint_due_ms {
                     self.keep_evidence(now_ms);
                 }
@@ -369,6 +379,16 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Versions of any service that no proxy can send a request to.
+    fn unready(&self, now_ms: u64) -> Vec<(ServiceName, VersionName)> {
+        let of = |service: &ServiceName| {
+            let unready = self.collector.unready(service, now_ms).into_iter();
+            let service = service.clone();
+            unready.map(move |version| (service.clone(), version)).collect::<Vec<_>>()
+        };
+        self.state.services.keys().flat_map(of).collect()
     }
 
     fn keep_evidence(&mut self, now_ms: u64) {

@@ -26,6 +26,7 @@ fn entry(action: Action, state: Option<State>) -> Entry {
         actor: Actor::Judge,
         who: None,
         service: Some(name("shop")),
+        group: None,
         action,
         from: Some(split("v2 10% v1 90%")),
         to: Some(split("v2 0% v1 100%")),

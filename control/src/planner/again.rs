@@ -10,7 +10,7 @@
 
 use serin_config::{ServiceName, Split, VersionName, Weight};
 
-use super::{Who, find, same_weights, start, steer};
+use super::{Moved, Who, find, moved, same_weights, start};
 use crate::{
     journal::Action,
     refusal::{NoWayBack, Refusal},
@@ -18,16 +18,41 @@ use crate::{
     state::{Decision, State},
 };
 
-/// Brings back the split from before the last rollout.
+/// Brings back the split from before the last rollout, and with it those of others of the group whose rollouts ended in
+/// the same plan: what was given together is taken back together.
 pub(super) fn undo(
     state: &State,
     name: &ServiceName,
-    unready: &[VersionName],
+    unready: &[(ServiceName, VersionName)],
     who: &Who<'_>,
 ) -> Result<Decision, Refusal> {
+    let mut all = vec![undone(state, name, unready, who)?];
+    let rollout = |name: &ServiceName| state.services.get(name)?.rollout.as_ref();
+    let ended = rollout(name).map(|rollout| rollout.step_generation);
+    for other in state.companions(name) {
+        let together = |rollout: &Rollout| !rollout.state.is_live() && Some(rollout.step_generation) == ended;
+        if !rollout(other).is_some_and(together) {
+            continue;
+        }
+        match undone(state, other, unready, who) {
+            Ok(moved) => all.push(moved),
+            // It was never given anything, or has nothing already.
+            Err(Refusal::NothingToUndo { .. } | Refusal::Rollout { .. }) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    state.take(all, who)
+}
+
+fn undone(
+    state: &State,
+    name: &ServiceName,
+    unready: &[(ServiceName, VersionName)],
+    who: &Who<'_>,
+) -> Result<Moved, Refusal> {
     let (service, record) = find(state, name)?;
     let rollout = record.rollout.as_ref().ok_or_else(|| Refusal::NoRollout(name.clone()))?;
-    rollout
+    let after = rollout
         .state
         .on(Event::Undo, &rollout.weights)
         .map_err(|error| Refusal::Rollout { service: name.clone(), error })?;
@@ -45,14 +70,15 @@ pub(super) fn undo(
     }
     let gains = |(version, weight): &(&VersionName, Weight)| *weight > record.split.of(version);
     for (version, _) in before.iter().filter(gains) {
+        let is_unready = || unready.iter().any(|(of, unready)| of == name && unready == version);
         let why = match service.version(version) {
             None => NoWayBack::NotInFile,
-            Some(_) if unready.contains(version) => NoWayBack::NotReady,
+            Some(_) if is_unready() => NoWayBack::NotReady,
             Some(_) => continue,
         };
         return Err(Refusal::NoWayBack { service: name.clone(), version: version.clone(), why });
     }
-    steer(state, name, Event::Undo, None, who)
+    moved(state, rollout, Event::Undo, after, None, who)
 }
 
 /// Begins the last rollout again, from its first step.

@@ -24,7 +24,7 @@ fn steer(state: &State, action: By) -> Result<Decision, Refusal> {
 }
 
 fn undone(state: &State, unready: &[&str]) -> Result<Decision, Refusal> {
-    let unready = unready.iter().map(|text| version(text)).collect();
+    let unready = unready.iter().map(|text| (name("shop"), version(text))).collect();
     ask(state, Command::Undo { service: name("shop"), if_generation: None, unready })
 }
 

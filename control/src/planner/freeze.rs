@@ -86,6 +86,7 @@ impl State {
             actor: who.actor,
             who: who.caller.cloned(),
             service,
+            group: None,
             action,
             from: None,
             to: None,

@@ -4,33 +4,17 @@
 //! gets everything before all can, and whoever is ready waits; and where one is taken out all are. In between each
 //! walks its own steps at its own pace, since evidence comes where traffic is.
 //!
-//! There are two thresholds on the way: to have everything, and to be done (after the bake). A rollout that reaches one
-//! waits until no other in progress is behind it.
+//! A rollout that reaches a [`threshold`] waits until no other in progress is behind it.
 
-use serin_config::{ServiceName, Weight, policy::OnFail};
+use serin_config::{ServiceName, policy::OnFail};
 
 use super::{Moved, Who, moved};
 use crate::{
+    group::{threshold, waits_at},
     refusal::Refusal,
-    rollout::{AbortedBy, Event, HeldFor, Rollout, State as S},
+    rollout::{AbortedBy, Event, Rollout, State as S},
     state::State,
 };
-
-/// How far a rollout is: below everything, at everything, done.
-fn threshold(state: S, weights: &[Weight]) -> u8 {
-    match state.step() {
-        None => 2,
-        Some(_) if state.canary_weight(weights) == Weight::WHOLE => 1,
-        Some(_) => 0,
-    }
-}
-
-/// The threshold at which a rollout that waits for its group stands.
-fn waits_at(rollout: &Rollout) -> Option<u8> {
-    let S::Held { why: HeldFor::Group, .. } = rollout.state else { return None };
-    let next = rollout.state.on(Event::GroupReady, &rollout.weights).ok()?;
-    Some(threshold(next, &rollout.weights))
-}
 
 impl State {
     /// The other services of the group.
@@ -50,7 +34,8 @@ impl State {
         let (from, to) = (threshold(before.state, &before.weights), threshold(after, &before.weights));
         let crosses = to > from && (promoted || after.is_live());
         let behind = |other: &Rollout| {
-            threshold(other.state, &other.weights) < to && waits_at(other).is_none_or(|at| at < to)
+            threshold(other.state, &other.weights) < to
+                && waits_at(other.state, &other.weights).is_none_or(|at| at < to)
         };
         crosses && self.live_companions(&before.service).any(behind)
     }
@@ -70,7 +55,9 @@ impl State {
             S::Promoted { .. } if event == (Event::Promote { full: true }) => Some(event),
             // Those that do not wait to begin have nothing to learn from it.
             _ if event == Event::Admitted => Some(event),
-            _ => waits_at(other).filter(|waits| *waits <= at).map(|_| Event::GroupReady),
+            _ => {
+                waits_at(other.state, &other.weights).filter(|waits| *waits <= at).map(|_| Event::GroupReady)
+            }
         };
         let mut all = Vec::new();
         for other in self.live_companions(&leader.service) {
@@ -94,4 +81,4 @@ impl State {
 
 #[cfg(test)]
 #[path = "group_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -19,7 +19,7 @@ use crate::{
     state::{Decision, State},
 };
 
-const NOW: u64 = 1_000_000;
+pub(crate) const NOW: u64 = 1_000_000;
 
 fn service(text: &str) -> Service {
     Service { name: name(text), ..shop() }
@@ -36,39 +36,39 @@ fn with(services: Vec<Service>, terms: Terms) -> State {
     State { terms: Arc::new(terms), ..state }
 }
 
-fn fresh() -> State {
+pub(crate) fn fresh() -> State {
     with(vec![service("api"), service("blog"), service("web")], terms(None))
 }
 
-fn steer(state: &State, service: &str, action: By) -> Result<Decision, Refusal> {
+pub(crate) fn steer(state: &State, service: &str, action: By) -> Result<Decision, Refusal> {
     let command = Command::Rollout { service: name(service), action, if_generation: None };
     decide(state, &Request::new(command, Actor::Api, "because"), NOW).map(Option::unwrap)
 }
 
-fn judged(state: &State, service: &str, event: Event) -> Option<Decision> {
+pub(crate) fn judged(state: &State, service: &str, event: Event) -> Option<Decision> {
     let policy = crate::fixtures::policy();
     let verdict = serin_judge::Evidence::new(&policy).verdict(&policy.steps[0], std::time::Duration::ZERO);
     judge(state, &name(service), event, &verdict, "the judge", NOW)
 }
 
-fn pass(state: State, service: &str) -> State {
+pub(crate) fn pass(state: State, service: &str) -> State {
     judged(&state, service, Event::Pass).unwrap().state
 }
 
-fn share(state: &State, service: &str) -> Weight {
+pub(crate) fn share(state: &State, service: &str) -> Weight {
     state.plan.split(service).unwrap().of(&version("v2"))
 }
 
-fn state_of(state: &State, service: &str) -> S {
+pub(crate) fn state_of(state: &State, service: &str) -> S {
     state.services[service].rollout.as_ref().unwrap().state
 }
 
-fn started() -> State {
+pub(crate) fn started() -> State {
     steer(&fresh(), "web", By::Start).unwrap().state
 }
 
 /// Both at their last step.
-fn at_the_last_step() -> State {
+pub(crate) fn at_the_last_step() -> State {
     pass(pass(started(), "api"), "web")
 }
 

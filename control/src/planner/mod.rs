@@ -13,8 +13,10 @@ mod again;
 mod freeze;
 mod group;
 mod hook;
+pub mod next;
 mod reload;
 mod tokens;
+mod whole_group;
 
 use std::sync::Arc;
 
@@ -74,17 +76,19 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
         }
         Command::Rollout { service, action, if_generation } => {
             fresh(state, *if_generation)?;
-            let event = match action {
-                By::Start => return start(state, service, Action::Start, &who).map(Some),
-                By::Retry => return again::retry(state, service, &who).map(Some),
-                By::Pause => Event::Pause,
-                By::Resume => Event::Resume,
-                By::Promote { full } => Event::Promote { full: *full },
-                By::Skip => Event::Skip,
-                By::Abort => Event::Abort(AbortedBy::Command),
-                By::Approve => Event::Approve,
-            };
-            steer(state, service, event, None, &who).map(Some)
+            match (action, event_of(*action)) {
+                (By::Retry, _) => again::retry(state, service, &who).map(Some),
+                (_, Some(event)) => steer(state, service, event, None, &who).map(Some),
+                (_, None) => start(state, service, Action::Start, &who).map(Some),
+            }
+        }
+        Command::Group { group, action, if_generation } => {
+            fresh(state, *if_generation)?;
+            whole_group::steer(state, group, *action, &who).map(Some)
+        }
+        Command::UndoGroup { group, if_generation, unready } => {
+            fresh(state, *if_generation)?;
+            whole_group::undo(state, group, unready, &who).map(Some)
         }
         Command::Undo { service, if_generation, unready } => {
             fresh(state, *if_generation)?;
@@ -104,6 +108,19 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
         Command::Freeze { services, until_ms } => state.freeze(services, *until_ms, &who).map(Some),
         Command::Thaw { freeze } => state.thaw(*freeze, &who).map(Some),
     }
+}
+
+/// What is asked for of a rollout that has begun; none where one is to begin.
+fn event_of(by: By) -> Option<Event> {
+    Some(match by {
+        By::Start | By::Retry => return None,
+        By::Pause => Event::Pause,
+        By::Resume => Event::Resume,
+        By::Promote { full } => Event::Promote { full },
+        By::Skip => Event::Skip,
+        By::Abort => Event::Abort(AbortedBy::Command),
+        By::Approve => Event::Approve,
+    })
 }
 
 /// Decides on what the judge saw. None: nothing changes.
@@ -222,16 +239,20 @@ fn set_weights(state: &State, name: &ServiceName, split: &Split, who: &Who<'_>) 
 fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Result<Decision, Refusal> {
     let together = || std::iter::once(name).chain(state.companions(name));
     let gated = !who.urgent && together().any(|service| state.asks_before_start(service));
-    let mut begun = vec![begin(state, name, (state.next_rollout, gated), action, who)?];
+    let mut all = vec![begin(state, name, (state.next_rollout, gated), action, who)?];
     for other in state.companions(name) {
-        let number = state.next_rollout + begun.len() as u64;
+        let number = state.next_rollout + all.len() as u64;
         match begin(state, other, (number, gated), action, who) {
-            Ok(moved) => begun.push(moved),
-            // There is nothing to start, or it was started already.
-            Err(Refusal::NoCanary(_) | Refusal::AlreadyWhole { .. } | Refusal::AlreadyRuns { .. }) => {}
+            Ok(moved) => all.push(moved),
+            Err(refusal) if refusal.is_nothing_to_start() => {}
             Err(refusal) => return Err(refusal),
         }
     }
+    begun(state, all, who)
+}
+
+/// The decision to begin these rollouts, if there may be so many.
+fn begun(state: &State, begun: Vec<Moved>, who: &Who<'_>) -> Result<Decision, Refusal> {
     let running: Vec<_> = state.services.keys().filter(|name| state.live(name.as_str()).is_some()).collect();
     if let Some(most) = state.terms.max_parallel_rollouts.filter(|most| running.len() + begun.len() > *most) {
         return Err(Refusal::TooManyRollouts { most, running: running.into_iter().cloned().collect() });
@@ -311,18 +332,29 @@ fn steer(
     verdict: Option<&Verdict>,
     who: &Who<'_>,
 ) -> Result<Decision, Refusal> {
+    let all = moves(state, name, event, verdict, who)?;
+    let before = find(state, name)?.1.rollout.as_ref();
+    let reason = match before.and_then(|before| state.gates(before, event)) {
+        Some(gates) => format!("{}; {gates} has to allow it first", who.reason),
+        None => who.reason.to_owned(),
+    };
+    state.take(all, &Who { reason: &reason, ..*who })
+}
+
+/// What becomes of the rollout of a service, and of others of its group, by an event.
+fn moves(
+    state: &State,
+    name: &ServiceName,
+    event: Event,
+    verdict: Option<&Verdict>,
+    who: &Who<'_>,
+) -> Result<Vec<Moved>, Refusal> {
     let (_, record) = find(state, name)?;
     let before = record.rollout.as_ref().ok_or_else(|| Refusal::NoRollout(name.clone()))?;
     let refused = |error: StateError| Refusal::Rollout { service: name.clone(), error };
     let mut event = event;
     let mut after = before.state.on(event, &before.weights).map_err(refused)?;
-    let gates = state.gates(before, event);
-    let reason = match &gates {
-        Some(gates) => format!("{}; {gates} has to allow it first", who.reason),
-        None => who.reason.to_owned(),
-    };
-    let who = &Who { reason: &reason, ..*who };
-    if gates.is_some() {
+    if state.gates(before, event).is_some() {
         event = Event::AwaitHook;
         after = before.state.on(event, &before.weights).map_err(refused)?;
     } else if !matches!(event, Event::Promote { full: true } | Event::Admitted)
@@ -337,7 +369,7 @@ fn steer(
     }
     let mut all = vec![moved(state, before, event, after, verdict, who)?];
     all.extend(state.follow(before, event, after, who)?);
-    state.take(all, who)
+    Ok(all)
 }
 
 /// A rollout after an event, and the split that it wants.
@@ -432,17 +464,19 @@ impl State {
     /// The only place where splits change between two loads of the file; all of a decision's in one plan. So here
     /// stands what a freeze stops. The first is what was asked for.
     fn take(&self, all: Vec<Moved>, who: &Who<'_>) -> Result<Decision, Refusal> {
+        let mut raises = false;
         for step in all.iter().filter(|step| !step.protects(self)) {
             let (service, before) = find(self, &step.service)?;
             let urgent = who.urgent || step.record.live().is_some_and(|rollout| rollout.urgent);
             if freeze::rises(service, &before.split, &step.record.split) {
                 self.not_frozen(&step.service, urgent, who.now_ms)?;
+                raises = true;
             }
         }
         let mut state = self.clone();
         let splits = all.iter().map(|step| (step.service.as_str(), step.record.split.clone()));
         state.plan = Arc::new(self.plan.with_splits(splits)?);
-        let protects = all.first().is_some_and(|step| step.protects(self));
+        let protects = !raises && all.first().is_some_and(|step| step.protects(self));
         let (mut touched, mut entries) = (Vec::new(), Vec::new());
         for step in all {
             let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
@@ -452,6 +486,7 @@ impl State {
                 at_ms: who.now_ms,
                 actor: who.actor,
                 who: who.caller.cloned(),
+                group: self.terms.group(step.service.as_str()).map(|group| group.name.clone()),
                 service: Some(step.service.clone()),
                 action: step.action,
                 from: self.services.get(&step.service).map(|record| record.split.clone()),

@@ -78,6 +78,14 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
     assert_eq!(exported, all);
     let page = world.ask(Some(ADMIN), "GET", "/v1/audit?limit=2", None).json();
     assert_eq!((page["entries"].as_array().unwrap().len(), &page["next"]), (2, &json!(6)));
+    let told_of = |query: &str| {
+        let page = world.ask(Some(ADMIN), "GET", &format!("/v1/audit?{query}"), None).json();
+        told(page["entries"].as_array().unwrap())
+    };
+    assert_eq!(told_of("who=ci&fate=refused"), [expected[6], expected[3]]);
+    assert_eq!(told_of("what=start&service=shop&limit=1"), [expected[3]]);
+    assert_eq!(told_of("service=blog"), [] as [&str; 0]);
+    assert_eq!(world.ask(Some(ADMIN), "GET", "/v1/audit?fate=lost", None).problem(400), "malformed-query");
     world.stop();
     let again = World::start(&config);
     assert_eq!(entries(&again)[..expected.len()], all[..], "nothing is lost over a restart");

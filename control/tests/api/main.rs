@@ -9,6 +9,7 @@ mod fixtures;
 
 mod audit;
 mod conformance;
+mod groups;
 mod identity;
 mod notifications;
 mod roles;

@@ -48,6 +48,9 @@ const OPERATIONS: &[(&str, &str, &str, About)] = &[
     ("GET", "/v1/proxies", "viewer", All),
     ("GET", "/v1/journal", "viewer", Own),
     ("GET", "/v1/watch", "viewer", Own),
+    ("GET", "/v1/groups", "viewer", Own),
+    ("GET", "/v1/groups/{group}/rollout", "viewer", One),
+    ("POST", "/v1/groups/{group}/rollout", "operator", One),
     ("GET", "/v1/freezes", "viewer", All),
     ("POST", "/v1/freezes", "operator", All),
     ("DELETE", "/v1/freezes/{id}", "operator", All),
@@ -69,6 +72,11 @@ fn two_services(directory: &std::path::Path) -> serin_config::Config {
     let mut config = config(vec![shop(), blog], directory.join("state.redb"));
     config.control.token = Some(Secret::new(ADMIN.into()));
     config
+}
+
+fn group(text: &str, services: &[&str]) -> Group {
+    let name = GroupName::try_new(text).unwrap();
+    Group { name, services: services.iter().map(|text| crate::fixtures::name(text)).collect() }
 }
 
 /// Somebody who asks.
@@ -103,7 +111,11 @@ fn callers(world: &World) -> Vec<Caller> {
 #[test]
 fn every_role_may_do_what_it_should_on_every_operation_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
-    let world = World::start(&two_services(directory.path()));
+    let mut config = two_services(directory.path());
+    // Of each group somebody who is limited to `shop` has all, or not.
+    let groups = [group("shop", &["shop"]), group("blog", &["blog", "shop"])].to_vec();
+    config.terms = Arc::new(Terms { groups, ..Terms::default() });
+    let world = World::start(&config);
     for caller in callers(&world) {
         for (method, path, least, about) in OPERATIONS {
             for service in ["shop", "blog"] {
@@ -111,7 +123,8 @@ fn every_role_may_do_what_it_should_on_every_operation_and_nothing_else() {
                     continue;
                 }
                 // An id that nothing has, and a body that no form takes: what is let in is refused behind the guard.
-                let at = path.replace("{service}", service).replace("{id}", "0000000000000000");
+                let at = path.replace("{service}", service).replace("{group}", service);
+                let at = at.replace("{id}", "0000000000000000");
                 let body = if *method == "GET" { "" } else { "[]" };
                 let status = world.status_of(caller.token.as_deref(), method, &at, body);
                 let what = format!("{} asks for {method} {at}: {status}", caller.what);
@@ -175,19 +188,24 @@ fn whoever_is_limited_to_a_service_sees_no_other() {
 }
 
 #[test]
-fn whoever_may_not_change_all_of_a_group_steers_none_of_it() {
+fn whoever_may_not_change_all_of_a_group_steers_none_of_it_nor_sees_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = two_services(directory.path());
-    let services = ["blog", "shop"].map(name).to_vec();
-    let group = Group { name: GroupName::try_new("site").unwrap(), services };
-    config.terms = Arc::new(Terms { groups: vec![group], ..Terms::default() });
+    config.terms = Arc::new(Terms { groups: vec![group("site", &["blog", "shop"])], ..Terms::default() });
     let world = World::start(&config);
-    let start = serde_json::json!({ "action": "start" });
-    let ask = |token: &str| world.ask(Some(token), "POST", "/v1/services/shop/rollout", Some(&start));
     let some = world.token(ADMIN, "shop-only", "operator", Some(&["shop"]));
-    assert_eq!(ask(&some).problem(403), "forbidden");
     let both = world.token(ADMIN, "both", "operator", Some(&["blog", "shop"]));
-    assert_eq!(ask(&both).status, 200);
+    for path in ["/v1/services/shop/rollout", "/v1/groups/site/rollout"] {
+        for action in ["start", "undo"] {
+            let asked = serde_json::json!({ "action": action });
+            assert_eq!(world.ask(Some(&some), "POST", path, Some(&asked)).problem(403), "forbidden");
+        }
+    }
+    let groups = |token: &str| world.ask(Some(token), "GET", "/v1/groups", None).json()["groups"].clone();
+    assert_eq!(groups(&some), serde_json::json!([]));
+    assert_eq!(groups(&both)[0]["services"], serde_json::json!(["blog", "shop"]));
+    let start = serde_json::json!({ "action": "start" });
+    assert_eq!(world.ask(Some(&both), "POST", "/v1/services/shop/rollout", Some(&start)).status, 200);
     assert_eq!(world.ask(Some(ADMIN), "GET", "/v1/services/blog", None).json()["rollout"]["live"], true);
     world.stop();
 }
