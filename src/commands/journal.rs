@@ -3,16 +3,14 @@
 //! Oldest first, as logs are read. As JSON it is one entry a line, so that it can be kept and searched; the entries are
 //! those of the API, whole.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::Value;
-use serin_config::{limits::API_ENTRIES_MAX, moment};
-use tokio::time::sleep;
+use serin_config::moment;
 
 use super::{
-    client::{self, Access, Api, Outcome, Stop, events::Events, plain},
+    client::{self, Access, Log, Outcome, log::sequence, plain},
     print, print_on,
     rollout::ServiceText,
 };
@@ -35,136 +33,26 @@ pub(crate) struct Arguments {
     access: Access,
 }
 
-/// How often to look for new entries, where the API does not tell by itself.
-const EVERY: Duration = Duration::from_secs(1);
-
-#[derive(Debug, Deserialize)]
-struct Page {
-    entries: Vec<Value>,
-}
-
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     client::run(show(arguments))
 }
 
 async fn show(arguments: &Arguments) -> Outcome {
-    let api = arguments.access.api()?;
-    let journal = Journal { api: &api, service: arguments.service.as_ref() };
-    let told = |entries: &[Value]| {
-        let json = arguments.access.output.is_json();
-        let lines = entries.iter().map(|entry| if json { entry.to_string() } else { line(entry) });
-        lines.map(|line| line + "\n").collect::<String>()
+    let Arguments { service, limit, follow, access } = arguments;
+    let api = access.api()?;
+    let watch = match service {
+        Some(service) => format!("/v1/services/{}/watch", service.0),
+        None => "/v1/watch".into(),
     };
-    let entries = journal.newest(arguments.limit.into()).await?;
+    let service = service.as_ref().map(|service| service.0.as_str());
+    let journal = Log::at(&api, "/v1/journal").only("service", service).told_at(watch);
+    let entries = journal.newest((*limit).into()).await?;
+    let told = |entries: &[Value]| access.output.lines(entries, line);
     print(&told(&entries));
-    if !arguments.follow {
+    if !follow {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut seen = entries.last().map_or(0, sequence);
-    let (mut events, mut away) = (None, false);
-    loop {
-        if events.is_none() {
-            // One that does not tell, or tells too many others, can still be asked.
-            events = api.events(&journal.watch(), seen).await.ok();
-        }
-        let next = match &mut events {
-            Some(open) => next(open).await,
-            None => {
-                sleep(EVERY).await;
-                journal.after(seen).await.map(Some)
-            }
-        };
-        match next {
-            Ok(Some(entries)) => {
-                away = false;
-                seen = entries.last().map_or(seen, sequence);
-                if !entries.is_empty() && !print_on(&told(&entries)) {
-                    return Ok(ExitCode::SUCCESS);
-                }
-            }
-            // Streams end after a while.
-            Ok(None) => {
-                events = None;
-                sleep(EVERY).await;
-            }
-            Err(stop) => {
-                events = None;
-                if !std::mem::replace(&mut away, true) {
-                    // Where nobody listens, whoever follows sees that nothing comes.
-                    let _ = writeln!(std::io::stderr().lock(), "serin: {stop}; asking again");
-                }
-                sleep(EVERY).await;
-            }
-        }
-    }
-}
-
-/// What the next event tells; none when they have ended.
-async fn next(events: &mut Events<'_>) -> Result<Option<Vec<Value>>, Stop> {
-    let event = events.next().await?;
-    event
-        .map(|event| if event.kind == "decision" { Ok(vec![event.read()?]) } else { Ok(Vec::new()) })
-        .transpose()
-}
-
-struct Journal<'a> {
-    api: &'a Api,
-    service: Option<&'a ServiceText>,
-}
-
-impl Journal<'_> {
-    /// The newest so many, the oldest of them first.
-    async fn newest(&self, many: usize) -> Result<Vec<Value>, Stop> {
-        let mut entries = Vec::new();
-        while entries.len() < many {
-            let limit = (many - entries.len()).min(API_ENTRIES_MAX);
-            let page = self.page(limit, entries.last().map(sequence)).await?;
-            let is_last = page.len() < limit;
-            entries.extend(page);
-            if is_last {
-                break;
-            }
-        }
-        entries.reverse();
-        Ok(entries)
-    }
-
-    /// Where the API tells of new ones.
-    fn watch(&self) -> String {
-        match self.service {
-            Some(service) => format!("/v1/services/{}/watch", service.0),
-            None => "/v1/watch".into(),
-        }
-    }
-
-    /// Those that are newer, the oldest first.
-    async fn after(&self, seen: u64) -> Result<Vec<Value>, Stop> {
-        let mut entries: Vec<Value> = Vec::new();
-        loop {
-            let page = self.page(API_ENTRIES_MAX, entries.last().map(sequence)).await?;
-            let (before, length) = (entries.len(), page.len());
-            entries.extend(page.into_iter().take_while(|entry| sequence(entry) > seen));
-            if entries.len() - before < length || length < API_ENTRIES_MAX {
-                entries.reverse();
-                return Ok(entries);
-            }
-        }
-    }
-
-    async fn page(&self, limit: usize, before: Option<u64>) -> Result<Vec<Value>, Stop> {
-        let mut path = format!("/v1/journal?limit={limit}");
-        if let Some(service) = self.service {
-            path.push_str(&format!("&service={}", service.0));
-        }
-        if let Some(before) = before {
-            path.push_str(&format!("&before={before}"));
-        }
-        Ok(self.api.get(&path).await?.read::<Page>()?.entries)
-    }
-}
-
-fn sequence(entry: &Value) -> u64 {
-    entry["sequence"].as_u64().unwrap_or_default()
+    journal.follow(entries.last().map_or(0, sequence), |entries| print_on(&told(entries))).await
 }
 
 /// `2026-11-21T13:05:09Z  plan 7  shop  roll back → v1 100% · v2 0%  (judge: guard errors failed)`.
@@ -174,7 +62,8 @@ fn line(entry: &Value) -> String {
     let shares = entry["to"].as_object().into_iter().flatten();
     let shares: Vec<String> = shares.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
     let shares = if shares.is_empty() { String::new() } else { format!(" → {}", shares.join(" · ")) };
-    let service = entry["service"].as_str().map(|service| format!("{service}  ")).unwrap_or_default();
+    let of = entry["group"].as_str().map(|group| format!(" of {group}")).unwrap_or_default();
+    let service = entry["service"].as_str().map(|service| format!("{service}{of}  ")).unwrap_or_default();
     let (action, actor, reason) = (text(&entry["action"]), text(&entry["actor"]), text(&entry["reason"]));
     let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let action = action.replace('_', " ");

@@ -4,13 +4,16 @@
 //! done (bad arguments, an unreadable file, a port in use). Those that wait for a rollout's end add 3: it was not there in
 //! time.
 
+mod audit;
 mod check;
 mod client;
 mod config_file;
 mod context;
 mod control;
+mod daemon;
 mod demo;
 mod freeze;
+mod group;
 mod journal;
 mod judge;
 mod logging;
@@ -54,7 +57,7 @@ enum Command {
     Run(run::Arguments),
     /// Decides for a fleet of proxies: the control plane alone
     Control(control::Arguments),
-    /// Serves traffic as a control plane elsewhere says: the proxy alone
+    /// Serves traffic as a control plane elsewhere says: the proxy alone; or shows the proxies of a fleet
     Proxy(proxy::Arguments),
     /// Checks a file and names every mistake (exit code 1), or shows what would run (exit code 0)
     Check(check::Arguments),
@@ -66,6 +69,8 @@ enum Command {
     Judge(judge::Arguments),
     /// Starts, steers, watches and explains rollouts of a running Serin
     Rollout(rollout::Arguments),
+    /// Starts, steers and shows groups of services that are rolled out together
+    Group(group::Arguments),
     /// Shows the services of a running Serin
     Service(service::Arguments),
     /// Shows or sets the weights of a service's versions
@@ -74,6 +79,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Shows what was decided, by whom and why
     Journal(journal::Arguments),
+    /// Shows who asked for which change, and what became of it
+    Audit(audit::Arguments),
     /// Shows, sets and lifts freezes, in which no rollout goes forward
     Freeze(freeze::Arguments),
     /// Makes, lists and takes back the tokens that open the API of a running Serin
@@ -97,10 +104,12 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Judge(arguments) => judge::run(&arguments),
         Command::Rollout(arguments) => rollout::run(&arguments),
+        Command::Group(arguments) => group::run(&arguments),
         Command::Service(arguments) => service::run(&arguments),
         Command::Weights(arguments) => weights::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Freeze(arguments) => freeze::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Context(arguments) => context::run(&arguments),

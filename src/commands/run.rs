@@ -3,14 +3,14 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
-use serin_config::{Config, limits::TAKEOVER_STORE_WAIT};
+use serin_config::{Config, Purpose, limits::TAKEOVER_STORE_WAIT};
 use serin_proxy::Ending;
 
 use super::{
-    NO, can_not,
-    config_file::{ConfigFile, LoadError},
+    can_not,
+    config_file::ConfigFile,
+    daemon::{self, Begun, Threads},
     logging::Logging,
-    raise_descriptor_limit,
     reload::{Reloader, Target},
     serving::Serving,
     shutdown::{Asked, Signals},
@@ -40,46 +40,20 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = arguments.logging.start() {
-        return can_not(error);
-    }
-    // Workers have threads of their own; this runtime serves housekeeping and the control plane's API.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    match runtime {
-        Ok(runtime) => {
-            let code = runtime.block_on(serve(arguments));
-            // Whoever asked twice to stop does not wait for what is still in flight.
-            runtime.shutdown_background();
-            code
-        }
-        Err(error) => can_not(format_args!("no runtime can be made: {error}")),
-    }
+    let Arguments { file, logging, takeover } = arguments;
+    daemon::run(file, logging, (Purpose::Run, Threads::One), |begun| serve(begun, *takeover))
 }
 
-async fn serve(arguments: &Arguments) -> ExitCode {
-    // Early: a SIGHUP, or a change of the file, is not lost from here on.
-    let (upgrade, signals) = (Upgrade::new(), Signals::listen());
-    let signals = match signals {
-        Ok(signals) => signals,
-        Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
-    };
-    let file = FileWatch::new(&arguments.file.path);
-    let config = match arguments.file.load() {
-        Ok(config) => config,
-        Err(LoadError::Problems(problems)) => {
-            can_not(problems);
-            return ExitCode::from(NO);
-        }
-        Err(unreadable) => return can_not(unreadable),
-    };
+async fn serve(begun: Begun, takeover: bool) -> ExitCode {
+    let upgrade = Upgrade::new();
+    let Begun { signals, file, changes, config } = begun;
     if config.control.etcd.is_some() {
         return can_not(
             "control.etcd is for control planes that share what they decide; serin run is one by itself and keeps its \
              state in control.state",
         );
     }
-    raise_descriptor_limit();
-    let serving = match start(arguments.takeover, &config).await {
+    let serving = match start(takeover, &config).await {
         Ok(serving) => serving,
         Err(error) => return can_not(error),
     };
@@ -92,8 +66,8 @@ async fn serve(arguments: &Arguments) -> ExitCode {
     let door = Door::open(&config.control.state).inspect_err(|error| {
         tracing::warn!(%error, "no other process will be able to take over from this one");
     });
-    let reloader = Reloader::new(arguments.file.clone(), config);
-    Life { serving, signals, file, reloader, upgrade, door: door.ok() }.live().await
+    let reloader = Reloader::new(file, config);
+    Life { serving, signals, changes, reloader, upgrade, door: door.ok() }.live().await
 }
 
 /// Starts to serve, with sockets of another process where there are any.
@@ -126,7 +100,7 @@ async fn start(takeover: bool, config: &Config) -> Result<Serving, Box<dyn std::
 struct Life {
     serving: Serving,
     signals: Signals,
-    file: FileWatch,
+    changes: FileWatch,
     reloader: Reloader,
     upgrade: Upgrade,
     door: Option<Door>,
@@ -145,14 +119,14 @@ impl Life {
         let ending = loop {
             let event = tokio::select! {
                 asked = self.signals.next() => Event::Asked(asked),
-                () = self.file.changed() => Event::FileChanged,
+                () = self.changes.changed() => Event::FileChanged,
                 () = self.serving.broke(), if !broke => Event::ControlBroke,
                 successor = next(self.door.as_ref()) => Event::Successor(successor),
             };
             match event {
                 Event::Asked(Asked::Stop) => break Ending::Stop,
                 Event::Asked(Asked::Reload) => {
-                    self.file.note();
+                    self.changes.note();
                     self.reload().await;
                 }
                 Event::FileChanged => self.reload().await,
@@ -189,7 +163,7 @@ impl Life {
         tracing::info!(pid, "a new process takes over");
         let handed = tokio::select! {
             handed = successor.hand_over(&mut self.serving) => handed,
-            () = stopped(&mut self.signals) => return Some(Ending::Stop),
+            () = self.signals.stop() => return Some(Ending::Stop),
         };
         match handed {
             Ok(()) => {
@@ -221,14 +195,7 @@ impl Life {
         if ending == Ending::Stop {
             systemd::stopping();
         }
-        tracing::info!("draining: requests in flight may end");
-        tokio::select! {
-            cut = serving.stop(ending) => match cut {
-                0 => tracing::info!("drained, bye"),
-                cut => tracing::warn!(connections = cut, "the drain deadline passed, connections were cut"),
-            },
-            () = stopped(&mut signals) => tracing::warn!("asked to stop again, not waiting any longer"),
-        }
+        signals.drain(serving.stop(ending)).await;
         ExitCode::SUCCESS
     }
 }
@@ -238,8 +205,4 @@ async fn next(door: Option<&Door>) -> Successor {
         Some(door) => door.next().await,
         None => std::future::pending().await,
     }
-}
-
-async fn stopped(signals: &mut Signals) {
-    while signals.next().await != Asked::Stop {}
 }

@@ -7,7 +7,11 @@ use serde_json::Value;
 use serin_control::status::{ServiceStatus, Weights};
 
 use super::{
-    client::{self, Access, Outcome, Table, output::print_json, plain},
+    client::{
+        self, Access, Outcome, Table,
+        output::{print_json, print_value},
+        plain,
+    },
     print,
     rollout::ServiceText,
 };
@@ -51,33 +55,24 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn list(List { access }: &List) -> Outcome {
-    let api = access.api()?;
+    let listed = access.api()?.all("/v1/services", "services").await?;
+    if access.output.is_json() {
+        print_value(&listed);
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut table = Table::new(["service", "stable", "canary", "weights", "rollout"]);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut path = "/v1/services".to_owned();
-    loop {
-        let answer = api.get(&path).await?;
-        if access.output.is_json() {
-            print_json(&answer);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let listed: Value = answer.read()?;
-        for service in listed["services"].as_array().into_iter().flatten() {
-            let weights = service["weights"].as_object().into_iter().flatten();
-            let weights: Vec<String> =
-                weights.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
-            table.row([
-                text(&service["name"]),
-                text(&service["stable"]),
-                text(&service["canary"]),
-                weights.join(" · "),
-                text(&service["rollout"]["summary"]),
-            ]);
-        }
-        match &listed["next"] {
-            Value::String(next) => path = format!("/v1/services?after={next}"),
-            _ => break,
-        }
+    for service in listed["services"].as_array().into_iter().flatten() {
+        let weights = service["weights"].as_object().into_iter().flatten();
+        let weights: Vec<String> =
+            weights.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
+        table.row([
+            text(&service["name"]),
+            text(&service["stable"]),
+            text(&service["canary"]),
+            weights.join(" · "),
+            text(&service["rollout"]["summary"]),
+        ]);
     }
     print(&table.text());
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! Signals, as events of one loop.
 
-use std::io;
+use std::{future::Future, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -48,6 +48,24 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.upgrade.recv() => Asked::Upgrade,
+        }
+    }
+
+    /// Returns when the process is asked to end, whatever else is asked meanwhile.
+    pub(super) async fn stop(&mut self) {
+        while self.next().await != Asked::Stop {}
+    }
+
+    /// Waits until requests in flight have ended; whoever asks to stop once more does not wait. `drained` gives how many
+    /// connections were cut.
+    pub(super) async fn drain(&mut self, drained: impl Future<Output = usize>) {
+        tracing::info!("draining: requests in flight may end");
+        tokio::select! {
+            cut = drained => match cut {
+                0 => tracing::info!("drained, bye"),
+                cut => tracing::warn!(connections = cut, "the drain deadline passed, connections were cut"),
+            },
+            () = self.stop() => tracing::warn!("asked to stop again, not waiting any longer"),
         }
     }
 }

@@ -13,7 +13,11 @@ use serin_config::{moment, raw::decode::Leaf};
 use serin_control::{command::Caller, tokens::TokenId};
 
 use super::{
-    client::{self, Access, Outcome, Table, output::print_json, plain},
+    client::{
+        self, Access, Outcome, Table,
+        output::{print_json, print_value},
+        plain, read,
+    },
     print,
     rollout::ServiceText,
 };
@@ -133,7 +137,6 @@ struct Token {
 #[derive(Debug, Deserialize)]
 struct Page {
     tokens: Vec<Token>,
-    next: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -147,30 +150,21 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn list(List { access }: &List) -> Outcome {
-    let api = access.api()?;
+    let listed = access.api()?.all("/v1/tokens", "tokens").await?;
+    if access.output.is_json() {
+        print_value(&listed);
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut table = Table::new(["id", "name", "role", "services", "expires", "made by"]);
-    let mut path = "/v1/tokens".to_owned();
-    loop {
-        let answer = api.get(&path).await?;
-        if access.output.is_json() {
-            print_json(&answer);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let page: Page = answer.read()?;
-        for token in page.tokens {
-            table.row([
-                token.id,
-                token.name,
-                token.role,
-                token.services.map_or_else(|| "all".into(), |services| services.join(", ")),
-                token.expires_ms.map_or_else(|| "never".into(), moment::rfc3339_seconds),
-                token.created_by.map(|caller| caller.name).unwrap_or_default(),
-            ]);
-        }
-        match page.next {
-            Some(next) => path = format!("/v1/tokens?after={next}"),
-            None => break,
-        }
+    for token in read::<Page>(listed)?.tokens {
+        table.row([
+            token.id,
+            token.name,
+            token.role,
+            token.services.map_or_else(|| "all".into(), |services| services.join(", ")),
+            token.expires_ms.map_or_else(|| "never".into(), moment::rfc3339_seconds),
+            token.created_by.map(|caller| caller.name).unwrap_or_default(),
+        ]);
     }
     print(&table.text());
     Ok(ExitCode::SUCCESS)

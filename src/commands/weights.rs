@@ -6,10 +6,13 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 use serin_config::{Split, VersionName, Weight};
-use serin_control::status::ServiceStatus;
+use serin_control::{observed::Observed, status::ServiceStatus};
 
 use super::{
-    client::{self, Access, Outcome, Stop, Table, output::print_json},
+    client::{
+        self, Access, Outcome, Stop, Table,
+        output::{print_json, print_value},
+    },
     print,
     rollout::{ServiceText, not_stored},
     service::shares,
@@ -24,7 +27,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Shows the share of each version
+    /// Shows the share of each version: the one that was set, and the one that requests have shown
     Show(Show),
     /// Sets the shares by hand; while a rollout moves them this is refused
     Set(Set),
@@ -87,17 +90,44 @@ async fn show(Show { service, access }: &Show) -> Outcome {
     let answer = access.api()?.get(&format!("/v1/services/{}", service.0)).await?;
     let read: Value = answer.read()?;
     if access.output.is_json() {
-        let shown = json!({ "generation": read["generation"], "weights": read["weights"] });
-        print(&format!("{shown:#}\n"));
+        let versions = read["versions"].as_array().into_iter().flatten();
+        let observed = versions
+            .filter_map(|version| Some((version["version"].as_str()?.into(), version["observed"].clone())));
+        let observed: Map<String, Value> = observed.collect();
+        print_value(
+            &json!({ "generation": read["generation"], "weights": read["weights"], "observed": observed }),
+        );
         return Ok(ExitCode::SUCCESS);
     }
-    let status: ServiceStatus = answer.read()?;
-    let mut table = Table::new(["version", ">share"]);
-    for (version, weight) in &status.weights {
-        table.row([version.to_string(), weight.to_string()]);
-    }
-    print(&format!("{}plan {}\n", table.text(), status.generation));
+    print(&told(&answer.read()?));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The share that was set, and beside it the one that requests have shown.
+fn told(status: &ServiceStatus) -> String {
+    let mut table = Table::new(["version", ">share", ">observed", "99 % interval"]);
+    let mut rests_on = None;
+    for (version, weight) in &status.weights {
+        let observed = status.versions.iter().find(|known| known.version == *version);
+        let observed = observed.and_then(|version| version.observed);
+        rests_on = rests_on.or(observed);
+        let percent = |share: f64| format!("{:.2}%", share * 100.0);
+        table.row([
+            version.to_string(),
+            weight.to_string(),
+            observed.map(|observed| percent(observed.share)).unwrap_or_default(),
+            observed
+                .map(|seen| format!("{} to {}", percent(seen.low), percent(seen.high)))
+                .unwrap_or_default(),
+        ]);
+    }
+    let rests_on = match rests_on {
+        Some(Observed { requests, seconds, .. }) => {
+            format!("observed under this split: {requests} requests in {seconds} s with traffic")
+        }
+        None => "no request was observed under this split yet".into(),
+    };
+    format!("{}plan {}; {rests_on}\n", table.text(), status.generation)
 }
 
 async fn set(Set { service, weights, reason, if_generation, urgent, access }: &Set) -> Outcome {

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use serin_loadtest::{Stub, StubOptions};
 
 use crate::harness::{
-    beside,
+    SOON, beside,
     certs::Authority,
     config::{SERVICE, two_versions},
     serin::{Serin, binary},
+    until,
 };
 
 struct Rig {
@@ -126,6 +127,13 @@ fn weights_are_set_by_hand_unless_the_plan_is_another_one() {
     let generation = rig.json("plan")["generation"].as_u64().unwrap();
     let said = rig.said("weights set shop v1=97.5% v2=2.5% --reason look");
     assert!(said.contains("v1 97.5% · v2 2.5%"), "{said}");
+    assert!(rig.said("weights show shop").contains("no request was observed under this split yet"));
+    until(SOON, "the share is observed", || {
+        assert_eq!(rig.serin.get("/").status, 200);
+        rig.json("weights show shop")["observed"]["v1"]["share"].is_number()
+    });
+    let shown = rig.said("weights show shop");
+    assert!(shown.contains("97.5%") && shown.contains("99 % interval") && shown.contains("% to "), "{shown}");
     let (said, code) = rig.ask(&format!("weights set shop v1=100% --if-generation {generation}"));
     assert!(code == 1 && said.contains("read it and decide again"), "{code}: {said}");
     let (said, code) = rig.ask("weights set shop v1=50%");
@@ -266,6 +274,21 @@ fn a_token_is_made_used_within_its_bounds_and_taken_back() {
     assert!(row.contains("ci") && row.contains("shop") && !list.contains(text.trim()), "{list}");
     let (journal, _) = by_admin("journal shop -n 1");
     assert!(journal.contains("ci") && journal.contains("release"), "{journal}");
+    let (said, code) = by_ci("rollout start shop");
+    assert!(code == 1 && said.contains("in progress"), "{code}: {said}");
+    let mut audit = rig.command("audit shop --who ci -n 1 --follow --token-file");
+    let mut following = audit.arg(&admin).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let refused = lines.next().unwrap();
+    assert!(refused.contains("refused  ci from") && refused.contains("in progress"), "{refused}");
+    assert_eq!(by_ci("rollout pause shop --reason lunch").1, 0);
+    let done = lines.next().unwrap();
+    assert!(done.contains("done  ci from") && done.contains("pause (lunch)"), "{done}");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    let (audit, _) = by_admin("audit --what start --fate done --output json");
+    let entries: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(entries.len() == 1 && entries[0]["reason"] == "release", "{audit}");
 
     let id = row.split_whitespace().next().unwrap();
     by_admin(&format!("token revoke {id} --reason leaked"));
@@ -361,5 +384,7 @@ fn shells_and_readers_of_manuals_are_served() {
     let directory = tempfile::tempdir().unwrap();
     let line = format!("man --dir {}", directory.path().display());
     assert_eq!(told(&alone(&line).output().unwrap()), (String::new(), 0));
-    assert!(directory.path().join("serin-rollout-status.1").is_file());
+    for page in ["serin-rollout-status.1", "serin-proxy.1", "serin-proxy-list.1", "serin-audit.1"] {
+        assert!(directory.path().join(page).is_file(), "{page}");
+    }
 }

@@ -11,7 +11,9 @@ pub(super) mod access;
 pub(super) mod api;
 pub(super) mod contexts;
 pub(super) mod events;
+pub(super) mod log;
 pub(super) mod output;
+mod pages;
 pub(super) mod place;
 pub(super) mod table;
 mod tls;
@@ -22,6 +24,7 @@ use std::{future::Future, process::ExitCode};
 pub(super) use self::{
     access::Access,
     api::{Answer, Api, CallError},
+    log::Log,
     output::Output,
     table::Table,
 };
@@ -82,6 +85,11 @@ pub(super) fn run(command: impl Future<Output = Outcome>) -> ExitCode {
         }),
         Err(error) => can_not(format_args!("no runtime can be made: {error}")),
     }
+}
+
+/// Reads what the API told.
+pub(super) fn read<T: serde::de::DeserializeOwned>(told: serde_json::Value) -> Result<T, Stop> {
+    serde_json::from_value(told).map_err(api::not_understood)
 }
 
 /// A text from elsewhere on a terminal: what steers it becomes a space.

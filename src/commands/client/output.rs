@@ -1,6 +1,7 @@
 //! How an answer is shown.
 
 use clap::ValueEnum;
+use serde_json::Value;
 
 use super::{super::print, api::Answer};
 
@@ -18,12 +19,23 @@ impl Output {
     pub(in crate::commands) fn is_json(self) -> bool {
         self == Self::Json
     }
+
+    /// Entries of a log, each a line: of its own words for people, as it is for programs.
+    pub(in crate::commands) fn lines(self, entries: &[Value], words: impl Fn(&Value) -> String) -> String {
+        let line = |entry: &Value| if self.is_json() { entry.to_string() } else { words(entry) };
+        entries.iter().map(|entry| line(entry) + "\n").collect()
+    }
 }
 
 /// Prints the API's answer as it is, indented.
 pub(in crate::commands) fn print_json(answer: &Answer) {
-    match serde_json::from_str::<serde_json::Value>(&answer.body) {
-        Ok(value) => print(&format!("{value:#}\n")),
+    match serde_json::from_str::<Value>(&answer.body) {
+        Ok(value) => print_value(&value),
         Err(_) => print(&answer.body),
     }
+}
+
+/// Prints a value, indented.
+pub(in crate::commands) fn print_value(value: &Value) {
+    print(&format!("{value:#}\n"));
 }

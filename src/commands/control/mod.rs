@@ -9,10 +9,10 @@ use serin_config::{Config, Purpose};
 use serin_control::{ControlPlane, Handle};
 
 use super::{
-    NO, can_not,
-    config_file::{ConfigFile, LoadError},
+    can_not,
+    config_file::ConfigFile,
+    daemon::{self, Begun, Threads},
     logging::Logging,
-    raise_descriptor_limit,
     reload::{Reloader, Target},
     serving::unix_ms,
     shutdown::{Asked, Signals},
@@ -34,32 +34,12 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = arguments.logging.start() {
-        return can_not(error);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
-        Err(error) => can_not(format_args!("no runtime can be made: {error}")),
-    }
+    let Arguments { file, logging } = arguments;
+    daemon::run(file, logging, (Purpose::Control, Threads::Cores), serve)
 }
 
-async fn serve(arguments: &Arguments) -> ExitCode {
-    // Early: a SIGHUP, or a change of the file, is not lost from here on.
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
-    };
-    let file = FileWatch::new(&arguments.file.path);
-    let config = match arguments.file.load_for(Purpose::Control) {
-        Ok(config) => config,
-        Err(LoadError::Problems(problems)) => {
-            can_not(problems);
-            return ExitCode::from(NO);
-        }
-        Err(unreadable) => return can_not(unreadable),
-    };
-    raise_descriptor_limit();
+async fn serve(begun: Begun) -> ExitCode {
+    let Begun { signals, file, changes, config } = begun;
     serin_proxy::install_metrics_recorder();
     let started = start(&config).await;
     let (control, admin) = match started {
@@ -72,8 +52,8 @@ async fn serve(arguments: &Arguments) -> ExitCode {
     }
     tracing::info!(api = %control.address(), fleet, admin = %admin.address(), "ready");
     systemd::ready();
-    let reloader = Reloader::new(arguments.file.clone(), config);
-    Life { control, admin, signals, file, reloader }.live().await
+    let reloader = Reloader::new(file, config);
+    Life { control, admin, signals, changes, reloader }.live().await
 }
 
 async fn start(config: &Config) -> Result<(Handle, admin::Admin), Box<dyn std::error::Error>> {
@@ -90,7 +70,7 @@ struct Life {
     control: Handle,
     admin: admin::Admin,
     signals: Signals,
-    file: FileWatch,
+    changes: FileWatch,
     reloader: Reloader,
 }
 
@@ -105,13 +85,13 @@ impl Life {
         loop {
             let event = tokio::select! {
                 asked = self.signals.next() => Event::Asked(asked),
-                () = self.file.changed() => Event::FileChanged,
+                () = self.changes.changed() => Event::FileChanged,
                 () = self.control.broke() => Event::Broke,
             };
             match event {
                 Event::Asked(Asked::Stop) => break,
                 Event::Asked(Asked::Reload) => {
-                    self.file.note();
+                    self.changes.note();
                     self.reload().await;
                 }
                 Event::FileChanged => self.reload().await,

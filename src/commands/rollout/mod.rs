@@ -12,10 +12,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use serin_config::ServiceName;
 
 use self::replay::Replay;
+pub(super) use self::status::steps;
 use super::{
     client::{self, Access, Answer, Outcome, output::print_json},
     print,
@@ -103,15 +104,39 @@ impl std::str::FromStr for ServiceText {
 struct Change {
     #[command(flatten)]
     of: OfService,
+    #[command(flatten)]
+    because: Because,
+}
+
+/// Why a rollout is started or steered, and on what condition.
+#[derive(Debug, Args)]
+pub(super) struct Because {
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
     /// Only if this plan is in force: the one on which the choice rests
     #[arg(long, value_name = "GENERATION")]
     if_generation: Option<u64>,
-    /// Though the service is frozen: it can't wait, and --reason says why
+    /// In spite of a freeze: it can't wait, and --reason says why
     #[arg(long)]
     urgent: bool,
+}
+
+impl Because {
+    /// What the API is sent.
+    pub(super) fn body(&self, action: &str, full: Option<bool>) -> Value {
+        let mut body = json!({ "action": action, "reason": self.reason });
+        if let Some(full) = full {
+            body["full"] = full.into();
+        }
+        if let Some(generation) = self.if_generation {
+            body["if_generation"] = generation.into();
+        }
+        if self.urgent {
+            body["urgent"] = true.into();
+        }
+        body
+    }
 }
 
 #[derive(Debug, Args)]
@@ -168,24 +193,13 @@ async fn report(of: &OfService) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn steer(change: &Change, action: &str, full: Option<bool>) -> Outcome {
-    let mut body = json!({ "action": action, "reason": change.reason });
-    if let Some(full) = full {
-        body["full"] = full.into();
-    }
-    if let Some(generation) = change.if_generation {
-        body["if_generation"] = generation.into();
-    }
-    if change.urgent {
-        body["urgent"] = true.into();
-    }
-    let of = &change.of;
-    let answer = of.access.api()?.change(Method::POST, &of.path(""), &body).await?;
+async fn steer(Change { of, because }: &Change, action: &str, full: Option<bool>) -> Outcome {
+    let answer = of.access.api()?.change(Method::POST, &of.path(""), &because.body(action, full)).await?;
     if of.access.output.is_json() {
         print_json(&answer);
         return Ok(ExitCode::SUCCESS);
     }
-    let answered: serde_json::Value = answer.read()?;
+    let answered: Value = answer.read()?;
     let summary = answered["rollout"]["summary"].as_str().unwrap_or("done");
     print(&format!("{}: {summary} (plan {})\n", of.service.0, answered["generation"]));
     print(not_stored(&answer));

@@ -76,7 +76,7 @@ fn told(service: &str, rollout: &RolloutStatus) -> String {
 }
 
 /// The steps, the present one in brackets.
-pub(super) fn steps(rollout: &RolloutStatus) -> String {
+pub(in crate::commands) fn steps(rollout: &RolloutStatus) -> String {
     let at = rollout.state.step();
     let shares = rollout.steps.iter().enumerate().map(|(step, weight)| match at {
         Some(at) if at == step => format!("[{weight}]"),

@@ -1,84 +1,41 @@
-//! `serin proxy`: the proxy alone, told by a control plane that runs elsewhere.
+//! The proxy itself: it serves by the plans that a control plane elsewhere tells, and tells what it counts.
 
 use std::{process::ExitCode, sync::Arc};
 
-use clap::Args;
 use serin_config::{Config, Purpose, ServiceName, telemetry::INSTANCE_DEFAULT};
 use serin_proxy::{Ending, Joining, Proxy, Setup, Uplink};
 
 use super::{
-    NO, can_not,
-    config_file::{ConfigFile, LoadError},
-    logging::Logging,
-    raise_descriptor_limit,
-    reload::{Reloader, Target},
-    serving::unix_ms,
-    shutdown::{Asked, Signals},
-    systemd,
-    watch::FileWatch,
+    super::{
+        can_not,
+        config_file::ConfigFile,
+        daemon::{self, Begun, Threads},
+        reload::{Reloader, Target},
+        serving::unix_ms,
+        shutdown::{Asked, Signals},
+        systemd,
+        watch::FileWatch,
+    },
+    Serving,
 };
 
-/// What to serve, and how to talk about it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-It serves as soon as it has a plan: the last one that it kept, or the first that the control plane tells. While no
-control plane answers it goes on with the plan that it has.
-
-Signals: SIGTERM and SIGINT let requests in flight end, then exit with 0; a second one exits at once.
-         SIGUSR1 opens the access log again, after it was renamed.
-Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// The name of this proxy, which no other of the fleet has [default: telemetry.instance, else the host's name]
-    #[arg(long, value_name = "NAME", env = "SERIN_INSTANCE")]
-    instance: Option<String>,
-    #[command(flatten)]
-    logging: Logging,
+pub(super) fn run(file: &ConfigFile, options: &Serving) -> ExitCode {
+    let instance = options.instance.as_deref();
+    daemon::run(file, &options.logging, (Purpose::Proxy, Threads::One), |begun| serve(begun, instance))
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = arguments.logging.start() {
-        return can_not(error);
-    }
-    // Workers have threads of their own; this runtime serves housekeeping and the stream to the control plane.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    match runtime {
-        Ok(runtime) => {
-            let code = runtime.block_on(serve(arguments));
-            // Whoever asked twice to stop does not wait for what is still in flight.
-            runtime.shutdown_background();
-            code
-        }
-        Err(error) => can_not(format_args!("no runtime can be made: {error}")),
-    }
-}
-
-async fn serve(arguments: &Arguments) -> ExitCode {
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return can_not(format_args!("signals can't be listened to: {error}")),
-    };
-    let file = FileWatch::new(&arguments.file.path);
-    let mut config = match arguments.file.load_for(Purpose::Proxy) {
-        Ok(config) => config,
-        Err(LoadError::Problems(problems)) => {
-            can_not(problems);
-            return ExitCode::from(NO);
-        }
-        Err(unreadable) => return can_not(unreadable),
-    };
+async fn serve(begun: Begun, given: Option<&str>) -> ExitCode {
+    let Begun { mut signals, file, changes, mut config } = begun;
     let as_read = config.clone();
-    match instance(arguments.instance.as_deref(), &config.telemetry.instance) {
+    match instance(given, &config.telemetry.instance) {
         Ok(instance) => config.telemetry.instance = instance,
         Err(error) => return can_not(error),
     }
     let Some(connect) = config.control.connect.clone() else {
         return can_not("the file does not say where the control plane is (control.connect)");
     };
-    raise_descriptor_limit();
     serin_proxy::install_metrics_recorder();
-    let reader = arguments.file.clone();
+    let reader = file.clone();
     let epoch = unix_ms();
     let uplink = Uplink::start(Joining {
         connect,
@@ -89,7 +46,7 @@ async fn serve(arguments: &Arguments) -> ExitCode {
     });
     let plans = tokio::select! {
         plans = uplink.plans() => plans,
-        () = stopped(&mut signals) => {
+        () = signals.stop() => {
             uplink.leave().await;
             return ExitCode::SUCCESS;
         }
@@ -103,8 +60,8 @@ async fn serve(arguments: &Arguments) -> ExitCode {
     }
     tracing::info!(admin = %proxy.admin(), instance = config.telemetry.instance, "ready");
     systemd::ready();
-    let reloader = Reloader::new(arguments.file.clone(), as_read);
-    Life { proxy, uplink, signals, file, reloader }.live().await
+    let reloader = Reloader::new(file, as_read);
+    Life { proxy, uplink, signals, changes, reloader }.live().await
 }
 
 fn start(
@@ -137,7 +94,7 @@ struct Life {
     proxy: Proxy,
     uplink: Uplink,
     signals: Signals,
-    file: FileWatch,
+    changes: FileWatch,
     reloader: Reloader,
 }
 
@@ -146,12 +103,12 @@ impl Life {
         loop {
             let asked = tokio::select! {
                 asked = self.signals.next() => asked,
-                () = self.file.changed() => Asked::Reload,
+                () = self.changes.changed() => Asked::Reload,
             };
             match asked {
                 Asked::Stop => break,
                 Asked::Reload => {
-                    self.file.note();
+                    self.changes.note();
                     let status = self.reloader.reload(Target::Elsewhere).await;
                     self.proxy.note_reload(status);
                 }
@@ -163,22 +120,11 @@ impl Life {
             }
         }
         systemd::stopping();
-        tracing::info!("draining: requests in flight may end");
         let Self { proxy, uplink, mut signals, .. } = self;
-        tokio::select! {
-            cut = proxy.drain(Ending::Stop) => match cut {
-                0 => tracing::info!("drained, bye"),
-                cut => tracing::warn!(connections = cut, "the drain deadline passed, connections were cut"),
-            },
-            () = stopped(&mut signals) => tracing::warn!("asked to stop again, not waiting any longer"),
-        }
+        signals.drain(proxy.drain(Ending::Stop)).await;
         uplink.leave().await;
         ExitCode::SUCCESS
     }
-}
-
-async fn stopped(signals: &mut Signals) {
-    while signals.next().await != Asked::Stop {}
 }
 
 #[cfg(test)]
