@@ -605,7 +605,8 @@ pub const TAKEOVER_SOCKETS_MAX: usize = LISTENERS_MAX * WORKERS_MAX + 1;
 /// How long one side of a hand-over waits for what the other does next, which may include stopping a control plane or
 /// opening its store.
 pub const TAKEOVER_WAIT: Duration = Duration::from_secs(30);
-/// How long the store of another process is waited for once that process has said that it lets go of it.
+/// How long the store of another process is waited for once that process has said that it lets go of it; and how long a
+/// proxy that hands over takes to write its plan for the next process.
 pub const TAKEOVER_STORE_WAIT: Duration = Duration::from_secs(10);
 /// The most that can be configured of client connections, and of requests in flight to one version.
 pub const CONCURRENCY_MAX: usize = 1_000_000;

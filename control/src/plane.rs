@@ -129,6 +129,15 @@ impl ControlPlane {
         }
     }
 
+    /// The number of the life that a proxy in this process begins at `now_ms`: above those of all that are known here, though
+    /// the clock may have been set back since the last one.
+    pub fn next_life(&self, proxy: &str, now_ms: u64) -> u64 {
+        match &self.mind {
+            Mind::Alone(keeper) => keeper.next_life(proxy, now_ms),
+            Mind::Among { .. } => now_ms,
+        }
+    }
+
     /// Binds the API and starts everything. `push` is called with each new plan, on the thread that decides,
     /// in the order of generations; it must not block. The first plan ([`Self::plan`]) is not pushed.
     pub async fn serve(self, push: Push) -> Result<Handle, ServeError> {

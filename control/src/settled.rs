@@ -132,6 +132,12 @@ impl Settled {
         self.proxies.iter().map(|(name, mark)| (name.clone(), *mark)).collect()
     }
 
+    /// The number of a proxy's life that begins at that time: above those of all that are known, though its clock may have been
+    /// set back since.
+    pub fn next_life(&self, proxy: &str, now_ms: u64) -> u64 {
+        self.proxies.get(proxy).map_or(now_ms, |(epoch, _)| now_ms.max(epoch.saturating_add(1)))
+    }
+
     /// What was counted of a version since it was first seen.
     pub fn total(&self, service: &str, version: &str) -> Total {
         self.totals.get(service).and_then(|versions| versions.get(version)).copied().unwrap_or_default()
@@ -204,6 +210,14 @@ mod tests {
         assert_eq!(serde_json::from_value::<Settled>(stored).unwrap(), settled);
         settled.keep_only(|service| service.as_str() != "shop");
         assert_eq!(settled.total("shop", "v2"), Total::default());
+    }
+
+    #[test]
+    fn a_life_comes_after_all_that_are_known_though_the_clock_was_set_back() {
+        let mut settled = Settled::default();
+        settled.left_out(&from("a", 5_000, 7));
+        assert_eq!((settled.next_life("a", 6_000), settled.next_life("a", 4_000)), (6_000, 5_001));
+        assert_eq!(settled.next_life("b", 4_000), 4_000);
     }
 
     #[test]

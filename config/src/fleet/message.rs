@@ -88,6 +88,9 @@ pub struct Welcome {
     /// Windows up to this one are kept.
     #[prost(uint64, tag = "3")]
     pub kept: u64,
+    /// Which life of the proxy this is; 0 where that was not said.
+    #[prost(uint64, tag = "4")]
+    pub epoch: u64,
 }
 
 /// Windows up to this one are kept.

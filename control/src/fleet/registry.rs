@@ -1,8 +1,10 @@
 //! Who belongs to the fleet, and what each proxy was last seen to do. Pure: events and times come in.
 //!
 //! A proxy is known by its name. The newest life of a name is the one that counts: a stream of an earlier life is
-//! refused, since its windows would be taken for old ones. A proxy whose stream broke off stays known for a while,
-//! as it may well serve on with the plan that it had; one that said that it ends does not.
+//! refused while a later one is connected. Lives are numbered by the clocks of proxies, and a clock may be set back
+//! between two of them: whoever comes with a number from the past when no other is there is given the next one after the
+//! highest that is known, so that its windows are not taken for old ones. A proxy whose stream broke off stays known for a
+//! while, as it may well serve on with the plan that it had; one that said that it ends does not.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +24,8 @@ pub struct ProxyStatus {
     pub version: Option<String>,
     /// From where its stream comes; none of a proxy in this process.
     pub address: Option<String>,
-    /// When it started, in milliseconds since 1970 on its own clock.
+    /// Which life of it: when it started, in milliseconds since 1970 on its own clock, or later where it is known to have
+    /// lived later than that.
     pub epoch: u64,
     /// Whether its stream is open.
     pub connected: bool,
@@ -56,8 +59,10 @@ pub struct WindowSeen {
 pub struct Arrival {
     /// The name.
     pub proxy: String,
-    /// Which life of it.
+    /// Which life of it, by its own clock or as it was told.
     pub epoch: u64,
+    /// The newest life of that name whose windows are stored; 0 where there is none.
+    pub stored: u64,
     /// The release.
     pub version: String,
     /// From where.
@@ -143,11 +148,13 @@ impl Registry {
         if known.is_none_or(|known| known.stream.is_none()) && connected >= FLEET_STREAMS_MAX {
             return Err(Refused::Full);
         }
+        let newest = known.map_or(0, |known| known.epoch).max(arrival.stored);
+        let epoch = if arrival.epoch < newest { newest.saturating_add(1) } else { arrival.epoch };
         self.make_room(&arrival.proxy);
         self.streams += 1;
-        let last_window = known_window(self.proxies.get(&arrival.proxy), arrival.epoch);
+        let last_window = known_window(self.proxies.get(&arrival.proxy), epoch);
         let proxy = Proxy {
-            epoch: arrival.epoch,
+            epoch,
             version: Some(arrival.version),
             address: Some(arrival.address),
             stream: Some(self.streams),
@@ -159,6 +166,11 @@ impl Registry {
         };
         self.proxies.insert(arrival.proxy, proxy);
         Ok(self.streams)
+    }
+
+    /// Which life a proxy with a stream is taken for; none of one that has none.
+    pub fn life(&self, proxy: &str) -> Option<u64> {
+        self.proxies.get(proxy).filter(|known| known.stream.is_some()).map(|known| known.epoch)
     }
 
     /// Whether this is still the stream of that proxy.

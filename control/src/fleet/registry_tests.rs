@@ -7,6 +7,7 @@ fn arrival(proxy: &str, epoch: u64, generation: u64) -> Arrival {
     Arrival {
         proxy: proxy.into(),
         epoch,
+        stored: 0,
         version: "1.0.0".into(),
         address: "10.0.0.1:5".into(),
         generation: Generation(generation),
@@ -45,6 +46,25 @@ fn the_newest_life_and_the_newest_stream_of_a_name_count() {
     registry.arrive(arrival("a", 6, 1), 40).unwrap();
     registry.answered("a", again, Generation(9), vec![]);
     assert_eq!(registry.proxies(40)[0].generation, Generation(1), "nor is what it says");
+}
+
+#[test]
+fn whoever_comes_back_with_its_clock_set_back_begins_a_life_after_the_one_that_is_known() {
+    let mut registry = Registry::default();
+    let before = registry.arrive(arrival("a", 500, 1), 0).unwrap();
+    assert_eq!(registry.arrive(arrival("a", 400, 1), 5), Err(Refused::NameTaken("a".into())), "a twin");
+    registry.left("a", before, false, 10);
+    assert_eq!(registry.life("a"), None);
+    let after = registry.arrive(arrival("a", 400, 1), 20).unwrap();
+    assert_eq!(registry.life("a"), Some(501));
+    registry.left("a", after, false, 30);
+    registry.arrive(arrival("a", 501, 1), 40).unwrap();
+    assert_eq!(registry.life("a"), Some(501), "it was told, and is the same life");
+    // Another control plane knows it from what is stored only.
+    let mut other = Registry::default();
+    other.arrive(Arrival { stored: 501, ..arrival("a", 400, 1) }, 50).unwrap();
+    other.arrive(Arrival { stored: 501, ..arrival("b", 700, 1) }, 50).unwrap();
+    assert_eq!((other.life("a"), other.life("b")), (Some(502), Some(700)));
 }
 
 #[test]

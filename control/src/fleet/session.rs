@@ -45,7 +45,7 @@ pub(super) async fn begin(
     mut terms: Terms,
     place: Option<OwnedSemaphorePermit>,
 ) -> Result<Response<ReceiverStream<Outgoing>>, Status> {
-    let hello = hello(&mut up).await?;
+    let mut hello = hello(&mut up).await?;
     may_be_called(&hello.proxy, &peer)?;
     let peer = peer.address;
     // What changes after this ends the stream again.
@@ -60,11 +60,16 @@ pub(super) async fn begin(
     let arrival = Arrival {
         proxy: hello.proxy.clone(),
         epoch: hello.epoch,
+        stored: seat.marks().borrow().get(&hello.proxy).map_or(0, |(epoch, _)| *epoch),
         version: hello.version.clone(),
         address: peer.clone(),
         generation: Generation(hello.generation),
     };
-    let arrived = seat.registry().arrive(arrival, terms.clock.now_ms());
+    let (arrived, life) = {
+        let mut registry = seat.registry();
+        let arrived = registry.arrive(arrival, terms.clock.now_ms());
+        (arrived, registry.life(&hello.proxy))
+    };
     let stream = arrived.map_err(|refused| {
         warn!(proxy = %hello.proxy, %peer, "a proxy was refused: {refused}");
         match refused {
@@ -72,6 +77,10 @@ pub(super) async fn begin(
             Refused::Full => Status::resource_exhausted(refused.to_string()),
         }
     })?;
+    if let Some(life) = life.filter(|life| *life != hello.epoch) {
+        info!(proxy = %hello.proxy, "its clock is behind the one by which it began before: this is a later life all the same");
+        hello.epoch = life;
+    }
     info!(proxy = %hello.proxy, %peer, version = %hello.version, generation = hello.generation, "a proxy is connected");
     let (down, outgoing) = mpsc::channel(FLEET_DOWN_QUEUED_MAX);
     let session = Session { seat, stream, acknowledged: AtomicU64::new(hello.generation), hello, down };
@@ -263,8 +272,14 @@ impl Session {
             let plan = plans.borrow_and_update().clone();
             if !welcomed {
                 let (generation, version) = (plan.generation().0, version.to_owned());
-                if let Err(ended) =
-                    self.send(encoded(Downward::Welcome(Welcome { version, generation, kept: mark }))).await
+                if let Err(ended) = self
+                    .send(encoded(Downward::Welcome(Welcome {
+                        version,
+                        generation,
+                        kept: mark,
+                        epoch: self.hello.epoch,
+                    })))
+                    .await
                 {
                     return ended;
                 }

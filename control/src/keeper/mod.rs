@@ -266,6 +266,11 @@ impl Keeper {
         self.settled.marks()
     }
 
+    /// The number of a proxy's life that begins at that time.
+    pub(crate) fn next_life(&self, proxy: &str, now_ms: u64) -> u64 {
+        self.settled.next_life(proxy, now_ms)
+    }
+
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.state.plan
     }

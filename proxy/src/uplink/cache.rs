@@ -109,19 +109,26 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Writes plans on a thread of its own. Of several that wait, the newest is written.
 #[derive(Debug)]
-pub(super) struct Keeper(watch::Sender<Option<Arc<Plan>>>);
+pub(super) struct Keeper {
+    wanted: watch::Sender<Option<Arc<Plan>>>,
+    /// What became of the last write: which plan, or why not.
+    written: watch::Receiver<Result<Generation, String>>,
+}
 
 impl Keeper {
     /// Starts it; it ends when the keeper is dropped.
     pub(super) fn start(path: PathBuf) -> Self {
-        let (keep, mut plans) = watch::channel(None::<Arc<Plan>>);
+        let (wanted, mut plans) = watch::channel(None::<Arc<Plan>>);
+        let (tell, written) = watch::channel(Ok(Generation::NONE));
         tokio::spawn(async move {
             let mut failing = false;
             while plans.changed().await.is_ok() {
                 let Some(plan) = plans.borrow_and_update().clone() else { continue };
-                let at = path.clone();
+                let (at, generation) = (path.clone(), plan.generation());
                 let saved = tokio::task::spawn_blocking(move || save(&at, &plan)).await;
-                match saved.map_err(io::Error::other).and_then(|saved| saved) {
+                let saved = saved.map_err(io::Error::other).and_then(|saved| saved);
+                tell.send_replace(saved.as_ref().map(|()| generation).map_err(ToString::to_string));
+                match saved {
                     Ok(()) => failing = false,
                     Err(error) if !std::mem::replace(&mut failing, true) => tracing::error!(
                         cache = %path.display(),
@@ -132,12 +139,32 @@ impl Keeper {
                 }
             }
         });
-        Self(keep)
+        Self { wanted, written }
     }
 
     /// Has a plan written soon.
     pub(super) fn keep(&self, plan: Arc<Plan>) {
-        self.0.send_replace(Some(plan));
+        self.wanted.send_replace(Some(plan));
+    }
+
+    /// Has a plan written, and waits until it is, or a newer one.
+    ///
+    /// # Errors
+    /// Why it can't be written.
+    pub(super) async fn save(&self, plan: Arc<Plan>) -> io::Result<()> {
+        let generation = plan.generation();
+        let mut written = self.written.clone();
+        written.mark_unchanged();
+        self.keep(plan);
+        loop {
+            written.changed().await.map_err(io::Error::other)?;
+            match &*written.borrow_and_update() {
+                Ok(written) if *written >= generation => return Ok(()),
+                // An earlier one was under way.
+                Ok(_) => {}
+                Err(why) => return Err(io::Error::other(why.clone())),
+            }
+        }
     }
 }
 
@@ -219,5 +246,17 @@ mod tests {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(20), kept).await.expect("it is written");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_plan_to_be_written_is_told_whether_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("later").join("plan.json");
+        let keeper = Keeper::start(path.clone());
+        assert!(keeper.save(Arc::new(plan())).await.is_err(), "there is no such directory");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        keeper.save(Arc::new(plan())).await.unwrap();
+        assert_eq!(try_load(&path, &read), Ok(Some(plan())));
+        keeper.save(Arc::new(plan())).await.expect("the same once more");
     }
 }

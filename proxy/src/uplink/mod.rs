@@ -11,13 +11,13 @@ mod metrics;
 mod session;
 mod unkept;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use rand::Rng;
 use serin_config::{
     Catalogue, Generation, Plan,
     fleet::Connect,
-    limits::{UPLINK_BACKOFF_MAX, UPLINK_BACKOFF_MIN, WINDOWS_QUEUED_MAX},
+    limits::{TAKEOVER_STORE_WAIT, UPLINK_BACKOFF_MAX, UPLINK_BACKOFF_MIN, WINDOWS_QUEUED_MAX},
     wire::{Report, WindowReport},
 };
 use tokio::{
@@ -41,7 +41,8 @@ pub struct Joining {
     pub connect: Connect,
     /// The name of this proxy.
     pub instance: String,
-    /// Which life of it: when it started, in milliseconds since 1970.
+    /// Which life of it: when it started, in milliseconds since 1970. Where the control plane knows one that began later, by
+    /// a clock that was set back since, it says which life this is.
     pub epoch: u64,
     /// Its release.
     pub version: &'static str,
@@ -55,6 +56,7 @@ pub struct Uplink {
     reports: mpsc::Sender<Report>,
     plans: watch::Receiver<Option<Arc<PlanCell>>>,
     leave: watch::Sender<bool>,
+    keeper: Arc<cache::Keeper>,
     task: JoinHandle<()>,
 }
 
@@ -73,17 +75,17 @@ impl Uplink {
         let (reports, inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
         let (tell, plans) = watch::channel(cell);
         let (leave, leaving) = watch::channel(false);
-        let keeper = cache::Keeper::start(joining.connect.cache.clone());
+        let keeper = Arc::new(cache::Keeper::start(joining.connect.cache.clone()));
         let link = Link {
             joining,
             plans: tell,
-            keeper,
+            keeper: keeper.clone(),
             unkept: Unkept::default(),
             inlet,
             leaving,
             since: clock::now(),
         };
-        Self { reports, plans, leave, task: tokio::spawn(link.run()) }
+        Self { reports, plans, leave, keeper, task: tokio::spawn(link.run()) }
     }
 
     /// The plan in force, as soon as there is one.
@@ -93,6 +95,19 @@ impl Uplink {
             Ok(Some(cell)) => cell,
             // The task never ends before it is told to.
             Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Has the plan in force written, for a process that is to go on from it.
+    ///
+    /// # Errors
+    /// Why it can't be written, within [`TAKEOVER_STORE_WAIT`].
+    pub async fn save(&self) -> io::Result<()> {
+        let plan = self.plans.borrow().as_ref().map(|cell| cell.load());
+        let Some(plan) = plan else { return Ok(()) };
+        match timeout(TAKEOVER_STORE_WAIT, self.keeper.save(plan)).await {
+            Ok(saved) => saved,
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
         }
     }
 
@@ -115,7 +130,7 @@ impl Uplink {
 struct Link {
     joining: Joining,
     plans: watch::Sender<Option<Arc<PlanCell>>>,
-    keeper: cache::Keeper,
+    keeper: Arc<cache::Keeper>,
     unkept: Unkept,
     inlet: mpsc::Receiver<Report>,
     leaving: watch::Receiver<bool>,

@@ -75,8 +75,12 @@ impl Link {
             Ok(began) => began,
             Err(status) => return Over::refused(failed(&status)),
         };
-        let Welcome { version, generation, kept } = welcome;
+        let Welcome { version, generation, kept, epoch } = welcome;
         tracing::info!(%endpoint, %version, generation, "connected to the control plane");
+        if epoch > self.joining.epoch {
+            self.joining.epoch = epoch;
+            self.unkept.live_as(epoch);
+        }
         self.unkept.begin_again();
         self.unkept.kept(self.joining.epoch, kept);
         let over = self.converse(&mut stream).await;

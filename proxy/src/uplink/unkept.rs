@@ -24,14 +24,26 @@ struct Waiting {
 /// The windows that wait.
 #[derive(Debug, Default)]
 pub(super) struct Unkept {
+    /// The life that they belong to, where the control plane has said so.
+    life: Option<u64>,
     windows: VecDeque<Waiting>,
     /// How many of them, from the oldest, the present stream has taken.
     sent: usize,
 }
 
 impl Unkept {
+    /// The control plane takes this process for another life than it took itself for. What was told as part of the one
+    /// before is not told again: it would be counted twice.
+    pub(super) fn live_as(&mut self, epoch: u64) {
+        self.life = Some(epoch);
+        self.windows.retain(|waiting| !waiting.told);
+        self.windows.iter_mut().for_each(|waiting| waiting.window.epoch = epoch);
+        self.sent = 0;
+    }
+
     /// Adds a window. Gives whether another one was lost by that.
-    pub(super) fn push(&mut self, window: WindowReport, now: Instant) -> bool {
+    pub(super) fn push(&mut self, mut window: WindowReport, now: Instant) -> bool {
+        window.epoch = self.life.unwrap_or(window.epoch);
         let mut lost = false;
         if self.windows.len() >= UPLINK_WINDOWS_MAX {
             lost = self.windows.pop_front().is_some_and(|oldest| !oldest.told);
@@ -121,6 +133,25 @@ mod tests {
         assert_eq!((unkept.len(), unkept.has_more()), (0, false));
         unkept.push(window(6), now);
         assert_eq!(told(&mut unkept, now), [6]);
+    }
+
+    #[test]
+    fn in_another_life_what_was_told_before_is_not_told_again() {
+        let (mut unkept, now) = (Unkept::default(), Instant::now());
+        unkept.push(window(1), now);
+        unkept.next(now);
+        unkept.push(window(2), now);
+        unkept.live_as(7);
+        unkept.push(window(3), now);
+        let mut lives = Vec::new();
+        while let Some((window, _)) = unkept.next(now) {
+            lives.push((window.epoch, window.sequence));
+        }
+        assert_eq!(lives, [(7, 2), (7, 3)]);
+        unkept.kept(1, 9);
+        assert_eq!(unkept.len(), 2, "that is the life before");
+        unkept.kept(7, 3);
+        assert_eq!(unkept.len(), 0);
     }
 
     #[test]
