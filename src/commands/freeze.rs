@@ -142,12 +142,7 @@ async fn set(Set { services, lasts, reason, access }: &Set) -> Outcome {
 }
 
 async fn lift(Lift { id, reason, access }: &Lift) -> Outcome {
-    let body = json!({ "reason": reason });
-    access.api()?.change(Method::DELETE, &format!("/v1/freezes/{id}"), &body).await?;
-    if !access.output.is_json() {
-        print(&format!("freeze {id} is lifted\n"));
-    }
-    Ok(ExitCode::SUCCESS)
+    access.take_back(&format!("/v1/freezes/{id}"), reason, &format!("freeze {id} is lifted")).await
 }
 
 #[cfg(test)]

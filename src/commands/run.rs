@@ -72,19 +72,9 @@ async fn serve(begun: Begun, takeover: bool) -> ExitCode {
 
 /// Starts to serve, with sockets of another process where there are any.
 async fn start(takeover: bool, config: &Config) -> Result<Serving, Box<dyn std::error::Error>> {
-    let met = if takeover {
-        let met = takeover::meet(&config.control.state).await;
-        met.map_err(|error| format!("the running serin can't be taken over from: {error}"))?
-    } else {
-        None
-    };
-    let Some((mut predecessor, inherited)) = met else {
-        if takeover {
-            tracing::info!("nobody to take over from, starting");
-        }
+    let Some((predecessor, inherited)) = takeover::begin(takeover, &config.control.state).await? else {
         return Ok(Serving::start(config, systemd::sockets()?, Duration::ZERO).await?);
     };
-    predecessor.ask_for_state().await?;
     let serving = Serving::start(config, inherited, TAKEOVER_STORE_WAIT).await?;
     match predecessor.relieve().await {
         Ok(()) => Ok(serving),
@@ -121,7 +111,7 @@ impl Life {
                 asked = self.signals.next() => Event::Asked(asked),
                 () = self.changes.changed() => Event::FileChanged,
                 () = self.serving.broke(), if !broke => Event::ControlBroke,
-                successor = next(self.door.as_ref()) => Event::Successor(successor),
+                successor = takeover::next(self.door.as_ref()) => Event::Successor(successor),
             };
             match event {
                 Event::Asked(Asked::Stop) => break Ending::Stop,
@@ -161,8 +151,13 @@ impl Life {
     async fn hand_over(&mut self, mut successor: Successor) -> Option<Ending> {
         let pid = successor.pid();
         tracing::info!(pid, "a new process takes over");
+        let given = async {
+            successor.offer(self.serving.proxy.sockets()).await?;
+            self.serving.stop_deciding().await;
+            successor.give().await
+        };
         let handed = tokio::select! {
-            handed = successor.hand_over(&mut self.serving) => handed,
+            handed = given => handed,
             () = self.signals.stop() => return Some(Ending::Stop),
         };
         match handed {
@@ -197,12 +192,5 @@ impl Life {
         }
         signals.drain(serving.stop(ending)).await;
         ExitCode::SUCCESS
-    }
-}
-
-async fn next(door: Option<&Door>) -> Successor {
-    match door {
-        Some(door) => door.next().await,
-        None => std::future::pending().await,
     }
 }

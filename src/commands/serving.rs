@@ -58,11 +58,12 @@ impl Serving {
         serin_proxy::install_metrics_recorder();
         let control = open(config, store_wait).await?;
         let plans = PlanCell::new(control.plan());
+        let epoch = control.next_life(&config.telemetry.instance, unix_ms());
         let control = control.serve(push_to(&plans)).await?;
         let (judge, judges) = watch::channel(Some(control.reports()));
         let version = env!("CARGO_PKG_VERSION");
         let (plans_of_proxy, reports) = (Arc::clone(&plans), relay(judges));
-        let setup = Setup { config, plans: plans_of_proxy, reports, epoch: unix_ms(), version, inherited };
+        let setup = Setup { config, plans: plans_of_proxy, reports, epoch, version, inherited };
         match Proxy::start(setup) {
             Ok(proxy) => Ok(Self { proxy, control: Some(control), plans, judge }),
             Err(error) => {

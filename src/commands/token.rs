@@ -196,12 +196,7 @@ async fn create(Create { name, role, services, expires_in, reason, access }: &Cr
 }
 
 async fn revoke(Revoke { id, reason, access }: &Revoke) -> Outcome {
-    let body = json!({ "reason": reason });
-    access.api()?.change(Method::DELETE, &format!("/v1/tokens/{id}"), &body).await?;
-    if !access.output.is_json() {
-        print(&format!("token {id} is taken back\n"));
-    }
-    Ok(ExitCode::SUCCESS)
+    access.take_back(&format!("/v1/tokens/{id}"), reason, &format!("token {id} is taken back")).await
 }
 
 #[cfg(test)]

@@ -162,6 +162,43 @@ fn a_freeze_stops_what_goes_forward_but_for_what_can_not_wait() {
 }
 
 #[test]
+fn a_group_is_started_held_back_promoted_and_undone_by_commands() {
+    let _machine = beside();
+    let rig = Rig::new(|config| {
+        config["services"]["blog"] = config["services"][SERVICE].clone();
+        let route = json!({ "name": "blog", "path_prefix": "/blog", "service": "blog" });
+        config["routes"].as_array_mut().unwrap().push(route);
+        config["groups"] = json!({ "site": ["blog", SERVICE] });
+    });
+    assert!(rig.said("group list").contains("blog, shop"));
+    let said = rig.said("group start site --reason release");
+    assert!(said.contains("2 of 2 in progress") && said.contains("blog: running, step 1"), "{said}");
+    let (said, code) = rig.ask("group start site");
+    assert!(code == 1 && said.contains("nothing of group \"site\" can do this"), "{code}: {said}");
+    rig.said("rollout skip shop");
+    assert!(rig.said("rollout promote shop").contains("waits for its group"));
+    let said = rig.said("group status site");
+    assert!(said.contains("1 wait for blog") && said.contains("blog holds the others back:"), "{said}");
+    assert!(
+        rig.said("group promote site --full").contains("no rollout in progress; the last one was promoted")
+    );
+    let (said, code) = rig.ask("group abort site");
+    assert!(code == 1 && said.contains("has ended"), "{code}: {said}");
+    rig.said("group undo site --reason leaks");
+    for service in ["blog", SERVICE] {
+        assert_eq!(
+            rig.json(&format!("weights show {service}"))["weights"],
+            json!({ "v1": "100%", "v2": "0%" })
+        );
+    }
+    let journal = rig.said("journal -n 2");
+    assert!(journal.lines().all(|line| line.contains(" of site  undo")), "{journal}");
+    assert_eq!(rig.json("group status site")["live"], false);
+    let (said, code) = rig.ask("group status sight");
+    assert!(code == 1 && said.contains("there is no group \"sight\""), "{code}: {said}");
+}
+
+#[test]
 fn waiting_and_watching_end_with_the_rollout_and_exit_by_its_end() {
     let _machine = beside();
     let rig = Rig::new(|_| {});
@@ -276,8 +313,9 @@ fn a_token_is_made_used_within_its_bounds_and_taken_back() {
     assert!(journal.contains("ci") && journal.contains("release"), "{journal}");
     let (said, code) = by_ci("rollout start shop");
     assert!(code == 1 && said.contains("in progress"), "{code}: {said}");
-    let mut audit = rig.command("audit shop --who ci -n 1 --follow --token-file");
-    let mut following = audit.arg(&admin).stdout(Stdio::piped()).spawn().unwrap();
+    let mut audit = rig.command("audit shop --who ci -n 1 --follow");
+    let audit = audit.arg("--token-file").arg(&admin);
+    let mut following = audit.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines().map(Result::unwrap);
     let refused = lines.next().unwrap();
     assert!(refused.contains("refused  ci from") && refused.contains("in progress"), "{refused}");

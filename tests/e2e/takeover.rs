@@ -12,7 +12,9 @@ use serin_loadtest::{ErrorKind, Load, Pace, Rate, Running, Schedule, Stop, Stub,
 use crate::harness::{
     SOON, alone, beside,
     config::{one_version, two_versions},
-    eventually, http,
+    eventually,
+    fleet::{Edge, Plane},
+    http,
     serin::Serin,
     tunnel::{self, Tunnel},
     until,
@@ -155,6 +157,40 @@ fn a_new_process_that_fails_half_way_gives_everything_back() {
     serin.replace_file(&good);
     take_over(&mut serin);
     assert_eq!(serin.control().now().unwrap().canary, wanted);
+}
+
+#[test]
+fn a_proxy_of_a_fleet_hands_over_under_load_and_none_fails_though_its_control_plane_is_away() {
+    let _machine = beside();
+    let (v1, v2) =
+        (Stub::start(StubOptions::default()).unwrap(), Stub::start(StubOptions::default()).unwrap());
+    let mut plane = Plane::start(two_versions(v1.address(), v2.address(), "90%", "10%"), json!({}));
+    let mut edge = Edge::start("edge-1", &json!({ "endpoints": [plane.fleet.to_string()] }));
+    plane.followed_by(&["edge-1"]);
+    let before = plane.control().now().unwrap();
+    let wanted = Weight::from_ppm(250_000).unwrap();
+    assert_eq!(plane.control().set_canary(wanted, before.generation).unwrap().status, 200);
+    plane.followed_by(&["edge-1"]);
+    let generation = edge.generation();
+    let kept = load(edge.target(), 300.0);
+    let single = load(edge.target().header("connection", "close").unwrap(), 50.0);
+    until(SOON, "the load runs", || v1.requests() > 100);
+    let said = edge.taken_over();
+    assert!(said.contains("a new process takes over") && said.contains("drained, bye"), "{said}");
+    plane.followed_by(&["edge-1"]);
+    // The plan goes on from process to process without anybody who could tell it.
+    plane.member.kill();
+    edge.taken_over();
+    assert_eq!(edge.generation(), generation);
+    let served = v1.requests();
+    until(SOON, "the new process serves", || v1.requests() > served + 100);
+    for running in [kept, single] {
+        running.cancel();
+        let report = running.blocking_report().unwrap();
+        assert_eq!(report.tally.failed(), 0, "{:?}", report.tally);
+    }
+    plane.start_again();
+    plane.followed_by(&["edge-1"]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Keeper {
                 let (at, generation) = (path.clone(), plan.generation());
                 let saved = tokio::task::spawn_blocking(move || save(&at, &plan)).await;
                 let saved = saved.map_err(io::Error::other).and_then(|saved| saved);
-                tell.send_replace(saved.as_ref().map(|()| generation).map_err(ToString::to_string));
+                drop(tell.send_replace(saved.as_ref().map(|()| generation).map_err(ToString::to_string)));
                 match saved {
                     Ok(()) => failing = false,
                     Err(error) if !std::mem::replace(&mut failing, true) => tracing::error!(

@@ -3,12 +3,19 @@
 //! What is said on the command line counts before the environment, and that before the file of contexts. A context's
 //! token goes to that context's address only: `--api` and `SERIN_API` leave the contexts aside altogether.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
+use http::Method;
+use serde_json::json;
 use serin_config::{Address, secret::Secret, settings::CONTROL_ADDRESS_DEFAULT};
 
 use super::{
+    super::print,
+    Outcome,
     api::{Api, Source},
     contexts::{Context, ContextName, Contexts, ContextsError},
     output::Output,
@@ -100,6 +107,15 @@ impl Access {
     /// The API that is meant.
     pub(in crate::commands) fn api(&self) -> Result<Api, AccessError> {
         self.api_in(Environment::of_process())
+    }
+
+    /// Takes something back that the API has at this path, and says so in these words.
+    pub(in crate::commands) async fn take_back(&self, path: &str, reason: &str, done: &str) -> Outcome {
+        self.api()?.change(Method::DELETE, path, &json!({ "reason": reason })).await?;
+        if !self.output.is_json() {
+            print(&format!("{done}\n"));
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     pub(super) fn api_in(&self, environment: Environment) -> Result<Api, AccessError> {

@@ -18,7 +18,9 @@ It serves as soon as it has a plan: the last one that it kept, or the first that
 control plane answers it goes on with the plan that it has.
 
 Signals: SIGTERM and SIGINT let requests in flight end, then exit with 0; a second one exits at once.
+         SIGHUP reads the file again, as does any change of it: what is in it needs a restart, and is checked.
          SIGUSR1 opens the access log again, after it was renamed.
+         SIGUSR2 starts the program anew, to take over from this process without losing a connection.
 Exit codes: 0 ended as asked; 1 the file has problems; 2 it could not start.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -37,6 +39,10 @@ struct Serving {
     instance: Option<String>,
     #[command(flatten)]
     logging: Logging,
+    /// Take over from the running proxy with the same control.connect.cache and the same name, if there is one: its listening
+    /// sockets are handed to this process, then it drains and ends
+    #[arg(long)]
+    takeover: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {

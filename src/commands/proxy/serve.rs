@@ -1,9 +1,13 @@
 //! The proxy itself: it serves by the plans that a control plane elsewhere tells, and tells what it counts.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
-use serin_config::{Config, Purpose, ServiceName, telemetry::INSTANCE_DEFAULT};
-use serin_proxy::{Ending, Joining, Proxy, Setup, Uplink};
+use serin_config::{Purpose, ServiceName, telemetry::INSTANCE_DEFAULT};
+use serin_proxy::{Ending, Inherited, Joining, Proxy, Setup, Uplink};
 
 use super::{
     super::{
@@ -14,20 +18,22 @@ use super::{
         serving::unix_ms,
         shutdown::{Asked, Signals},
         systemd,
+        takeover::{self, Door, Predecessor, Successor},
+        upgrade::Upgrade,
         watch::FileWatch,
     },
     Serving,
 };
 
 pub(super) fn run(file: &ConfigFile, options: &Serving) -> ExitCode {
-    let instance = options.instance.as_deref();
-    daemon::run(file, &options.logging, (Purpose::Proxy, Threads::One), |begun| serve(begun, instance))
+    daemon::run(file, &options.logging, (Purpose::Proxy, Threads::One), |begun| serve(begun, options))
 }
 
-async fn serve(begun: Begun, given: Option<&str>) -> ExitCode {
+async fn serve(begun: Begun, options: &Serving) -> ExitCode {
+    let upgrade = Upgrade::new();
     let Begun { mut signals, file, changes, mut config } = begun;
     let as_read = config.clone();
-    match instance(given, &config.telemetry.instance) {
+    match instance(options.instance.as_deref(), &config.telemetry.instance) {
         Ok(instance) => config.telemetry.instance = instance,
         Err(error) => return can_not(error),
     }
@@ -35,13 +41,18 @@ async fn serve(begun: Begun, given: Option<&str>) -> ExitCode {
         return can_not("the file does not say where the control plane is (control.connect)");
     };
     serin_proxy::install_metrics_recorder();
+    let state = state(&connect.cache, &config.telemetry.instance);
+    let (predecessor, inherited) = match inherited(options.takeover, &state).await {
+        Ok(inherited) => inherited,
+        Err(error) => return can_not(error),
+    };
     let reader = file.clone();
     let epoch = unix_ms();
     let uplink = Uplink::start(Joining {
         connect,
         instance: config.telemetry.instance.clone(),
         epoch,
-        version: env!("CARGO_PKG_VERSION"),
+        version: VERSION,
         read: Arc::new(move |text| reader.read_catalogue(text)),
     });
     let plans = tokio::select! {
@@ -51,28 +62,51 @@ async fn serve(begun: Begun, given: Option<&str>) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let proxy = match start(&config, plans, &uplink, epoch) {
+    let setup =
+        Setup { config: &config, plans, reports: uplink.reports(), epoch, version: VERSION, inherited };
+    let proxy = match Proxy::start(setup) {
         Ok(proxy) => proxy,
         Err(error) => return can_not(error),
     };
+    if let Some(predecessor) = predecessor
+        && let Err(error) = predecessor.relieve().await
+    {
+        // It goes on, so this process must not.
+        proxy.drain(Ending::HandedOver).await;
+        uplink.leave().await;
+        return can_not(error);
+    }
     for (name, address) in proxy.listeners() {
         tracing::info!(listener = %name, %address, "serving");
     }
     tracing::info!(admin = %proxy.admin(), instance = config.telemetry.instance, "ready");
     systemd::ready();
+    let door = Door::open(&state).inspect_err(|error| {
+        tracing::warn!(%error, "no other process will be able to take over from this one");
+    });
     let reloader = Reloader::new(file, as_read);
-    Life { proxy, uplink, signals, changes, reloader }.live().await
+    Life { proxy, uplink, signals, changes, reloader, upgrade, door: door.ok() }.live().await
 }
 
-fn start(
-    config: &Config,
-    plans: Arc<serin_proxy::PlanCell>,
-    uplink: &Uplink,
-    epoch: u64,
-) -> Result<Proxy, Box<dyn std::error::Error>> {
-    let inherited = systemd::sockets()?;
-    let version = env!("CARGO_PKG_VERSION");
-    Ok(Proxy::start(Setup { config, plans, reports: uplink.reports(), epoch, version, inherited })?)
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The sockets of the process before, if there is one, or of the service manager.
+async fn inherited(
+    takeover: bool,
+    state: &Path,
+) -> Result<(Option<Predecessor>, Inherited), Box<dyn std::error::Error>> {
+    Ok(match takeover::begin(takeover, state).await? {
+        Some((predecessor, inherited)) => (Some(predecessor), inherited),
+        None => (None, systemd::sockets()?),
+    })
+}
+
+/// What a proxy of this name goes on from: several may keep their plan in one file.
+fn state(cache: &Path, instance: &str) -> PathBuf {
+    let mut path = cache.as_os_str().to_owned();
+    path.push(".");
+    path.push(instance);
+    path.into()
 }
 
 /// The name of this proxy: as it is given, else as the file has it, else the host's.
@@ -96,33 +130,89 @@ struct Life {
     signals: Signals,
     changes: FileWatch,
     reloader: Reloader,
+    upgrade: Upgrade,
+    door: Option<Door>,
+}
+
+enum Event {
+    Asked(Asked),
+    Successor(Successor),
 }
 
 impl Life {
     async fn live(mut self) -> ExitCode {
-        loop {
-            let asked = tokio::select! {
-                asked = self.signals.next() => asked,
-                () = self.changes.changed() => Asked::Reload,
+        let ending = loop {
+            let event = tokio::select! {
+                asked = self.signals.next() => Event::Asked(asked),
+                () = self.changes.changed() => Event::Asked(Asked::Reload),
+                successor = takeover::next(self.door.as_ref()) => Event::Successor(successor),
             };
-            match asked {
-                Asked::Stop => break,
-                Asked::Reload => {
+            match event {
+                Event::Asked(Asked::Stop) => break Ending::Stop,
+                Event::Asked(Asked::Reload) => {
                     self.changes.note();
                     let status = self.reloader.reload(Target::Elsewhere).await;
                     self.proxy.note_reload(status);
                 }
-                Asked::ReopenLog => self.proxy.reopen_access_log(),
-                Asked::Upgrade => tracing::warn!(
-                    "serin proxy can't hand its sockets to a new process: start the new one with other sockets, or of a \
-                     service manager, then stop this one"
-                ),
+                Event::Asked(Asked::ReopenLog) => self.proxy.reopen_access_log(),
+                Event::Asked(Asked::Upgrade) => self.upgrade.start(),
+                Event::Successor(successor) => {
+                    if let Some(ending) = self.hand_over(successor).await {
+                        break ending;
+                    }
+                }
+            }
+        };
+        self.end(ending).await
+    }
+
+    /// Hands over to a new process, or goes on as before: then there is no ending.
+    async fn hand_over(&mut self, mut successor: Successor) -> Option<Ending> {
+        let pid = successor.pid();
+        tracing::info!(pid, "a new process takes over");
+        let given = async {
+            successor.offer(self.proxy.sockets()).await?;
+            // It begins with the plan that is in force here, and never with an older one.
+            self.uplink.save().await?;
+            successor.give().await
+        };
+        let handed = tokio::select! {
+            handed = given => handed,
+            () = self.signals.stop() => return Some(Ending::Stop),
+        };
+        match handed {
+            Ok(()) => {
+                if let Some(pid) = pid {
+                    systemd::main_process(pid);
+                }
+                Some(Ending::HandedOver)
+            }
+            Err(error) => {
+                tracing::error!(%error, "not handed over, this process goes on");
+                None
             }
         }
-        systemd::stopping();
-        let Self { proxy, uplink, mut signals, .. } = self;
-        signals.drain(proxy.drain(Ending::Stop)).await;
-        uplink.leave().await;
+    }
+
+    async fn end(self, ending: Ending) -> ExitCode {
+        let Self { proxy, uplink, mut signals, door, .. } = self;
+        match (ending, door) {
+            (Ending::Stop, Some(door)) => door.remove(),
+            (_, door) => drop(door),
+        }
+        if ending == Ending::Stop {
+            systemd::stopping();
+        }
+        match ending {
+            Ending::Stop => {
+                signals.drain(proxy.drain(ending)).await;
+                uplink.leave().await;
+            }
+            // The name is the successor's now: nothing is told under it any more.
+            Ending::HandedOver => {
+                tokio::join!(signals.drain(proxy.drain(ending)), uplink.leave());
+            }
+        }
         ExitCode::SUCCESS
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::unix::fs::PermissionsExt,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,6 @@ use serin_config::limits::TAKEOVER_WAIT;
 use tokio::net::UnixListener;
 
 use super::{BYE, GIVE, GIVEN, Greeting, PROTOCOL, SERVING, TakeoverError, path_beside, wire::Wire};
-use crate::commands::serving::Serving;
 
 /// Where the next process knocks.
 #[derive(Debug)]
@@ -64,18 +63,29 @@ impl Successor {
         self.0.peer()
     }
 
-    /// Hands over. After an error the proxy serves as before, but the control plane may have stopped.
-    pub(crate) async fn hand_over(&mut self, serving: &mut Serving) -> Result<(), TakeoverError> {
+    /// Offers the listening sockets, and waits until it asks for the state.
+    pub(crate) async fn offer(&mut self, sockets: &[OwnedFd]) -> Result<(), TakeoverError> {
         let wire = &mut self.0;
-        let sockets = serving.proxy.sockets();
         let version = env!("CARGO_PKG_VERSION").into();
         let greeting = Greeting { protocol: PROTOCOL, version, sockets: sockets.len() };
         wire.say(&serde_json::to_string(&greeting).map_err(io::Error::from)?).await?;
         wire.pass(sockets).await?;
-        wire.expect(GIVE, TAKEOVER_WAIT).await?;
-        serving.stop_deciding().await;
+        wire.expect(GIVE, TAKEOVER_WAIT).await
+    }
+
+    /// Tells it that the state is free, and waits until it serves. After an error this process goes on.
+    pub(crate) async fn give(&mut self) -> Result<(), TakeoverError> {
+        let wire = &mut self.0;
         wire.say(GIVEN).await?;
         wire.expect(SERVING, TAKEOVER_WAIT).await?;
         wire.say(BYE).await
+    }
+}
+
+/// Whoever knocks next, where there is a door.
+pub(crate) async fn next(door: Option<&Door>) -> Successor {
+    match door {
+        Some(door) => door.next().await,
+        None => std::future::pending().await,
     }
 }

@@ -1,7 +1,9 @@
-//! Handing over to a new process without losing a connection: `serin run --takeover`.
+//! Handing over to a new process without losing a connection: `serin run --takeover`, and `serin proxy --takeover`.
 //!
 //! The old process listens on a Unix socket beside its state file; whoever owns the state is the one to take over
-//! from. The conversation, one line each, the new process on the left:
+//! from. The state of a proxy is the plan that it keeps: there is nothing to let go of, and it is written before it is given.
+//!
+//! The conversation, one line each, the new process on the left:
 //!
 //! ```text
 //! connects              →
@@ -30,8 +32,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use give::{Door, Successor};
-pub(super) use take::meet;
+pub(super) use give::{Door, Successor, next};
+pub(super) use take::{Predecessor, begin};
 
 /// What the running process says first.
 #[derive(Debug, Serialize, Deserialize)]

@@ -12,8 +12,31 @@ use super::{BYE, GIVE, GIVEN, Greeting, PROTOCOL, SERVING, TakeoverError, path_b
 #[derive(Debug)]
 pub(crate) struct Predecessor(Wire);
 
+/// The sockets of the process that owns this state, and the state, which it has let go of; none if there is no such process,
+/// or where nobody is to be taken over from.
+pub(crate) async fn begin(
+    wanted: bool,
+    state: &Path,
+) -> Result<Option<(Predecessor, Inherited)>, Box<dyn std::error::Error>> {
+    if !wanted {
+        return Ok(None);
+    }
+    let met = meet(state).await;
+    let met = met.map_err(|error| format!("the running serin can't be taken over from: {error}"))?;
+    match met {
+        Some((mut predecessor, inherited)) => {
+            predecessor.ask_for_state().await?;
+            Ok(Some((predecessor, inherited)))
+        }
+        None => {
+            tracing::info!("nobody to take over from, starting");
+            Ok(None)
+        }
+    }
+}
+
 /// Takes the sockets of the process that owns this state; none if there is no such process.
-pub(crate) async fn meet(state: &Path) -> Result<Option<(Predecessor, Inherited)>, TakeoverError> {
+async fn meet(state: &Path) -> Result<Option<(Predecessor, Inherited)>, TakeoverError> {
     let stream = match UnixStream::connect(path_beside(state)).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -42,7 +65,7 @@ pub(crate) async fn meet(state: &Path) -> Result<Option<(Predecessor, Inherited)
 
 impl Predecessor {
     /// Asks it to let go of the state. From here on nobody decides, and both serve with the last plan.
-    pub(crate) async fn ask_for_state(&mut self) -> Result<(), TakeoverError> {
+    async fn ask_for_state(&mut self) -> Result<(), TakeoverError> {
         self.0.say(GIVE).await?;
         self.0.expect(GIVEN, TAKEOVER_WAIT).await
     }

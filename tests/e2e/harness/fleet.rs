@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -92,10 +92,14 @@ impl Member {
     }
 }
 
-fn launch(command: &str, file: &std::path::Path) -> Process {
+fn command(command: &str, file: &Path) -> Command {
     let mut serin: Command = binary();
     serin.arg(command).arg("-c").arg(file);
-    Process::start(&mut serin, "it is built with the tests")
+    serin
+}
+
+fn launch(of: &str, file: &Path) -> Process {
+    Process::start(&mut command(of, file), "it is built with the tests")
 }
 
 /// `serin control`.
@@ -208,6 +212,22 @@ impl Edge {
     /// One request through it.
     pub(crate) fn get(&self, path: &str) -> Reply {
         http::get(self.web, path).unwrap_or_else(|error| panic!("{path}: {error}; {}", self.member.stderr()))
+    }
+
+    /// Starts a new process from the same file, which is asked to take over; waits until it serves alone, and gives what the
+    /// one before said.
+    pub(crate) fn taken_over(&mut self) -> String {
+        let mut command = command(self.member.command, &self.member.file());
+        let mut new = Process::start(command.arg("--takeover"), "it is built with the tests");
+        eventually(SOON, "the new process is ready", || {
+            let ended = new.ended();
+            assert!(ended.is_none(), "it ended ({ended:?}): {}", new.stderr());
+            new.stderr().contains(" ready ").then_some(())
+        });
+        let mut old = std::mem::replace(&mut self.member.process, new);
+        let status = old.wait(SOON, "the process before ends");
+        assert!(status.success(), "{}", old.stderr());
+        old.stderr()
     }
 
     /// The plan under which it served a request just now.
