@@ -71,5 +71,6 @@ mod tls_endpoints;
 mod tls_reload;
 mod tripwire;
 mod tunnels;
+mod webhooks;
 mod weight_changes;
 mod windows;
