@@ -194,7 +194,7 @@ fn told(group: &GroupStatus) -> String {
             rollout.map(|rollout| rollout.canary.to_string()).unwrap_or_default(),
             rollout.map(|rollout| rollout.weight.to_string()).unwrap_or_default(),
             state(member),
-            rollout.filter(|rollout| rollout.live).map(|rollout| steps(rollout)).unwrap_or_default(),
+            rollout.filter(|rollout| rollout.live).map(steps).unwrap_or_default(),
         ]);
     }
     text.push_str(&table.text());

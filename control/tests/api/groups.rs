@@ -24,8 +24,8 @@ fn site(directory: &std::path::Path) -> World {
     World::start(&config)
 }
 
-fn asked(world: &World, path: &str, body: Value) -> Value {
-    let reply = world.ask(None, "POST", path, Some(&body));
+fn asked(world: &World, path: &str, body: &Value) -> Value {
+    let reply = world.ask(None, "POST", path, Some(body));
     assert_eq!(reply.status, 200, "{path} {body}: {reply:?}");
     reply.json()
 }
@@ -38,14 +38,14 @@ fn a_group_is_started_promoted_and_undone_each_time_in_one_plan_and_one_call() {
     assert_eq!(list["groups"][0]["services"], json!(["blog", "shop"]));
     assert_eq!(list["groups"][0]["summary"], "no rollout yet");
 
-    let begun = asked(&world, PATH, json!({ "action": "start", "reason": "release 2" }));
+    let begun = asked(&world, PATH, &json!({ "action": "start", "reason": "release 2" }));
     assert_eq!((&begun["generation"], &begun["group"]["live"]), (&json!(2), &json!(true)));
     assert_eq!(begun["group"]["summary"], "2 of 2 in progress");
     let twice = world.ask(None, "POST", PATH, Some(&json!({ "action": "start" })));
     assert_eq!(twice.problem(409), "group-unmoved");
 
     for _ in 0..2 {
-        asked(&world, "/v1/services/shop/rollout", json!({ "action": "promote" }));
+        asked(&world, "/v1/services/shop/rollout", &json!({ "action": "promote" }));
     }
     let waiting = world.ask(None, "GET", PATH, None).json();
     assert_eq!(waiting["held_back_by"], json!(["blog"]));
@@ -58,9 +58,9 @@ fn a_group_is_started_promoted_and_undone_each_time_in_one_plan_and_one_call() {
 
     let stale = json!({ "action": "promote", "full": true, "if_generation": 1 });
     assert_eq!(world.ask(None, "POST", PATH, Some(&stale)).problem(409), "stale-generation");
-    let promoted = asked(&world, PATH, json!({ "action": "promote", "full": true }));
+    let promoted = asked(&world, PATH, &json!({ "action": "promote", "full": true }));
     assert_eq!((&promoted["group"]["live"], &promoted["group"]["held_back_by"]), (&json!(false), &json!([])));
-    let undone = asked(&world, PATH, json!({ "action": "undo", "reason": "leaks" }));
+    let undone = asked(&world, PATH, &json!({ "action": "undo", "reason": "leaks" }));
     assert_eq!(
         undone["generation"].as_u64(),
         promoted["generation"].as_u64().map(|generation| generation + 1)
