@@ -134,7 +134,7 @@ fn beyond_this_machine_nobody_connects_in_clear_or_without_proof() {
         Names::Any
     );
     for (fleet, said) in [
-        ("names: any", "f:3:29: control.fleet.names: proxies are not asked for certificates"),
+        ("names: any", "f:3:28: control.fleet.names: proxies are not asked for certificates"),
         (&format!("names: every, {certified}"), "certificate or any"),
     ] {
         let problem = problem(Some(Purpose::Control), &control(fleet));

@@ -95,7 +95,7 @@ pub struct VersionStatus {
     pub seconds: usize,
     /// What was counted.
     pub counts: CountsStatus,
-    /// Everything that was ever counted of it, each window once.
+    /// All that windows ever told of it, each window once; requests that the split did not send there are in none.
     #[serde(default)]
     pub total: Total,
     /// The share that it was observed to have under the present split; none before a request.

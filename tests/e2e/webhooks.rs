@@ -30,7 +30,7 @@ fn url(endpoint: &Endpoint) -> String {
 fn file(stubs: &[Stub; 2], webhook: &Value) -> Value {
     let mut config = two_versions(stubs[0].address(), stubs[1].address(), "100%", "0%");
     config["services"][SERVICE]["rollout"] = json!({ "preset": "fast", "steps": [
-        { "weight": "10%", "until": "time", "min_duration": "2h", "max_duration": "3h" },
+        { "weight": "10%", "until": "time", "min_duration": "2h" },
     ] });
     config["webhooks"] = json!({ "gate": webhook });
     config
@@ -109,7 +109,7 @@ fn a_webhook_that_hangs_delays_no_rollback() {
     });
     let mut config = two_versions(good.address(), bad.address(), "100%", "0%");
     config["services"][SERVICE]["rollout"] =
-        json!({ "preset": "fast", "steps": [{ "weight": "50%" }], "probe": "off" });
+        json!({ "preset": "fast", "steps": [{ "weight": "50%" }], "probe": false });
     config["webhooks"] = json!({ "silent": {
         "url": url(&silent), "on": ["at_step", "after_step"], "timeout": "60s",
     } });
