@@ -1,11 +1,15 @@
 //! Who may use the machine at the same time: tests run side by side, but for those that measure.
 //!
 //! A test that is [`alone`] waits until no other one runs, and others that come meanwhile do not wait for it: they would stand
-//! idle beside a long one that it waits for. Since there are few tests and none begins anew, it gets its turn.
+//! idle beside a long one that it waits for. Since there are few tests and none begins anew, it gets its turn. While it
+//! waits it has one of the threads on which tests are run; so there are more threads than tests may run side by side, or a
+//! few that wait would leave one long test to itself.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Tests that start many processes each, at the same time.
+/// Tests at the same time, however many threads there are; most wait more than they work.
+const SIDE_BY_SIDE: usize = 3;
+/// Those among them that start many processes each.
 const CROWDS: usize = 2;
 
 #[derive(Default)]
@@ -37,14 +41,14 @@ pub(crate) fn alone() -> Machine {
 
 /// Runs beside other tests of this kind, but not beside one that is [`alone`].
 pub(crate) fn beside() -> Machine {
-    let mut now = when(|now| !now.measuring);
+    let mut now = when(|now| !now.measuring && now.running < SIDE_BY_SIDE);
     now.running += 1;
     Machine(Kind::Beside)
 }
 
 /// The same for a test that starts many processes: no more than two of these at once.
 pub(crate) fn crowd() -> Machine {
-    let mut now = when(|now| !now.measuring && now.crowds < CROWDS);
+    let mut now = when(|now| !now.measuring && now.running < SIDE_BY_SIDE && now.crowds < CROWDS);
     now.running += 1;
     now.crowds += 1;
     Machine(Kind::Crowd)
