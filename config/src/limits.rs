@@ -452,7 +452,7 @@ pub const AUDIT_QUEUE_MAX: usize = 256;
 /// How long refusals of the same kind are summed up before they become one entry: nobody can wash the audit log
 /// out by asking for what is refused.
 pub const AUDIT_SUM: Duration = Duration::from_secs(60);
-/// Kinds of refusals that are summed up at once; further ones become entries at once.
+/// Kinds of refusals that are summed up at once; further ones are counted with others of the same caller, if it has any.
 pub const AUDIT_SUMS_MAX: usize = 64;
 /// Journal entries in one answer of the control API.
 pub const API_ENTRIES_MAX: usize = 1_000;

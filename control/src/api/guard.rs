@@ -34,7 +34,7 @@ use crate::{
 };
 
 pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
-    let asked = Asked::of(&context, &request);
+    let mut asked = Asked::of(&context, &request);
     let now_ms = context.access.clock.now_ms();
     let (who, response) = match identify(&context, &request, &asked.peer, now_ms) {
         Ok(identity) => {
@@ -48,7 +48,11 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
             };
             (who, response)
         }
-        Err(problem) => (Caller::new(STRANGER, &asked.peer.from), problem.into_response()),
+        Err(problem) => {
+            // Whatever a stranger names, it is one kind of refusal: the audit log sums it up.
+            asked.service = None;
+            (Caller::new(STRANGER, &asked.peer.from), problem.into_response())
+        }
     };
     if let Some(told) = response.extensions().get::<Told>().filter(|told| !told.in_audit_log) {
         asked.note(&context, who, told);
@@ -72,12 +76,14 @@ impl Asked {
         let peer = request.extensions().get::<Peer>().cloned();
         let path = request.uri().path();
         let limited = operation.filter(|operation| operation.path.starts_with(SERVICE));
+        // A name that no service has is the caller's own, and there is no end of those.
+        let known = |name: &String| context.access.status().services.contains_key(name.as_str());
         Self {
             operation: operation.cloned(),
             peer: peer.unwrap_or_else(|| Peer::at("unknown".into())),
             reads: reads(request.method()),
             line: format!("{} {path}", request.method()).chars().take(LINE_CHARS_MAX).collect(),
-            service: limited.and_then(|_| below(SERVICES, path)),
+            service: limited.and_then(|_| below(SERVICES, path)).filter(known),
         }
     }
 

@@ -103,7 +103,9 @@ fn duration(text: &str) -> Result<Duration, Problem> {
 fn state(rollout: &RolloutStatus) -> Answer {
     match rollout.state {
         rollout::State::Promoted { .. } => Answer::Pass,
-        rollout::State::RolledBack { .. } | rollout::State::Aborted { .. } => Answer::Fail,
+        rollout::State::RolledBack { .. }
+        | rollout::State::Aborted { .. }
+        | rollout::State::Undone { .. } => Answer::Fail,
         _ => rollout.verdict.as_ref().map_or(Answer::Insufficient, |verdict| verdict.state),
     }
 }

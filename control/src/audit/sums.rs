@@ -29,8 +29,17 @@ impl Sums {
         }
         if self.0.len() < AUDIT_SUMS_MAX {
             self.0.push(Sum { note: note.clone(), times: 0, since_ms: now_ms });
+            return Some(note);
         }
-        Some(note)
+        // Whoever asks for that many different things is counted whatever they ask for.
+        match self.0.iter_mut().find(|sum| sum.is_of_the_same(&note)) {
+            Some(sum) => {
+                sum.note = note;
+                sum.times += 1;
+                None
+            }
+            None => Some(note),
+        }
     }
 
     /// Those whose time is over, with how many more there were; all of them where `all` says so.
@@ -42,13 +51,14 @@ impl Sums {
 }
 
 impl Sum {
-    /// From wherever it comes: an attacker has many addresses.
     fn is_like(&self, note: &Note) -> bool {
+        self.is_of_the_same(note) && self.note.what == note.what && self.note.service == note.service
+    }
+
+    /// From wherever it comes: an attacker has many addresses.
+    fn is_of_the_same(&self, note: &Note) -> bool {
         let name = |note: &Note| note.who.as_ref().map(|who| who.name.clone());
         let kind = |note: &Note| note.refusal.as_ref().map(|(kind, _)| kind.clone());
-        name(&self.note) == name(note)
-            && self.note.what == note.what
-            && self.note.service == note.service
-            && kind(&self.note) == kind(note)
+        name(&self.note) == name(note) && kind(&self.note) == kind(note)
     }
 }

@@ -116,6 +116,20 @@ fn what_is_summed_up_is_bounded_and_nothing_falls_out_unseen() {
 }
 
 #[test]
+fn who_asks_for_many_different_things_writes_no_more_entries_for_it() {
+    let mut log = AuditLog::from_facts(&Facts::new(), Audit::default());
+    let things = 100 * AUDIT_SUMS_MAX as u64;
+    for n in 0..things {
+        let asked = note("nobody", "a", Some("forbidden"));
+        log.refused(Note { service: Some(format!("service {n}")), ..asked }, n);
+    }
+    log.tick(things, true);
+    let all = log.reader().all();
+    assert!(all.len() <= 2 * AUDIT_SUMS_MAX, "{}", all.len());
+    assert_eq!(all.iter().map(|entry| entry.times).sum::<u64>(), things);
+}
+
+#[test]
 fn the_oldest_go_first_and_their_pages_go_from_the_store() {
     let mut facts = Facts::new();
     let mut log = AuditLog::from_facts(&facts, Audit::default());

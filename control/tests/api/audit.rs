@@ -91,3 +91,27 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
     assert_eq!(entries(&again)[..expected.len()], all[..], "nothing is lost over a restart");
     again.stop();
 }
+
+#[test]
+fn nobody_washes_the_log_out_by_naming_services_that_are_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = shop_in(directory.path());
+    config.control.token = Some(Secret::new(ADMIN.into()));
+    let world = World::start(&config);
+    let viewer = world.token(ADMIN, "dashboard", "viewer", None);
+    let start = json!({ "action": "start" });
+    for token in ["nonsense", &viewer] {
+        for n in 0..40 {
+            let reply = world.ask(Some(token), "POST", &format!("/v1/services/z{n}/rollout"), Some(&start));
+            assert!([401, 403, 404, 429].contains(&reply.status), "{reply:?}");
+        }
+    }
+    // A change that is done is written after all that was refused before it.
+    world.token(ADMIN, "last", "viewer", None);
+    until("all is told", || {
+        entries(&world).iter().filter(|entry| entry["what"] == "create_token").count() == 2
+    });
+    let refused = entries(&world).iter().filter(|entry| entry["fate"] == "refused").count();
+    assert!((2..=4).contains(&refused), "{:#?}", entries(&world));
+    world.stop();
+}

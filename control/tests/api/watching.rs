@@ -141,5 +141,15 @@ fn a_pipeline_can_wait_for_the_verdict() {
     });
     assert_eq!((&ended["state"], &ended["ended"]), (&json!("fail"), &json!(true)));
     assert_eq!(ended["reasons"][0], "aborted by hand");
+    // What was taken back is no pass, however it had ended.
+    for (action, state) in [
+        (json!({ "action": "start" }), "insufficient"),
+        (json!({ "action": "promote", "full": true }), "pass"),
+        (json!({ "action": "undo" }), "fail"),
+    ] {
+        let reply = world.steer(&action);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(world.get(path).json()["state"], state, "after {action}");
+    }
     world.stop();
 }
