@@ -6,6 +6,7 @@ use serin_control::Handle;
 use super::{
     config_file::{ConfigFile, LoadError},
     serving::unix_ms,
+    systemd,
 };
 
 /// Who takes routes and services.
@@ -38,9 +39,13 @@ impl Reloader {
     }
 
     /// Reads the file and puts its routes and services in force. A file that can't be taken whole changes
-    /// nothing; why stands in the log, in a metric and on the admin listener.
+    /// nothing; why stands in the log, in a metric and on the admin listener. The service manager is told that it begins
+    /// and that it is over: whoever asked it for a reload waits for that.
     pub(super) async fn reload(&mut self, target: Target<'_>) -> ReloadStatus {
-        match self.take(target).await {
+        systemd::reloading();
+        let taken = self.take(target).await;
+        systemd::ready();
+        match taken {
             Ok(generation) => {
                 self.status.succeeded += 1;
                 self.status.last_success_ms = unix_ms();

@@ -140,11 +140,9 @@ impl Life {
     }
 
     async fn reload(&mut self) {
-        systemd::reloading();
         let target = self.serving.control().map_or(Target::Stopped, Target::Control);
         let status = self.reloader.reload(target).await;
         self.serving.proxy.note_reload(status);
-        systemd::ready();
     }
 
     /// Hands over to a new process, or goes on: then there is no ending.

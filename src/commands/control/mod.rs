@@ -116,8 +116,6 @@ impl Life {
     }
 
     async fn reload(&mut self) {
-        systemd::reloading();
         self.reloader.reload(Target::Control(&self.control)).await;
-        systemd::ready();
     }
 }
