@@ -6,15 +6,16 @@ use serde_json::{Value, json};
 use serin_loadtest::Stop;
 
 use super::rig::Rig;
-use crate::harness::{SOON, beside, eventually, http, serin::binary};
+use crate::harness::{beside, eventually, http, serin::binary};
 
 #[test]
 fn a_rollback_is_judged_again_from_its_windows_by_this_rule_and_by_those_of_others() {
     let _machine = beside();
     let rig = Rig::new(1, &json!({ "probe": {} })).begin();
     let running = rig.load(Stop::Never);
-    rig.served(SOON, 3_000);
-    // Few enough that no block of beats looks like an outage: what the fast lane ends, a replay of seconds can't end.
+    // What the fast lane ends, a replay of seconds can't end. So the canary fails after its probe, in which five requests
+    // make a block of beats and three of them may look like an outage, and too seldom for a block of twenty to.
+    rig.served(Duration::from_secs(60), 15_000);
     rig.canary.set_error_ppm(100_000);
     let rollout = eventually(Duration::from_secs(60), "the rollout is rolled back", || {
         let rollout = rig.serin.control().rollout();
