@@ -1,9 +1,13 @@
 //! A canary that is as good as the stable version, or nearly, is left alone. Nothing is timed here.
+//!
+//! What is promised of it is that it is not rolled back. Its share may be halved for a while: that takes evidence of 100 to
+//! 1, which one good canary in a hundred may see, and with it one in five of these tests. So a few may be; not many.
 
 use std::time::Duration;
 
 use ::http::HeaderName;
 use serde_json::json;
+use serin_config::Weight;
 use serin_loadtest::{Latency, Stop, Stub, UserPlace, Users};
 
 use super::{
@@ -24,23 +28,25 @@ fn a_canary_that_fails_as_often_as_the_stable_version_is_left_alone() {
         rig.stable.set_error_ppm(5_000);
         rig.canary.set_error_ppm(5_000);
         let tally = rig.load(Stop::After(Duration::from_secs(60))).blocking_report().unwrap().tally;
-        let now = rig.weight();
         println!(
-            "run {run:2}: {} requests, {} failed; canary at {now} in the end",
+            "run {run:2}: {} requests, {} failed; canary at {} in the end",
             tally.total(),
             tally.failed(),
+            rig.weight(),
         );
-        assert_eq!(now, weight, "run {run}: {}", rig.explained());
-        (rig.stable.failures(), rig.canary.failures())
+        let halved = halved(&rig, run, weight);
+        // It was not for want of failures.
+        let failures = (rig.stable.failures(), rig.canary.failures());
+        assert!(failures.0 > 150 && failures.1 > 2, "run {run}: {failures:?}");
+        halved
     });
-    // It was not for want of failures.
-    assert!(runs.iter().all(|(stable, canary)| *stable > 150 && *canary > 2), "{runs:?}");
+    few(&runs);
 }
 
 #[test]
 fn a_canary_that_is_slower_by_a_fiftieth_is_left_alone() {
     let _machine = crowd();
-    in_parallel(latency::RUNS, latency::RUNS, |run| {
+    let runs = in_parallel(latency::RUNS, latency::RUNS, |run| {
         let rig = latency::rig(run);
         rig.canary
             .set_latency(Some(Latency { median: latency::MEDIAN.mul_f64(1.02), sigma: latency::SIGMA }));
@@ -50,8 +56,21 @@ fn a_canary_that_is_slower_by_a_fiftieth_is_left_alone() {
         let weight = rig.weight();
         let report = running.blocking_report().unwrap();
         assert!(report.tally.total() > 50_000, "{:?}", report.progress);
-        assert_eq!(rig.weight(), weight, "run {run}: {}", rig.explained());
+        halved(&rig, run, weight)
     });
+    few(&runs);
+}
+
+/// Whether the canary has less than its share now; that it has none is what must not be.
+fn halved(rig: &Rig, run: usize, weight: Weight) -> bool {
+    assert!(rig.weight() > Weight::ZERO, "run {run}: {}", rig.explained());
+    rig.weight() < weight
+}
+
+/// One in ten is ten times as many as there may be in the long run.
+fn few(halved: &[bool]) {
+    let number = halved.iter().filter(|halved| **halved).count();
+    assert!(number * 10 <= halved.len().max(10), "{number} of {} have less than their share", halved.len());
 }
 
 /// The routes differ as routes do: one is slow and fails now and then.
@@ -65,7 +84,7 @@ fn as_routes_differ(version: &Stub) {
 #[test]
 fn a_change_of_the_mix_of_routes_alone_rolls_nothing_back() {
     let _machine = crowd();
-    in_parallel(RUNS, AT_ONCE_UNTIMED, |run| {
+    let runs = in_parallel(RUNS, AT_ONCE_UNTIMED, |run| {
         // Users stay where they are, and those of the canary begin to ask for other things than the rest does.
         let rig = Rig::with_service(run, &json!({}), &json!({ "sticky": { "header": USER.as_str() } }));
         [&rig.stable, &rig.canary].into_iter().for_each(as_routes_differ);
@@ -90,10 +109,11 @@ fn a_change_of_the_mix_of_routes_alone_rolls_nothing_back() {
         };
         phase(20, 0.3, 0.3);
         phase(40, 0.9, 0.1);
-        assert_eq!(rig.weight(), weight, "run {run}: {}", rig.explained());
         // It was not for want of difference.
         assert!(rig.canary.failures() > 10, "{}", rig.canary.failures());
+        halved(&rig, run, weight)
     });
+    few(&runs);
 }
 
 /// The first twenty users whom the split gives to the canary, and those before them whom it leaves with the stable version.
