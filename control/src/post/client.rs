@@ -28,6 +28,11 @@ use tokio_rustls::TlsConnector;
 pub(crate) enum Failure {
     #[error("it is not reached: {0}")]
     Unreachable(String),
+    #[error("no TLS with it: {0}")]
+    Unproven(String),
+    /// It was reached and won't now; what stands against it may pass, or be mended.
+    #[error("{0}")]
+    NotNow(String),
     #[error("it did not answer within {0:?}")]
     Late(Duration),
     #[error("{0}")]
@@ -42,7 +47,9 @@ impl Failure {
     /// Whether to say it again is of use.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Late(_) | Self::Answer(_) => true,
+            Self::Unreachable(_) | Self::Unproven(_) | Self::NotNow(_) | Self::Late(_) | Self::Answer(_) => {
+                true
+            }
             Self::Undeliverable(_) => false,
             Self::Refused(status) => {
                 let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
@@ -94,7 +101,7 @@ impl Client {
         if !url.tls {
             return send(stream, request, answer).await;
         }
-        let stream = self.secured(stream, &url.host, ca).await.map_err(|error| unreachable(&error))?;
+        let stream = self.secured(stream, &url.host, ca).await.map_err(Failure::Unproven)?;
         send(stream, request, answer).await
     }
 

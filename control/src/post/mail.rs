@@ -34,7 +34,7 @@ async fn exchange(client: &Client, mail: &Mail, message: &str) -> Result<(), Fai
     let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
     let secured = async |stream| {
         let secured = client.secured(stream, &mail.host, mail.ca.as_deref()).await;
-        secured.map_err(Failure::Unreachable)
+        secured.map_err(Failure::Unproven)
     };
     let stream = TcpStream::connect((mail.host.as_str(), mail.port)).await.map_err(unreachable)?;
     match mail.security {
@@ -52,12 +52,12 @@ async fn exchange(client: &Client, mail: &Mail, message: &str) -> Result<(), Fai
             let mut session = Session::greeted(stream).await?;
             let offers = session.hello(mail).await?;
             if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
-                return Err(Failure::Undeliverable("the server does not offer STARTTLS".into()));
+                return Err(Failure::NotNow("the server does not offer STARTTLS".into()));
             }
             session.say("STARTTLS").await?.is(220)?;
             if !session.stream.buffer().is_empty() {
                 let why = "something was said in clear behind the consent to STARTTLS";
-                return Err(Failure::Unreachable(why.into()));
+                return Err(Failure::Unproven(why.into()));
             }
             let stream = secured(session.stream.into_inner()).await?;
             let mut session = Session { stream: BufReader::new(stream) };
@@ -82,7 +82,15 @@ impl Reply {
     fn refused(&self) -> Failure {
         let words = plain(&self.lines.join(" "), WORDS_MAX);
         let said = format!("the server answered {} {words}", self.code);
-        if self.code >= 500 { Failure::Undeliverable(said) } else { Failure::Unreachable(said) }
+        if self.code >= 500 { Failure::Undeliverable(said) } else { Failure::NotNow(said) }
+    }
+}
+
+/// What stands against a user and a password is mended by whoever set them, and the messages that wait are then said.
+fn not_let_in(failure: Failure) -> Failure {
+    match failure {
+        Failure::Undeliverable(said) => Failure::NotNow(format!("{said} (to \"user\" and its password)")),
+        other => other,
     }
 }
 
@@ -105,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn deliver(&mut self, mail: &Mail, offers: &[String], message: &str) -> Result<(), Failure> {
         if let Some((user, password)) = &mail.user {
-            self.log_in(user, password, offers).await?;
+            self.log_in(user, password, offers).await.map_err(not_let_in)?;
         }
         self.say(&format!("MAIL FROM:<{}>", mail.from)).await?.is(250)?;
         let mut refused = None;
@@ -149,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.say(&STANDARD.encode(password.expose())).await?.is(235)?;
         } else {
             let why = "the server takes no password, neither by AUTH PLAIN nor by AUTH LOGIN";
-            return Err(Failure::Undeliverable(why.into()));
+            return Err(Failure::NotNow(why.into()));
         }
         Ok(())
     }
@@ -166,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn reply(&mut self) -> Result<Reply, Failure> {
-        let broken = |why: &str| Failure::Unreachable(format!("the server does not speak SMTP: {why}"));
+        let broken = |why: &str| Failure::NotNow(format!("the server does not speak SMTP: {why}"));
         let mut lines = Vec::new();
         loop {
             let mut line = Vec::new();
