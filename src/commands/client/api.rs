@@ -166,15 +166,17 @@ impl Api {
     }
 
     fn refused(&self, answer: &Answer) -> Stop {
-        if answer.status != StatusCode::UNAUTHORIZED {
-            return Stop::no(answer.problem());
+        match answer.status {
+            StatusCode::UNAUTHORIZED => {}
+            StatusCode::FORBIDDEN => return Stop::turned_away(answer.problem()),
+            _ => return Stop::no(answer.problem()),
         }
         let (problem, place) = (answer.problem(), &self.place);
         let why = match self.token {
             Some(_) => "the token that was sent is not, or no longer, one of its own",
             None => "no token was sent; give one with SERIN_TOKEN, --token-file or a context",
         };
-        Stop::no(format_args!("{problem} ({place} asks who you are): {why}"))
+        Stop::turned_away(format_args!("{problem} ({place} asks who you are): {why}"))
     }
 
     /// Opens a stream of events, from behind the entry of the journal with the number `after` on.

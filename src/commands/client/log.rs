@@ -95,6 +95,7 @@ impl<'a> Log<'a> {
                     events = None;
                     sleep(EVERY).await;
                 }
+                Err(stop) if stop.is_turned_away() => return Err(stop),
                 Err(stop) => {
                     events = None;
                     if !std::mem::replace(&mut away, true) {

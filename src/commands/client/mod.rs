@@ -35,17 +35,29 @@ use super::{CAN_NOT, NO, can_not};
 pub(super) struct Stop {
     code: u8,
     why: String,
+    /// Whether to ask again is of no use: whoever asks may not.
+    turned_away: bool,
 }
 
 impl Stop {
     /// It could not be done.
     pub(super) fn can_not(why: impl std::fmt::Display) -> Self {
-        Self { code: CAN_NOT, why: why.to_string() }
+        Self { code: CAN_NOT, why: why.to_string(), turned_away: false }
     }
 
     /// The answer is no.
     pub(super) fn no(why: impl std::fmt::Display) -> Self {
-        Self { code: NO, why: why.to_string() }
+        Self { code: NO, why: why.to_string(), turned_away: false }
+    }
+
+    /// Whoever asks may not, or no longer.
+    pub(super) fn turned_away(why: impl std::fmt::Display) -> Self {
+        Self { turned_away: true, ..Self::no(why) }
+    }
+
+    /// Whether it is of no use to ask again: whoever asks may not, or no longer.
+    pub(super) fn is_turned_away(&self) -> bool {
+        self.turned_away
     }
 
     /// The same words with another exit code.

@@ -80,6 +80,7 @@ pub(super) async fn for_end(
         match next(api, service, &last).await {
             Ok(Some(next)) => (last, away) = (next, false),
             Ok(None) => return Err(forgotten(last.id)),
+            Err(stop) if stop.is_turned_away() => return Err(stop),
             Err(stop) if !away => {
                 away = true;
                 say(format_args!("{stop}; asking again"));

@@ -87,7 +87,7 @@ pub(super) struct Line {
 
 impl Frame {
     /// The newest second that is complete; none before the first.
-    fn second(&self) -> Option<u64> {
+    pub(super) fn second(&self) -> Option<u64> {
         self.status.seconds.last().map(|second| second.at)
     }
 
@@ -96,10 +96,10 @@ impl Frame {
         last.and_then(|second| second.versions.get(version)).copied().unwrap_or_default()
     }
 
-    /// One line for a pipe.
-    pub(super) fn line(&self) -> String {
+    /// One line for a pipe, as of this moment.
+    pub(super) fn line(&self, at_ms: Option<u64>) -> String {
         let RolloutStatus { canary, stable, summary, weight, verdict, .. } = &self.rollout;
-        let at = self.second().map_or_else(|| "--:--:--".into(), |second| clock(second * 1_000));
+        let at = at_ms.map_or_else(|| "--:--:--".into(), clock);
         let version = |name: &str| {
             let counts = self.last(name);
             format!("{name} {}/s {} p99 {} ms", counts.requests, errors(&counts), ms(counts.p99_ms))
@@ -253,4 +253,4 @@ fn clock(at_ms: u64) -> String {
 
 #[cfg(test)]
 #[path = "frame_tests.rs"]
-mod tests;
+pub(super) mod tests;

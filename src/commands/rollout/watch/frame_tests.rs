@@ -25,13 +25,13 @@ fn frame(state: &serde_json::Value) -> Frame {
     Frame { status, rollout, decisions: Vec::new() }
 }
 
-fn running() -> Frame {
+pub(in super::super) fn running() -> Frame {
     frame(&json!({ "state": "running", "step": 1 }))
 }
 
 #[test]
 fn a_line_says_the_state_the_share_and_both_versions() {
-    let line = running().line();
+    let line = running().line(Some(151_000));
     assert_eq!(
         line,
         "00:02:31Z  running, step 2  v2 5%  v2 50/s 10.0% p99 12.5 ms  v1 950/s 0.0% p99 12.5 ms"
@@ -85,7 +85,7 @@ fn who_is_waited_for_is_said_and_who_has_allowed_only_where_there_is_room() {
     };
     let asked = json!([asked("smoke", "allows"), asked("change", "waits")]);
     let frame = frame(&json!({ "state": "held", "step": 1, "why": "webhook", "webhooks": asked }));
-    assert!(frame.line().ends_with("  change waits [2J."), "{}", frame.line());
+    assert!(frame.line(None).ends_with("  change waits [2J."), "{}", frame.line(None));
     let block = frame.block(&[]);
     let of = |text: &str| block.iter().find(|line| line.text == text).map(|line| line.colour);
     assert_eq!((of("smoke allows [2J."), of("change waits [2J.")), (Some(""), Some("33")));

@@ -21,6 +21,7 @@ use self::{
 };
 use super::{
     super::{
+        CAN_NOT,
         client::{Access, Api, Outcome, Stop, events::Events},
         print_on,
     },
@@ -80,6 +81,7 @@ pub(super) async fn run(arguments: &Arguments) -> Outcome {
                 Some(ended) => rollout = ended,
                 None => return Err(wait::forgotten(rollout.id)),
             },
+            Err(stop) if stop.is_turned_away() => return Err(stop.with_code(CAN_NOT)),
             Err(stop) => {
                 read_by_somebody = show.away(&stop);
                 sleep(EVERY).await;
@@ -164,17 +166,39 @@ trait Show {
     fn away(&mut self, why: &Stop) -> bool;
 }
 
-/// A line a second, and one for each decision.
+/// A line for each second that was counted, one for each decision, and one where what is said of the rollout has changed.
 #[derive(Debug, Default)]
 struct Pipe {
     away: bool,
+    /// The second and the words of the last line.
+    shown: Option<(Option<u64>, String)>,
+    /// The latest moment of a line, in milliseconds since 1970: counts are of a second that is over, decisions of now, and
+    /// no line is dated before the one above it.
+    at_ms: u64,
+}
+
+impl Pipe {
+    fn lines(&mut self, frame: &Frame) -> String {
+        let mut text = String::new();
+        for decision in &frame.decisions {
+            self.at_ms = self.at_ms.max(decision.at_ms);
+            text += &(decision.line() + "\n");
+        }
+        let now = (frame.second(), frame.rollout.summary.clone());
+        if self.shown.as_ref() != Some(&now) {
+            self.at_ms = self.at_ms.max(now.0.unwrap_or_default() * 1_000);
+            text += &(frame.line((self.at_ms > 0).then_some(self.at_ms)) + "\n");
+            self.shown = Some(now);
+        }
+        text
+    }
 }
 
 impl Show for Pipe {
     fn frame(&mut self, frame: &Frame) -> bool {
         self.away = false;
-        let decisions = frame.decisions.iter().map(|decision| decision.line() + "\n");
-        print_on(&(decisions.collect::<String>() + &frame.line() + "\n"))
+        let lines = self.lines(frame);
+        lines.is_empty() || print_on(&lines)
     }
 
     fn away(&mut self, why: &Stop) -> bool {
@@ -201,5 +225,35 @@ impl Show for Lines {
 
     fn away(&mut self, why: &Stop) -> bool {
         print_on(&format!("{}\n", json!({ "away": why.to_string() })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(at_ms: u64) -> Decision {
+        let value = json!({
+            "sequence": 9, "at_ms": at_ms, "actor": "api", "action": "pause", "to": null, "reason": "", "rollout": 3,
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn in_a_pipe_each_second_has_one_line_and_none_is_dated_before_the_one_above_it() {
+        let mut pipe = Pipe::default();
+        let mut frame = frame::tests::running();
+        let first = pipe.lines(&frame);
+        assert!(first.starts_with("00:02:31Z  running, step 2") && first.lines().count() == 1, "{first}");
+        // The plan was acknowledged, say: nothing that a line would show.
+        assert_eq!(pipe.lines(&frame), "");
+        frame.decisions.push(decision(153_500));
+        frame.rollout.summary = "paused at step 2".into();
+        let paused = pipe.lines(&frame);
+        let stamps: Vec<&str> = paused.lines().map(|line| &line[..9]).collect();
+        assert_eq!(stamps, ["00:02:33Z", "00:02:33Z"], "{paused}");
+        frame.decisions.clear();
+        frame.status.seconds[0].at = 154;
+        assert!(pipe.lines(&frame).starts_with("00:02:34Z  paused at step 2"));
     }
 }
