@@ -316,6 +316,8 @@ pub const API_CONCURRENCY_MAX: usize = 64;
 /// Connections to the control API at once, idle ones too; more than requests, so that those who do not ask do
 /// not shut out those who do.
 pub const API_CONNECTIONS_MAX: usize = 256;
+/// How long the control API waits for the body of a change that its caller may not make: the audit log tells what it was.
+pub const API_REFUSED_BODY_WAIT: Duration = Duration::from_secs(1);
 /// How long the control API, and the admin listener, may take for one request.
 pub const API_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer of the API that the command line reads: the windows of a rollout as text.

@@ -53,12 +53,21 @@ pub struct Caller {
     pub name: String,
     /// The address, or the user at the other end of a Unix socket.
     pub from: String,
+    /// Which token was shown: a name may be given to another one later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenId>,
 }
 
 impl Caller {
     /// A caller. Both texts are shown on terminals and in logs, so they are made [`plain`].
     pub fn new(name: &str, from: &str) -> Self {
-        Self { name: plain(name, CALLER_CHARS_MAX), from: plain(from, CALLER_CHARS_MAX) }
+        Self { name: plain(name, CALLER_CHARS_MAX), from: plain(from, CALLER_CHARS_MAX), token: None }
+    }
+
+    /// The same, who has shown this token.
+    #[must_use]
+    pub fn by_token(self, id: TokenId) -> Self {
+        Self { token: Some(id), ..self }
     }
 }
 
@@ -213,6 +222,28 @@ pub enum Command {
 }
 
 impl Command {
+    /// All words of [`Self::label`] that somebody may have asked for.
+    pub const LABELS: [&str; 18] = [
+        "set_weights",
+        "start",
+        "pause",
+        "resume",
+        "promote",
+        "skip",
+        "abort",
+        "retry",
+        "approve",
+        "undo",
+        "reload",
+        "create_token",
+        "delete_token",
+        "terms",
+        "freeze",
+        "thaw",
+        "told",
+        "heard",
+    ];
+
     /// The word for it in the audit log.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -249,6 +280,16 @@ impl Command {
             | Self::Told { .. }
             | Self::Heard { .. }
             | Self::Thaw { .. } => None,
+        }
+    }
+}
+
+impl Command {
+    /// The group that it is about, if it is about one.
+    pub fn group(&self) -> Option<&GroupName> {
+        match self {
+            Self::Group { group, .. } | Self::UndoGroup { group, .. } => Some(group),
+            _ => None,
         }
     }
 }

@@ -290,7 +290,7 @@ impl Refusal {
             Self::ReloadDuringRollout { .. }
             | Self::ReloadDropsVersion { .. }
             | Self::ReloadDropsService(_) => "reload-refused",
-            Self::Token(TokenRefusal::Name(_)) => "not-a-name",
+            Self::Token(TokenRefusal::Name(_) | TokenRefusal::NameReserved(_)) => "not-a-name",
             Self::Token(TokenRefusal::NameTaken { .. }) => "name-taken",
             Self::Token(TokenRefusal::TooMany) => "too-many-tokens",
             Self::Token(TokenRefusal::NoService(_)) => "no-such-service",

@@ -21,7 +21,7 @@ Only admins may do this. As JSON it is one entry a line.
 Exit codes: 0 shown; 1 refused; 2 no control plane could be asked. With --follow, a control plane that is away for a while is \
 asked again.")]
 pub(crate) struct Arguments {
-    /// Only what was asked for this service
+    /// Only what was asked for this service, or for the group that it is in
     service: Option<ServiceText>,
     /// Only what this token or certificate asked for
     #[arg(long, value_name = "NAME")]

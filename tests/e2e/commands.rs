@@ -329,7 +329,15 @@ fn a_token_is_made_used_within_its_bounds_and_taken_back() {
     assert!(entries.len() == 1 && entries[0]["reason"] == "release", "{audit}");
 
     let id = row.split_whitespace().next().unwrap();
+    let mut watching = rig.command("rollout watch shop");
+    let watching = watching.env("SERIN_TOKEN", text.trim()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watching = watching.spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("paused")), "it watches");
     by_admin(&format!("token revoke {id} --reason leaked"));
+    lines.for_each(drop);
+    let (said, code) = told(&watching.wait_with_output().unwrap());
+    assert!(code == 2 && said.contains("not, or no longer, one of its own"), "{code}: {said}");
     let (said, code) = by_ci("plan");
     assert!(code == 1 && said.contains("not, or no longer, one of its own"), "{code}: {said}");
     let (said, code) = told(&rig.command(&format!("token revoke {text}")).output().unwrap());

@@ -12,25 +12,29 @@
 //! What is refused of changes, here or further in, is told to the audit log, unless the keeper has told it already.
 
 use axum::{
+    body::{Body, to_bytes},
     extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{Method, StatusCode, header};
+use serin_config::limits::{API_BODY_BYTES_MAX, API_REFUSED_BODY_WAIT};
 
 use super::{
     Context,
     groups::covers,
-    identity::{Identity, STRANGER},
+    identity::Identity,
     operation::{Operation, Reach},
     peer::Peer,
     problem::{Problem, Told},
     rate::Key,
+    write,
 };
 use crate::{
     access::CommandError,
     audit::{Fate, Note},
     command::{Actor, Caller},
+    tokens::STRANGER,
 };
 
 pub(super) async fn guard(State(context): State<Context>, mut request: Request, next: Next) -> Response {
@@ -40,7 +44,12 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
         Ok(identity) => {
             let who = identity.caller.clone();
             let response = match refusal(&context, &request, asked.operation.as_ref(), &identity, now_ms) {
-                Some(problem) => problem.into_response(),
+                Some(problem) => {
+                    if problem.kind == FORBIDDEN && !asked.reads {
+                        asked.look_into(request.into_body()).await;
+                    }
+                    problem.into_response()
+                }
                 None => {
                     request.extensions_mut().insert(identity);
                     next.run(request).await
@@ -50,7 +59,7 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
         }
         Err(problem) => {
             // Whatever a stranger names, it is one kind of refusal: the audit log sums it up.
-            asked.service = None;
+            (asked.service, asked.group) = (None, None);
             (Caller::new(STRANGER, &asked.peer.from), problem.into_response())
         }
     };
@@ -67,6 +76,10 @@ struct Asked {
     reads: bool,
     line: String,
     service: Option<String>,
+    group: Option<String>,
+    /// The action that the body names, where somebody has looked into it.
+    action: Option<&'static str>,
+    reason: String,
 }
 
 impl Asked {
@@ -75,15 +88,28 @@ impl Asked {
         let operation = matched.and_then(|path| context.operations.find(request.method(), path.as_str()));
         let peer = request.extensions().get::<Peer>().cloned();
         let path = request.uri().path();
-        let limited = operation.filter(|operation| operation.path.starts_with(SERVICE));
+        let limited = |to: &str| operation.is_some_and(|operation| operation.path.starts_with(to));
         // A name that no service has is the caller's own, and there is no end of those.
-        let known = |name: &String| context.access.status().services.contains_key(name.as_str());
+        let status = context.access.status();
+        let known = |name: &String| status.services.contains_key(name.as_str());
+        let known_group = |name: &String| status.terms.groups.iter().any(|group| group.name.as_str() == name);
         Self {
             operation: operation.cloned(),
             peer: peer.unwrap_or_else(|| Peer::at("unknown".into())),
             reads: reads(request.method()),
             line: format!("{} {path}", request.method()).chars().take(LINE_CHARS_MAX).collect(),
-            service: limited.and_then(|_| below(SERVICES, path)).filter(known),
+            service: below(SERVICES, path).filter(|name| limited(SERVICE) && known(name)),
+            group: below(GROUPS, path).filter(|name| limited(GROUP) && known_group(name)),
+            action: None,
+            reason: String::new(),
+        }
+    }
+
+    /// Reads what somebody who may not ask for it wanted, and why. A body that is long, or slow, or no form, says nothing.
+    async fn look_into(&mut self, body: Body) {
+        let body = tokio::time::timeout(API_REFUSED_BODY_WAIT, to_bytes(body, API_BODY_BYTES_MAX));
+        if let Ok(Ok(bytes)) = body.await {
+            (self.action, self.reason) = write::glance(&bytes);
         }
     }
 
@@ -94,10 +120,11 @@ impl Asked {
         context.access.refuse(Note {
             who: Some(who),
             actor: Actor::Api,
-            what: self.operation.as_ref().map_or("unknown", |operation| operation.id).to_owned(),
+            what: self.what().to_owned(),
             detail: self.line.clone(),
             service: self.service.clone(),
-            reason: String::new(),
+            group: self.group.clone(),
+            reason: self.reason.clone(),
             fate: if told.fate_unknown { Fate::Unknown } else { Fate::Refused },
             refusal: Some((told.kind.to_owned(), told.detail.clone())),
             generation: None,
@@ -105,9 +132,17 @@ impl Asked {
     }
 }
 
+impl Asked {
+    fn what(&self) -> &'static str {
+        self.action.or(self.operation.as_ref().map(|operation| operation.id)).unwrap_or("unknown")
+    }
+}
+
 const SERVICE: &str = "/v1/services/{service}";
 const SERVICES: &str = "/v1/services/";
+const GROUP: &str = "/v1/groups/{group}";
 const GROUPS: &str = "/v1/groups/";
+const FORBIDDEN: &str = "forbidden";
 /// Of a request's method and path in the audit log.
 const LINE_CHARS_MAX: usize = 200;
 
@@ -212,7 +247,7 @@ fn forbidden(
         }
         format!("{} is limited: {grant}; ask for what concerns these services only", caller.name)
     };
-    Some(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+    Some(Problem::new(StatusCode::FORBIDDEN, FORBIDDEN, detail))
 }
 
 /// The host that the client named; none in HTTP/1.0 without one, which no browser sends.

@@ -9,15 +9,8 @@ use serin_config::{Grant, grant::CertificateGrant, secret::Secret};
 use super::peer::Peer;
 use crate::{
     command::Caller,
-    tokens::{TokenText, Tokens, Unknown},
+    tokens::{LOCAL, OF_FILE, TokenText, Tokens, Unknown},
 };
-
-/// The name of whoever asks where nobody must say who it is.
-pub(crate) const LOCAL: &str = "local";
-/// The name of whoever asks with the token of the file.
-const OF_FILE: &str = "control.token";
-/// The name of whoever is turned away.
-pub(super) const STRANGER: &str = "unknown";
 
 /// Whom the file knows.
 #[derive(Debug, Default)]
@@ -81,7 +74,10 @@ impl Known {
             }
             let shown = TokenText::read(shown).ok_or(Stranger::NoToken)?;
             return match tokens.open(&shown, now_ms) {
-                Ok((_, token)) => Ok(of(&token.name, token.grant.clone())),
+                Ok((id, token)) => {
+                    let found = of(&token.name, token.grant.clone());
+                    Ok(Identity { caller: found.caller.by_token(id.clone()), ..found })
+                }
                 Err(Unknown::NoToken) => Err(Stranger::NoToken),
                 Err(Unknown::Expired) => Err(Stranger::Expired),
             };

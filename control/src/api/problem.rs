@@ -10,7 +10,7 @@ use crate::{access::CommandError, refusal::Refusal, status::weights, tokens::Tok
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
-    kind: &'static str,
+    pub(super) kind: &'static str,
     detail: String,
     more: Map<String, Value>,
     in_audit_log: bool,

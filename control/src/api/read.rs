@@ -16,18 +16,13 @@ use serin_config::{
 };
 use serin_judge::Verdict;
 
-use super::{
-    Context,
-    identity::{Identity, LOCAL},
-    lines::Lines,
-    name::Name,
-    problem::Problem,
-};
+use super::{Context, identity::Identity, lines::Lines, name::Name, problem::Problem};
 use crate::{
     command::{Actor, Caller},
     journal::{Action, Entry},
     rollout,
     status::{RolloutStatus, ServiceStatus, Weights, weights},
+    tokens::LOCAL,
 };
 
 /// Entries in an answer that asks for no number.

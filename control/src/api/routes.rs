@@ -398,9 +398,9 @@ pub(super) fn routes() -> Vec<Route> {
                 &[
                     ENTRIES,
                     BEFORE,
-                    query("service", "Only what was asked for this service.", schema::text),
+                    query("service", "Only what was asked for this service, or for its group.", schema::text),
                     query("who", "Only what this token or certificate asked for.", schema::text),
-                    query("what", "Only what was asked for by this word, such as start.", schema::text),
+                    query("what", "Only what was asked for by this word, such as start.", schema::what),
                     query("fate", "Only what ended so.", schema::fate),
                 ]
             },

@@ -89,6 +89,10 @@ pub(super) fn until() -> Value {
     json!({ "enum": ["decided", "ended", "changed"] })
 }
 
+pub(super) fn what() -> Value {
+    json!({ "enum": super::audit::words() })
+}
+
 pub(super) fn fate() -> Value {
     json!({ "enum": ["done", "refused", "unknown"] })
 }
@@ -367,6 +371,7 @@ pub(super) fn all() -> Value {
             ("what", text()),
             ("detail", text()),
             ("service", maybe(text())),
+            ("group", maybe(text())),
             ("reason", text()),
             ("fate", fate()),
             ("problem", maybe(text())),

@@ -12,8 +12,8 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::json;
-use serin_config::{Generation, ServiceName, Split, VersionName, Weight};
+use serde_json::{Value, json};
+use serin_config::{Generation, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX};
 
 use super::{
     Context,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     access::Answer,
-    command::{Action, Command},
+    command::{Action, Command, plain},
 };
 
 #[derive(Debug, Deserialize)]
@@ -119,6 +119,24 @@ enum Word {
 pub(super) enum Wanted {
     Action(Action),
     Undo,
+}
+
+/// What a body of a change asks for, as far as that can be told without reading it as what it should be: the word for the
+/// action, where it names one, and the reason.
+pub(super) fn glance(body: &[u8]) -> (Option<&'static str>, String) {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Glance {
+        action: Value,
+        reason: Value,
+    }
+    let Glance { action, reason } = serde_json::from_slice(body).unwrap_or_default();
+    let steer = serde_json::from_value(json!({ "action": action })).ok();
+    let action = steer.and_then(|steer: Steer| steer.wanted().ok()).map(|wanted| match wanted {
+        Wanted::Action(action) => action.label(),
+        Wanted::Undo => "undo",
+    });
+    (action, plain(reason.as_str().unwrap_or_default(), REASON_CHARS_MAX))
 }
 
 impl Steer {

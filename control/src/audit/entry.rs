@@ -33,6 +33,8 @@ pub struct Note {
     pub detail: String,
     /// The service that it was asked for.
     pub service: Option<String>,
+    /// The group of services that it was asked for.
+    pub group: Option<String>,
     /// Why it was asked for.
     pub reason: String,
     /// What became of it.
@@ -62,6 +64,7 @@ impl Note {
             what: request.command.label().to_owned(),
             detail: request.command.to_string(),
             service: request.command.service().map(ToString::to_string),
+            group: request.command.group().map(ToString::to_string),
             reason: request.reason.clone(),
             fate: Fate::Refused,
             refusal: None,
@@ -89,6 +92,9 @@ pub struct AuditEntry {
     pub detail: String,
     /// The service that it was asked for.
     pub service: Option<String>,
+    /// The group of services that it was asked for.
+    #[serde(default)]
+    pub group: Option<String>,
     /// Why it was asked for, in the words of whoever did.
     pub reason: String,
     /// What became of it.
@@ -115,6 +121,7 @@ impl AuditEntry {
             what: note.what,
             detail: cut(note.detail),
             service: note.service,
+            group: note.group,
             reason: note.reason,
             fate: note.fate,
             problem,

@@ -52,7 +52,9 @@ impl Sums {
 
 impl Sum {
     fn is_like(&self, note: &Note) -> bool {
-        self.is_of_the_same(note) && self.note.what == note.what && self.note.service == note.service
+        self.is_of_the_same(note)
+            && (&self.note.what, &self.note.service, &self.note.group)
+                == (&note.what, &note.service, &note.group)
     }
 
     /// From wherever it comes: an attacker has many addresses.

@@ -12,6 +12,7 @@ fn note(name: &str, from: &str, kind: Option<&str>) -> Note {
         what: "set_weights".into(),
         detail: "v1 90%, v2 10%".into(),
         service: Some("shop".into()),
+        group: None,
         reason: "try".into(),
         fate: if kind.is_some() { Fate::Refused } else { Fate::Done },
         refusal: kind.map(|kind| (kind.to_owned(), "no".to_owned())),

@@ -48,6 +48,11 @@ pub enum TokenRefusal {
          letter or digit"
     )]
     Name(String),
+    /// Its name is what somebody else goes by.
+    #[error(
+        "\"{0}\" is what journal and audit log call somebody who asks without a token: take another name"
+    )]
+    NameReserved(String),
     /// Another one has its name.
     #[error("there is a token \"{name}\" already ({id}): take another name, or take that one back first")]
     NameTaken {
@@ -130,6 +135,9 @@ impl Tokens {
         if ServiceName::try_new(&token.name).is_err() {
             return Err(TokenRefusal::Name(token.name.chars().take(NAME_LENGTH_MAX).collect()));
         }
+        if RESERVED.iter().any(|reserved| token.name.eq_ignore_ascii_case(reserved)) {
+            return Err(TokenRefusal::NameReserved(token.name));
+        }
         check_services(&token.grant, is_service)?;
         let mut tokens = self.clone();
         let namesakes = || self.0.iter().filter(|(_, other)| other.name == token.name);
@@ -167,6 +175,15 @@ fn check_services(grant: &Grant, is_service: impl Fn(&ServiceName) -> bool) -> R
 }
 
 const PREFIX: &str = "token/";
+
+/// The name of whoever asks where nobody must say who it is.
+pub(crate) const LOCAL: &str = "local";
+/// The name of whoever asks with the token of the file.
+pub(crate) const OF_FILE: &str = "control.token";
+/// The name of whoever is turned away.
+pub(crate) const STRANGER: &str = "unknown";
+/// What journal and audit log call those who ask without a token of their own, and the kinds of [`Actor`](crate::command::Actor)s.
+const RESERVED: [&str; 8] = [LOCAL, OF_FILE, STRANGER, "api", "file", "judge", "proxy", "webhook"];
 
 /// The fact that keeps a token.
 pub(crate) fn fact_name(id: &TokenId) -> String {

@@ -122,3 +122,13 @@ fn there_is_an_end_to_the_number_of_tokens() {
     let tokens = tokens.without(&first).unwrap();
     assert!(tokens.with(text.id(), token("more", &text, None), |_| true).is_ok());
 }
+
+#[test]
+fn no_token_is_called_what_those_without_one_are_called() {
+    let text = TokenText::random().unwrap();
+    for reserved in ["control.token", "file", "Judge", "local", "unknown"] {
+        let refused = Tokens::default().with(text.id(), token(reserved, &text, None), |_| true).unwrap_err();
+        assert_eq!(refused, TokenRefusal::NameReserved(reserved.into()));
+    }
+    assert!(Tokens::default().with(text.id(), token("judges", &text, None), |_| true).is_ok());
+}

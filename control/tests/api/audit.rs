@@ -43,6 +43,8 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
     assert_eq!(world.ask(Some(&token), "POST", path, Some(&start)).status, 200);
     assert_eq!(world.ask(Some(&token), "POST", path, Some(&start)).status, 409);
     assert_eq!(world.ask(Some(&viewer), "POST", path, Some(&start)).status, 403);
+    let abort = json!({ "action": "abort", "reason": "I may not" });
+    assert_eq!(world.ask(Some(&viewer), "POST", path, Some(&abort)).status, 403);
     assert_eq!(world.ask(Some("nonsense"), "POST", path, Some(&start)).status, 401);
     assert_eq!(world.ask(Some(&token), "POST", path, Some(&json!({ "action": "explode" }))).status, 400);
     // Reads are no changes.
@@ -52,7 +54,8 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
         "create_token control.token done -",
         "start ci done -",
         "start ci refused rollout-in-progress",
-        "steer_rollout dashboard refused forbidden",
+        "start dashboard refused forbidden",
+        "abort dashboard refused forbidden",
         "steer_rollout unknown refused unauthorized",
         "steer_rollout ci refused malformed-body",
     ];
@@ -61,6 +64,8 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
     assert_eq!(told(&all), expected);
     let done = &all[2];
     assert_eq!(done["who"]["from"], "127.0.0.1");
+    assert_eq!(done["who"]["token"].as_str(), token.split('_').nth(1), "the name may be another's one day");
+    assert_eq!((&all[5]["service"], &all[5]["reason"]), (&json!("shop"), &json!("I may not")));
     assert_eq!((&done["service"], &done["reason"]), (&json!("shop"), &json!("v2 is out")));
     assert_eq!((&done["generation"], &done["times"]), (&json!(2), &json!(1)));
     assert!(all[3]["because"].as_str().unwrap().contains("is in progress"), "{}", all[3]);
@@ -77,15 +82,18 @@ fn every_change_that_is_asked_for_is_told_with_who_from_where_what_why_and_its_f
     let exported: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(exported, all);
     let page = world.ask(Some(ADMIN), "GET", "/v1/audit?limit=2", None).json();
-    assert_eq!((page["entries"].as_array().unwrap().len(), &page["next"]), (2, &json!(6)));
+    assert_eq!((page["entries"].as_array().unwrap().len(), &page["next"]), (2, &json!(7)));
     let told_of = |query: &str| {
         let page = world.ask(Some(ADMIN), "GET", &format!("/v1/audit?{query}"), None).json();
         told(page["entries"].as_array().unwrap())
     };
-    assert_eq!(told_of("who=ci&fate=refused"), [expected[6], expected[3]]);
-    assert_eq!(told_of("what=start&service=shop&limit=1"), [expected[3]]);
+    assert_eq!(told_of("who=ci&fate=refused"), [expected[7], expected[3]]);
+    assert_eq!(told_of("what=abort&service=shop&limit=1"), [expected[5]]);
     assert_eq!(told_of("service=blog"), [] as [&str; 0]);
     assert_eq!(world.ask(Some(ADMIN), "GET", "/v1/audit?fate=lost", None).problem(400), "malformed-query");
+    let nonsense = world.ask(Some(ADMIN), "GET", "/v1/audit?what=nonsense", None);
+    assert!(nonsense.body.contains("promote, reload, resume"), "{nonsense:?}");
+    assert_eq!(nonsense.problem(400), "no-such-word");
     world.stop();
     let again = World::start(&config);
     assert_eq!(entries(&again)[..expected.len()], all[..], "nothing is lost over a restart");

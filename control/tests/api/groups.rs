@@ -10,7 +10,7 @@ use serin_config::{
 
 use crate::{
     fixtures::{config, name, shop},
-    world::World,
+    world::{World, until},
 };
 
 const PATH: &str = "/v1/groups/site/rollout";
@@ -43,6 +43,14 @@ fn a_group_is_started_promoted_and_undone_each_time_in_one_plan_and_one_call() {
     assert_eq!(begun["group"]["summary"], "2 of 2 in progress");
     let twice = world.ask(None, "POST", PATH, Some(&json!({ "action": "start" })));
     assert_eq!(twice.problem(409), "group-unmoved");
+    // What was asked for the group was asked for each of its services.
+    let asked_for = |service: &str| {
+        let page = world.ask(None, "GET", &format!("/v1/audit?what=start&service={service}"), None).json();
+        page["entries"].as_array().unwrap().iter().map(|entry| entry["group"].clone()).collect::<Vec<_>>()
+    };
+    until("the refused one is told, too", || asked_for("blog").len() == 2);
+    assert_eq!(asked_for("shop"), [json!("site"), json!("site")]);
+    assert!(asked_for("else").is_empty());
 
     for _ in 0..2 {
         asked(&world, "/v1/services/shop/rollout", &json!({ "action": "promote" }));

@@ -57,7 +57,7 @@ fn a_token_is_shown_once_works_and_is_taken_back() {
     let start = json!({ "action": "start", "reason": "v2 is out" });
     assert_eq!(world.ask(Some(&token), "POST", "/v1/services/shop/rollout", Some(&start)).status, 200);
     let journal = world.ask(Some(&token), "GET", "/v1/journal?limit=1", None).json();
-    assert_eq!(journal["entries"][0]["who"], json!({ "name": "ci", "from": "127.0.0.1" }));
+    assert_eq!(journal["entries"][0]["who"], json!({ "name": "ci", "from": "127.0.0.1", "token": id }));
     assert_eq!(journal["entries"][0]["actor"], "api");
     world.stop();
 
