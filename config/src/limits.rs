@@ -255,6 +255,10 @@ pub const WINDOWS_QUEUED_MAX: usize = 64;
 pub const BEAT_PERIOD: Duration = Duration::from_millis(250);
 /// The most of one thing that a window may count: a billion requests in a second.
 pub const WINDOW_COUNT_MAX: u64 = 1_000_000_000;
+/// Cells of a proxy's last window whose names are remembered, to be recognised in the next.
+pub const NAMES_REMEMBERED_MAX: usize = 1_024;
+/// Beats that a control plane takes of all proxies together in the time of one; those that come first.
+pub const FLEET_BEATS_MAX: u64 = 256;
 /// Windows that a proxy keeps for a control plane that does not answer: two minutes; the oldest go first, and are
 /// counted as lost.
 pub const UPLINK_WINDOWS_MAX: usize = 120;

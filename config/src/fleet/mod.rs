@@ -9,9 +9,11 @@
 
 pub mod message;
 pub mod plan;
+mod read;
 pub mod settings;
 pub mod window;
 
+pub use read::Reader;
 pub use settings::{Connect, ControlEndpoint, Fleet, Names};
 
 /// The path of the method that a proxy calls.
@@ -23,3 +25,10 @@ pub const LEADER_METADATA: &str = "serin-leader";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub(crate) String);
+
+impl Malformed {
+    /// For this reason, in words.
+    pub fn new(why: String) -> Self {
+        Self(why)
+    }
+}

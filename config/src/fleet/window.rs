@@ -49,9 +49,7 @@ pub fn from_message(proxy: &str, window: message::Window) -> Result<WindowReport
         probing: each(&window.probing, |name| service(name))?,
         cells: window.cells.into_iter().map(cell).collect::<Result<_, _>>()?,
         trips: window.trips.into_iter().map(trip).collect::<Result<_, _>>()?,
-        unready: each(&window.unready, |one| {
-            Ok(Unready { service: service(&one.service)?, version: version(&one.version)? })
-        })?,
+        unready: each(&window.unready, unready)?,
     })
 }
 
@@ -206,7 +204,11 @@ fn trip_to_message(trip: &Trip) -> message::Trip {
     }
 }
 
-fn trip(trip: message::Trip) -> Result<Trip, Malformed> {
+pub(super) fn unready(unready: &message::ServiceVersion) -> Result<Unready, Malformed> {
+    Ok(Unready { service: service(&unready.service)?, version: version(&unready.version)? })
+}
+
+pub(super) fn trip(trip: message::Trip) -> Result<Trip, Malformed> {
     let cause = match trip.cause() {
         message::TripCause::Fault => TripCause::Fault,
         message::TripCause::FailedRequests => TripCause::FailedRequests,

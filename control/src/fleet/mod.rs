@@ -8,6 +8,7 @@
 //!
 //! Only a leader has a seat. Who does not lead refuses streams and says who does ([`Gate`]).
 
+mod budget;
 mod codec;
 mod door;
 pub mod registry;

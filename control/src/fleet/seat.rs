@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{
+    budget::Budget,
     codec::encoded,
     registry::{FleetCounts, Overdue, ProxyStatus, Registry},
 };
@@ -67,6 +68,7 @@ pub(crate) struct Seat {
     plans: Arc<watch::Sender<Arc<Published>>>,
     marks: Arc<watch::Sender<Arc<Marks>>>,
     reports: mpsc::Sender<Report>,
+    beats: Arc<Budget>,
 }
 
 impl Seat {
@@ -80,6 +82,7 @@ impl Seat {
             plans: Arc::new(watch::Sender::new(Published::new(plan))),
             marks: Arc::new(watch::Sender::new(Arc::new(marks))),
             reports,
+            beats: Arc::default(),
         }
     }
 
@@ -131,6 +134,12 @@ impl Seat {
 
     pub(super) fn marks(&self) -> watch::Receiver<Arc<Marks>> {
         self.marks.subscribe()
+    }
+
+    /// Whether there is room for one more beat now.
+    pub(super) fn takes_beat(&self, now_ms: u64) -> bool {
+        // Windows are what counts.
+        self.reports.capacity() >= self.reports.max_capacity() / 2 && self.beats.take(now_ms)
     }
 
     pub(super) fn reports(&self) -> &mpsc::Sender<Report> {

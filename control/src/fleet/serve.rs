@@ -6,7 +6,7 @@ use http::{Request, Response, header};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serin_config::{
-    fleet::{CONNECT_PATH, Names, message::Up},
+    fleet::{CONNECT_PATH, Names},
     limits::{
         FLEET_ARRIVALS_MAX, FLEET_HELLO_WAIT, FLEET_MESSAGE_BYTES_MAX, FLEET_STREAMS_MAX,
         H2_CONNECTION_WINDOW, H2_STREAM_WINDOW,
@@ -21,7 +21,11 @@ use tokio::{
 use tonic::{Status, Streaming, body::Body};
 use tracing::{debug, warn};
 
-use super::{Door, Gate, codec::Messages, session};
+use super::{
+    Door, Gate,
+    codec::{Messages, Said},
+    session,
+};
 use crate::{
     api::Connection,
     clock::Clock,
@@ -58,9 +62,10 @@ pub(crate) async fn serve(door: Door, terms: Terms) {
         acceptor
     });
     let places = Arc::new(Semaphore::new(FLEET_STREAMS_MAX + FLEET_ARRIVALS_MAX));
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &mut failing) => accepted,
             () = told_to_stop(&mut stop) => break,
         };
         let Some((connection, place)) = accepted else { continue };
@@ -83,12 +88,23 @@ pub(crate) async fn serve(door: Door, terms: Terms) {
 async fn accept(
     listener: &crate::api::Listener,
     places: &Arc<Semaphore>,
+    failing: &mut bool,
 ) -> Option<(Connection, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok(connection) => Some((connection, place)),
+        Ok(connection) => {
+            *failing = false;
+            Some((connection, place))
+        }
         Err(error) => {
-            debug!("a connection of a proxy was not accepted: {error}");
+            // Once in a row: it is tried again ten times a second.
+            if !std::mem::replace(failing, true) {
+                warn!(
+                    %error,
+                    "a connection of a proxy can't be accepted: each takes a file descriptor, so the process's limit \
+                     (ulimit -Hn, LimitNOFILE) must be above the number of proxies"
+                );
+            }
             sleep(ACCEPT_BACKOFF).await;
             None
         }
@@ -180,7 +196,7 @@ async fn answer(
     };
     // There is one call of it; a service can't say so.
     let mut place = Some(place);
-    let begin = move |up: tonic::Request<Streaming<Up>>| {
+    let begin = move |up: tonic::Request<Streaming<Said>>| {
         let (peer, terms, place) = (peer.clone(), terms.clone(), place.take());
         session::begin(up.into_inner(), peer, terms, place)
     };

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use prost::bytes::Bytes;
+use prost::{Message, bytes::Bytes};
 use serin_config::{
     Generation, ServiceName,
     fleet::{
-        LEADER_METADATA,
-        message::{Downward, Hello, Kept, PlanAnswer, Up, Upward, Welcome},
+        LEADER_METADATA, Malformed, Reader,
+        message::{Beat, Downward, Hello, Kept, PlanAnswer, Upward, Welcome},
         window,
     },
     limits::{FLEET_DOWN_QUEUED_MAX, FLEET_HELLO_WAIT, FLEET_SEND_WAIT, FLEET_SILENCE_MAX},
@@ -28,19 +28,19 @@ use tonic::{Code, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::{info, warn};
 
 use super::{
-    codec::encoded,
+    codec::{Said, encoded},
     registry::{Arrival, Refused, Stream},
     seat::{Gate, Seat},
     serve::{Peer, Terms, told_to_stop},
 };
-use crate::metrics;
+use crate::{clock::Clock, metrics};
 
 /// What goes down, encoded.
 type Outgoing = Result<Bytes, Status>;
 
 /// Hears who connects, and begins its stream or refuses it. The place is held as long as the stream lasts.
 pub(super) async fn begin(
-    mut up: Streaming<Up>,
+    mut up: Streaming<Said>,
     peer: Peer,
     mut terms: Terms,
     place: Option<OwnedSemaphorePermit>,
@@ -83,7 +83,8 @@ pub(super) async fn begin(
     }
     info!(proxy = %hello.proxy, %peer, version = %hello.version, generation = hello.generation, "a proxy is connected");
     let (down, outgoing) = mpsc::channel(FLEET_DOWN_QUEUED_MAX);
-    let session = Session { seat, stream, acknowledged: AtomicU64::new(hello.generation), hello, down };
+    let (acknowledged, clock) = (AtomicU64::new(hello.generation), terms.clock);
+    let session = Session { seat, stream, acknowledged, hello, down, clock };
     tokio::spawn(async move {
         session.run(up, terms).await;
         drop(place);
@@ -91,12 +92,12 @@ pub(super) async fn begin(
     Ok(Response::new(ReceiverStream::new(outgoing)))
 }
 
-async fn hello(up: &mut Streaming<Up>) -> Result<Hello, Status> {
+async fn hello(up: &mut Streaming<Said>) -> Result<Hello, Status> {
     let first = match timeout(FLEET_HELLO_WAIT, up.message()).await {
         Ok(first) => first?,
         Err(_) => return Err(Status::deadline_exceeded("no hello came")),
     };
-    let Some(Up { said: Some(Upward::Hello(hello)) }) = first else {
+    let Some(Said::Else(Some(Upward::Hello(hello)))) = first else {
         return Err(Status::invalid_argument("a stream begins with a hello"));
     };
     // It is a metric label and a key in the store, so the rules for names hold for it.
@@ -135,6 +136,7 @@ struct Session {
     /// The newest plan that the proxy has said to have.
     acknowledged: AtomicU64,
     down: mpsc::Sender<Outgoing>,
+    clock: Clock,
 }
 
 /// Why a stream is over.
@@ -148,7 +150,7 @@ enum Ended {
 }
 
 impl Session {
-    async fn run(self, up: Streaming<Up>, mut terms: Terms) {
+    async fn run(self, up: Streaming<Said>, mut terms: Terms) {
         let mut stop = terms.stop.clone();
         let ended = tokio::select! {
             ended = self.hear(up) => ended,
@@ -176,10 +178,11 @@ impl Session {
     }
 
     /// Takes what the proxy says.
-    async fn hear(&self, mut up: Streaming<Up>) -> Ended {
+    async fn hear(&self, mut up: Streaming<Said>) -> Ended {
+        let mut reader = Reader::default();
         loop {
             let said = match timeout(FLEET_SILENCE_MAX, up.message()).await {
-                Ok(Ok(Some(Up { said }))) => said,
+                Ok(Ok(Some(said))) => said,
                 Ok(Ok(None)) => return Ended::Broke("it closed its side".into()),
                 Ok(Err(status)) => return Ended::Broke(status.message().into()),
                 Err(_) => {
@@ -190,28 +193,32 @@ impl Session {
                 return Ended::Closed(Status::aborted("the proxy has begun another stream"));
             }
             match said {
-                Some(Upward::Window(told)) => {
-                    if let Err(ended) = self.window(told).await {
+                Said::Window(told) => {
+                    if let Err(ended) = self.window(&mut reader, &told).await {
                         return ended;
                     }
                 }
-                Some(Upward::Beat(told)) => self.beat(&told),
-                Some(Upward::PlanAnswer(PlanAnswer { generation, problems })) => {
+                Said::Beat(told) => self.beat(&told),
+                Said::Else(Some(Upward::PlanAnswer(PlanAnswer { generation, problems }))) => {
                     self.answered(Generation(generation), problems);
                 }
-                Some(Upward::Leaving(_)) => return Ended::Left,
-                Some(Upward::Hello(_)) => {
+                Said::Else(Some(Upward::Leaving(_))) => return Ended::Left,
+                Said::Else(Some(Upward::Hello(_))) => {
                     return Ended::Closed(Status::invalid_argument("a stream has one hello"));
                 }
-                // A newer release may have more to say.
-                None => {}
+                // Windows and beats are told apart before. And a newer release may have more to say.
+                Said::Else(Some(Upward::Window(_) | Upward::Beat(_)) | None) => {}
             }
         }
     }
 
-    async fn window(&self, told: serin_config::fleet::message::Window) -> Result<(), Ended> {
+    async fn window(&self, reader: &mut Reader, told: &[u8]) -> Result<(), Ended> {
         let proxy = &self.hello.proxy;
-        let report = match window::from_message(proxy, told) {
+        // A window is many times as large when it is read; so it waits for its turn as it came.
+        let place = self.seat.reports().reserve().await;
+        let place = place
+            .map_err(|_| Ended::Closed(Status::unavailable("the control plane has stopped to decide")))?;
+        let report = match reader.window(proxy, told) {
             Ok(report) if report.epoch == self.hello.epoch => report,
             // To end the stream would be to hear the same again. What is missing is counted as lost.
             Ok(report) => {
@@ -225,18 +232,18 @@ impl Session {
                 return Ok(());
             }
         };
-        let sent = self.seat.reports().send(Report::Window(report)).await;
-        sent.map_err(|_| Ended::Closed(Status::unavailable("the control plane has stopped to decide")))
+        place.send(Report::Window(report));
+        Ok(())
     }
 
-    fn beat(&self, told: &serin_config::fleet::message::Beat) {
-        let reports = self.seat.reports();
-        // One that is lost is no matter; windows are what counts.
-        if reports.capacity() < reports.max_capacity() / 2 {
+    fn beat(&self, told: &[u8]) {
+        // One that is lost is no matter.
+        if !self.seat.takes_beat(self.clock.now_ms()) {
             return;
         }
-        match window::beat_from_message(&self.hello.proxy, told) {
-            Ok(beat) => drop(reports.try_send(Report::Beat(beat))),
+        let beat = Beat::decode(told).map_err(|error| Malformed::new(format!("it is no beat: {error}")));
+        match beat.and_then(|beat| window::beat_from_message(&self.hello.proxy, &beat)) {
+            Ok(beat) => drop(self.seat.reports().try_send(Report::Beat(beat))),
             Err(malformed) => {
                 warn!(proxy = %self.hello.proxy, %malformed, "a beat that can't be is left out");
                 metrics::malformed();
