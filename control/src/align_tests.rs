@@ -24,7 +24,7 @@ fn take(aligner: &mut Aligner, report: WindowReport, now_after_ms: u64) -> Align
 
 /// Which seconds since the beginning, and of how many proxies.
 fn shape(seconds: &[Second]) -> Vec<(u64, usize)> {
-    seconds.iter().map(|second| (second.at - START_MS / 1_000, second.reports.len())).collect()
+    seconds.iter().map(|second| (second.at - START_MS / 1_000, second.windows.len())).collect()
 }
 
 #[test]
@@ -89,6 +89,26 @@ fn windows_that_end_a_hair_early_or_late_have_a_second_each() {
 }
 
 #[test]
+fn a_proxy_that_was_held_up_once_is_not_ahead_of_the_others_from_then_on() {
+    let mut aligner = Aligner::default();
+    for second in 1..=20 {
+        let end = second * 1_000 + 500;
+        // Its fifth window ends six tenths of a second late, and the sixth in time.
+        let held_up = end + if second == 5 { 600 } else { 0 };
+        let mut arrivals = [("a", end), ("b", end + 3), ("c", held_up)];
+        arrivals.sort_by_key(|(_, at)| *at);
+        for (place, (proxy, at)) in arrivals.into_iter().enumerate() {
+            let done = take(&mut aligner, window(proxy, second, at), at);
+            assert!(second == 1 || !done.late, "{proxy} in {second}");
+            if second > 6 {
+                let expected = if place == 2 { vec![(second, 3)] } else { vec![] };
+                assert_eq!(shape(&done.seconds), expected, "{proxy} in {second}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_clock_that_is_off_or_jumps_does_not_matter() {
     let mut aligner = Aligner::default();
     let wrong = |sequence: u64| match sequence {
@@ -125,16 +145,24 @@ fn windows_behind_a_slow_first_one_may_go_to_seconds_out_of_their_order() {
         take(&mut aligner, window("b", second, second * 1_000 + 100), second * 1_000 + 100);
     }
     // Two windows were under way for long, one was not.
-    for (sequence, now) in [(1, 3_000), (2, 3_050), (3, 3_060)] {
+    for (sequence, now) in [(1, 3_800), (2, 3_850), (3, 3_860)] {
         take(&mut aligner, window("a", sequence, sequence * 1_000), now);
     }
-    let done = take(&mut aligner, window("b", 3, 3_100), 3_100).seconds;
-    let told: Vec<(&str, u64)> = done
-        .iter()
-        .flat_map(|second| &second.reports)
-        .map(|report| (&*report.proxy, report.sequence))
-        .collect();
+    let mut done = take(&mut aligner, window("b", 3, 3_100), 3_900).seconds;
+    let third = done.pop().unwrap();
+    assert!(done.is_empty());
+    let told: Vec<(&str, u64)> =
+        third.windows.iter().map(|window| (&*window.proxy, window.sequence)).collect();
     assert_eq!(told, [("a", 1), ("a", 3), ("b", 3)], "the second one of a waits in a later second");
+    let behind: Vec<bool> = third.windows.iter().map(|window| window.is_behind(third.at)).collect();
+    assert_eq!(behind, [false, true, false]);
+    let waits = third.windows[1].behind.as_ref().unwrap();
+    assert_eq!((waits.second, waits.totals.of("shop", "v2").requests), (third.at + 1, 10));
+    // With that second all is in order again.
+    let done = aligner.tick(START_MS + 4_850);
+    assert_eq!(shape(&done), [(4, 1)]);
+    assert_eq!(done[0].windows[0].behind, None);
+    assert!(aligner.newest.is_empty());
 }
 
 #[test]
@@ -207,7 +235,7 @@ proptest! {
         }
         seconds.extend(aligner.tick(START_MS + 1_000_000));
         let sums: BTreeMap<u64, (u64, u64)> = seconds.iter().map(|second| {
-            let cells = second.reports.iter().flat_map(|report| &report.cells);
+            let cells = second.sheets.iter().flat_map(|sheet| &sheet.cells);
             let weights = ErrorWeights::default();
             let sum = Window::gather(cells, &name("shop"), &version("v2"), &version("v1"), &weights).total();
             (second.at - START_MS / 1_000, (sum.canary.judged, sum.stable.judged))

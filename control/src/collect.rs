@@ -1,7 +1,8 @@
 //! Windows in: each once, gaps counted, and the last two minutes kept to be shown.
 //!
 //! A proxy numbers its windows without gaps, in each of its lives anew, so one number for each proxy is enough
-//! to know what came before. Nothing here decides; the rollouts' evidence takes the same windows.
+//! to know what came before. Nothing here decides; the rollouts' evidence takes the same windows. They are kept to be
+//! shown when they are settled, since a fleet's are added by then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -9,7 +10,7 @@ use serin_config::{
     ServiceName, VersionName,
     limits::{PROXIES_MAX, RECENT_LATENCY_SECONDS_MAX, RECENT_SECONDS_MAX},
     outcome::OutcomeCounts,
-    wire::{LatencyCounts, Unready, WindowReport},
+    wire::{LatencyCounts, Unready, WindowCell, WindowReport},
 };
 
 /// Whether a window is new.
@@ -96,14 +97,6 @@ impl Collector {
     /// Takes a window, unless it was taken before. `now_ms` is in milliseconds since 1970, by a clock that
     /// never goes back.
     pub fn take(&mut self, report: &WindowReport, now_ms: u64) -> Arrival {
-        let arrival = self.arrival(report, now_ms);
-        if matches!(arrival, Arrival::New { .. }) {
-            self.remember(report, now_ms);
-        }
-        arrival
-    }
-
-    fn arrival(&mut self, report: &WindowReport, now_ms: u64) -> Arrival {
         let seen = Seen {
             epoch: report.epoch,
             sequence: report.sequence,
@@ -118,7 +111,11 @@ impl Collector {
             Some(old) if report.epoch == old.epoch => report.sequence - old.sequence - 1,
             _ => 0,
         };
-        if !self.proxies.contains_key(&report.proxy) && self.proxies.len() >= PROXIES_MAX {
+        if let Some(known) = self.proxies.get_mut(&report.proxy) {
+            *known = seen;
+            return Arrival::New { lost };
+        }
+        if self.proxies.len() >= PROXIES_MAX {
             let silent = self.proxies.iter().min_by_key(|(_, seen)| seen.ended_ms);
             if let Some(name) = silent.map(|(name, _)| name.clone()) {
                 self.proxies.remove(&name);
@@ -128,9 +125,9 @@ impl Collector {
         Arrival::New { lost }
     }
 
-    fn remember(&mut self, report: &WindowReport, now_ms: u64) {
-        let at = second_of(report.ended_ms, now_ms);
-        for cell in &report.cells {
+    /// Keeps what was counted in a second, to be shown. What comes of it later is added, while it is among the newest.
+    pub fn show(&mut self, at: u64, cells: &[WindowCell]) {
+        for cell in cells {
             let seconds = match self.recent.get_mut(cell.service.as_str()) {
                 Some(seconds) => seconds,
                 None => self.recent.entry(cell.service.clone()).or_default(),
@@ -185,13 +182,6 @@ fn trim(seconds: &mut VecDeque<Second>) {
             counts.empty_latencies();
         }
     }
-}
-
-/// The second to which a window belongs: the one that its proxy says, or the one in which it arrived where the
-/// proxy's clock is so far off that its seconds would come out of order, or all in the future.
-fn second_of(ended_ms: u64, now_ms: u64) -> u64 {
-    let (ended, now) = (ended_ms / 1_000, now_ms / 1_000);
-    if ended.abs_diff(now) < RECENT_LATENCY_SECONDS_MAX as u64 / 2 { ended } else { now }
 }
 
 /// The entry of a second; none if it is older than all that are kept with their latencies, since then it

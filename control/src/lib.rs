@@ -34,6 +34,7 @@ pub mod past;
 mod plane;
 pub mod planner;
 mod post;
+pub mod pulse;
 pub mod refusal;
 pub mod repeat;
 pub mod rollout;
@@ -41,6 +42,7 @@ pub mod rollout;
 mod samples;
 pub mod self_test;
 pub mod settled;
+pub mod sheet;
 #[cfg(test)]
 mod simulation;
 pub mod state;
@@ -48,6 +50,7 @@ pub mod status;
 pub mod store;
 mod tls;
 pub mod tokens;
+pub mod totals;
 pub mod watch;
 
 pub use access::{Answer, CommandError};

@@ -14,6 +14,7 @@ const WINDOWS_RECEIVED: &str = "serin_control_windows_received_total";
 const WINDOWS_DUPLICATE: &str = "serin_control_windows_duplicate_total";
 const WINDOWS_LOST: &str = "serin_control_windows_lost_total";
 const WINDOWS_LATE: &str = "serin_control_windows_late_total";
+const WINDOWS_JUDGED: &str = "serin_control_windows_judged_total";
 const NOTIFICATIONS: &str = "serin_control_notifications_total";
 const WEBHOOKS: &str = "serin_control_webhook_calls_total";
 const WINDOWS_MALFORMED: &str = "serin_control_windows_malformed_total";
@@ -74,6 +75,10 @@ fn describe() {
     describe_counter!(
         WINDOWS_LATE,
         "Windows that came too late for their second, and were left out of the evidence."
+    );
+    describe_counter!(
+        WINDOWS_JUDGED,
+        "Windows that are in a verdict, by how many seconds (le) it came after the window's end at most: cumulative, for histogram_quantile()."
     );
     describe_counter!(
         NOTIFICATIONS,
@@ -147,6 +152,34 @@ pub(crate) fn windows(received: u64, duplicate: u64, lost: u64) {
 
 pub(crate) fn late(windows: u64) {
     counter!(WINDOWS_LATE).increment(windows);
+}
+
+/// Delays from a window's end to the verdict on its second that are told apart, in seconds: the edges of the buckets.
+const DELAYS: [(&str, u64); 16] = [
+    ("0.01", 10),
+    ("0.025", 25),
+    ("0.05", 50),
+    ("0.1", 100),
+    ("0.15", 150),
+    ("0.2", 200),
+    ("0.25", 250),
+    ("0.3", 300),
+    ("0.4", 400),
+    ("0.5", 500),
+    ("0.75", 750),
+    ("1", 1_000),
+    ("1.5", 1_500),
+    ("2.5", 2_500),
+    ("5", 5_000),
+    ("+Inf", u64::MAX),
+];
+
+/// Counts windows whose second was judged now; `ended` is when they ended, all in milliseconds since 1970.
+pub(crate) fn judged(ended: &[u64], now_ms: u64) {
+    for (edge, most) in DELAYS {
+        let within = ended.iter().filter(|ended| now_ms.saturating_sub(**ended) <= most).count();
+        counter!(WINDOWS_JUDGED, "le" => edge).increment(within as u64);
+    }
 }
 
 pub(crate) fn audit_lost() {

@@ -60,9 +60,8 @@ impl Shares {
             let mut counts = BTreeMap::new();
             let settled =
                 |began: Generation, probing: &[ServiceName]| began >= of.since && !probing.contains(name);
-            for report in second.reports.iter().filter(|report| settled(report.began_under, &report.probing))
-            {
-                for cell in report.cells.iter().filter(|cell| cell.service == *name) {
+            for sheet in second.sheets.iter().filter(|sheet| settled(sheet.began_under, &sheet.probing)) {
+                for cell in sheet.cells.iter().filter(|cell| cell.service == *name) {
                     *counts.entry(cell.version.clone()).or_insert(0_u64) += cell.outcomes.judged();
                 }
             }
@@ -105,7 +104,7 @@ mod tests {
     use crate::fixtures::{report, version};
 
     fn second(at: u64, reports: Vec<WindowReport>) -> Second {
-        Second { at, reports }
+        Second::of(at, reports)
     }
 
     fn shares(since: u64) -> Shares {

@@ -28,7 +28,7 @@ pub struct Past {
 impl Past {
     /// Takes a second.
     pub fn take(&mut self, second: &Second, plan: &Plan) {
-        let cells = second.reports.iter().flat_map(|report| &report.cells);
+        let cells = second.sheets.iter().flat_map(|sheet| &sheet.cells);
         let wanted = |cell: &&WindowCell| {
             let service = plan.catalogue().service(cell.service.as_str());
             service.is_some_and(|service| service.canary.is_some() && service.stable == cell.version)
@@ -67,7 +67,7 @@ mod tests {
     }
 
     fn second(at: u64, stable: (u64, u64)) -> Second {
-        Second { at, reports: vec![report(at, Generation(1), (5, 5), stable)] }
+        Second::of(at, vec![report(at, Generation(1), (5, 5), stable)])
     }
 
     #[test]
@@ -98,9 +98,9 @@ mod tests {
         for at in 1..=60 {
             let mut second = second(at, (10, 0));
             let wide = LatencyCounts((0..800).map(|bucket| (bucket, 1)).collect());
-            let mut cell = second.reports[0].cells.pop().unwrap();
+            let mut cell = second.sheets[0].cells.pop().unwrap();
             cell.headers = wide;
-            second.reports[0].cells = vec![cell; 200];
+            second.sheets[0].cells = vec![cell; 200];
             past.take(&second, &plan());
         }
         assert!(past.buckets <= PAST_BUCKETS_MAX && past.seconds.len() < 60, "{}", past.buckets);

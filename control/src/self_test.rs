@@ -24,7 +24,7 @@ impl SelfTests {
         let services = plan.catalogue().services();
         self.tests.retain(|name, _| plan.catalogue().service(name.as_str()).is_some());
         for service in services.iter().take(SELF_TESTS_MAX) {
-            let cells = second.reports.iter().flat_map(|report| &report.cells);
+            let cells = second.sheets.iter().flat_map(|sheet| &sheet.cells);
             let (stable, weights) = (&service.stable, &service.rollout.error_weights);
             let mut slice = Window::gather(cells, &service.name, stable, stable, weights).control;
             if slice.canary.judged == 0 && slice.stable.judged == 0 {
@@ -71,7 +71,7 @@ mod tests {
             let slice = Slice { outcomes, headers: LatencyCounts::default() };
             cell.control = (cell.version.as_str() == "v1").then(|| Box::new(slice));
         }
-        Second { at, reports: vec![report] }
+        Second::of(at, vec![report])
     }
 
     #[test]

@@ -19,9 +19,10 @@ use crate::{
     notify::Told,
     observed::{Observed, Shares},
     rollout::{self, Rollout},
-    settled::{Settled, Total},
+    settled::Settled,
     state::State,
     tokens::Tokens,
+    totals::Total,
     watch::course::Course,
 };
 

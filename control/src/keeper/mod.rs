@@ -42,6 +42,7 @@ use crate::{
     observed::Shares,
     past::Past,
     planner::{self, Stored},
+    pulse::Pulse,
     repeat::Repeats,
     rollout::Rollout,
     self_test::SelfTests,
@@ -89,6 +90,9 @@ pub(crate) struct Keeper {
     self_tests: SelfTests,
     /// Why canaries that have superseded others were not started yet.
     not_begun: BTreeMap<ServiceName, String>,
+    pulse: Pulse,
+    /// When the windows ended that were judged since that was last told as a metric, in milliseconds since 1970.
+    judged: Vec<u64>,
     journal: Journal,
     audit: AuditLog,
     push: Push,
@@ -228,6 +232,8 @@ impl Keeper {
             past: Past::default(),
             self_tests: SelfTests::default(),
             not_begun: BTreeMap::new(),
+            pulse: Pulse::default(),
+            judged: Vec::new(),
             journal,
             audit,
             push: Box::new(|_| {}),
@@ -312,6 +318,10 @@ impl Keeper {
             };
             let stop = matches!(event, Event::Stop);
             self.handle(event, inlets.clock.now_ms());
+            if !self.judged.is_empty() {
+                metrics::judged(&self.judged, inlets.clock.now_ms());
+                self.judged.clear();
+            }
             if stop {
                 break;
             }
@@ -321,6 +331,9 @@ impl Keeper {
     }
 
     pub(crate) fn handle(&mut self, event: Event, now_ms: u64) {
+        if self.pulse.is_over(now_ms) && self.feel_pulse(now_ms) {
+            self.publish();
+        }
         match event {
             Event::Order(Order { mut request, reply }) => {
                 if let Command::Undo { unready, .. } | Command::UndoGroup { unready, .. } =
@@ -339,10 +352,11 @@ impl Keeper {
             }
             Event::Refused(note) => self.note_refused(note, now_ms),
             Event::Window(report) => {
+                // A fleet tells thousands in a second: there is something new to see when the second is complete. Of
+                // many that are complete at once, whoever looks sees a tenth of a second at most.
                 let before = self.state.plan.generation();
-                self.take_window(report, now_ms);
-                // A fleet tells thousands in a second; whoever looks sees a tenth of one at most.
-                if self.state.plan.generation() != before || now_ms >= self.publish_due_ms {
+                let complete = self.take_window(report, now_ms);
+                if self.state.plan.generation() != before || complete && now_ms >= self.publish_due_ms {
                     self.publish_due_ms = now_ms.saturating_add(STATUS_EVERY_MS);
                     self.publish();
                 }

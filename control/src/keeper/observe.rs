@@ -11,7 +11,9 @@ use super::Keeper;
 use crate::{align::Second, collect::Arrival, metrics, planner, watch::Watch};
 
 impl Keeper {
-    pub(super) fn take_window(&mut self, report: WindowReport, now_ms: u64) {
+    /// Takes a window. Gives whether that completed a second.
+    pub(super) fn take_window(&mut self, report: WindowReport, now_ms: u64) -> bool {
+        let mut complete = false;
         match self.collector.take(&report, now_ms) {
             Arrival::Duplicate => metrics::windows(0, 1, 0),
             Arrival::New { lost } => {
@@ -20,14 +22,15 @@ impl Keeper {
                     seat.heard(&report, now_ms);
                 }
                 let trips = report.trips.clone();
-                self.settled.comes(&report);
                 let aligned = self.aligner.take(report, now_ms);
                 metrics::late(u64::from(aligned.late));
-                if let Some(late) = &aligned.left_out {
+                if let Some(late) = aligned.left_out.as_deref() {
                     self.settled.left_out(late);
+                    self.collector.show(late.at, &late.cells);
                 }
                 // What tripped the wire is in this window: it is judged first, so that the verdict knows of it.
                 self.judge(&aligned.seconds, now_ms);
+                complete = !aligned.seconds.is_empty();
                 for trip in &trips {
                     let verdict =
                         self.verdicts.get(&trip.service).map(|verdict| tripped(verdict, trip.cause));
@@ -38,6 +41,7 @@ impl Keeper {
                 }
             }
         }
+        complete
     }
 
     /// Takes seconds that are complete, each judged before the next.
@@ -45,6 +49,10 @@ impl Keeper {
         for second in seconds {
             // First: what is decided on it is stored together with that it was judged.
             self.settled.second(second);
+            self.judged.extend(second.windows.iter().map(|window| window.ended_ms));
+            for sheet in &second.sheets {
+                self.collector.show(second.at, &sheet.cells);
+            }
             self.shares.take(second);
             for (name, watch) in &mut self.watches {
                 let service = self.state.plan.catalogue().service(name.as_str());
@@ -58,23 +66,36 @@ impl Keeper {
         }
     }
 
-    /// Takes a quarter of a second of one proxy. Gives whether that decided something.
+    /// Takes a quarter of a second of one proxy; it is judged with those of the others. Gives whether that decided
+    /// something.
     pub(super) fn take_beat(&mut self, beat: &Beat, now_ms: u64) -> bool {
+        for counts in beat.counts.chunk_by(|a, b| a.service == b.service) {
+            let Some(name) = counts.first().map(|count| &count.service) else { continue };
+            if let (Some(watch), Some(rollout)) = (self.watches.get_mut(name), self.state.live(name.as_str()))
+            {
+                watch.beat(rollout, beat.generation, counts);
+            }
+        }
+        let beats = self.pulse.take(now_ms);
+        (self.pulse.is_over(now_ms) || self.aligner.has_at_most(beats, now_ms)) && self.feel_pulse(now_ms)
+    }
+
+    /// A quarter of a second of all proxies is over. Gives whether that decided something.
+    pub(super) fn feel_pulse(&mut self, now_ms: u64) -> bool {
+        self.pulse.begin();
         let before = self.state.plan.generation();
-        let mut names: Vec<&ServiceName> = beat.counts.iter().map(|count| &count.service).collect();
-        names.dedup();
+        let names: Vec<ServiceName> = self.watches.keys().cloned().collect();
         for name in names {
             let (Some(rollout), Some(service), Some(watch)) = (
                 self.state.live(name.as_str()),
                 self.state.plan.catalogue().service(name.as_str()),
-                self.watches.get_mut(name),
+                self.watches.get_mut(&name),
             ) else {
                 continue;
             };
-            watch.beat(rollout, beat);
             // All else can wait for the second to be over.
-            if watch.is_lost(rollout, service) {
-                self.look_at(name, now_ms);
+            if watch.pulse() && watch.is_lost(rollout, service) {
+                self.look_at(&name, now_ms);
             }
         }
         self.state.plan.generation() != before

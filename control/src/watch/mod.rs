@@ -18,9 +18,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    EventName, Service, VersionName, Weight,
+    EventName, Generation, Service, VersionName, Weight,
     service::Sticky,
-    wire::{Beat, BeatCount, EventReport, WindowReport},
+    wire::{BeatCount, EventReport},
 };
 use serin_judge::{Evidence, Pair, SelfTest, State as Judged, Trials, Verdict, Window};
 
@@ -28,6 +28,7 @@ use crate::{
     align::Second,
     history::{Chunk, History},
     rollout::{Event, HeldFor, Rollout, State},
+    sheet::Sheet,
 };
 use course::Course;
 use mounting::Mounting;
@@ -63,6 +64,8 @@ pub struct Watch {
     history: History,
     /// Business events that others counted, for the next window.
     told: BTreeMap<EventName, Pair>,
+    /// What beats of proxies counted in the quarter of a second that is not over.
+    beats: Pair,
     seen_ms: u64,
     /// When the last window came, or when the watch began.
     heard_ms: u64,
@@ -113,6 +116,7 @@ impl Watch {
             kept,
             history: History::from(chunk),
             told: BTreeMap::new(),
+            beats: Pair::default(),
             seen_ms: now_ms,
             heard_ms: now_ms,
         };
@@ -143,16 +147,16 @@ impl Watch {
         if is_to_begin(rollout) {
             return;
         }
-        let own = |report: &&WindowReport| report.generation >= rollout.start_generation;
-        let reports: Vec<&WindowReport> = second.reports.iter().filter(own).collect();
-        if reports.is_empty() {
+        let own = |sheet: &&Sheet| sheet.generation >= rollout.start_generation;
+        let sheets: Vec<&Sheet> = second.sheets.iter().filter(own).collect();
+        if sheets.is_empty() {
             return;
         }
-        if !self.kept.counting && reports.iter().all(|report| report.generation >= rollout.step_generation) {
+        if !self.kept.counting && sheets.iter().all(|sheet| sheet.generation >= rollout.step_generation) {
             self.kept.counting = true;
             self.kept.evidence.begin_step();
         }
-        let cells = reports.iter().flat_map(|report| &report.cells);
+        let cells = sheets.iter().flat_map(|sheet| &sheet.cells);
         let mut window = Window::gather(
             cells,
             &rollout.service,
@@ -160,17 +164,18 @@ impl Watch {
             &rollout.stable,
             &service.rollout.error_weights,
         );
-        self.kept.probing = reports.iter().any(|report| report.probing.contains(&rollout.service));
-        window.share = share(rollout, service, &reports);
+        self.kept.probing = sheets.iter().any(|sheet| sheet.probing.contains(&rollout.service));
+        window.share = share(rollout, service, &sheets);
         window.told = std::mem::take(&mut self.told);
         self.kept.evidence.observe(&window);
         let since = second.at.saturating_sub(rollout.started_ms / 1_000);
         self.history.push(i64::try_from(since).unwrap_or(i64::MAX), &window);
     }
 
-    /// Takes a quarter of a second of one proxy's counts, for what can't wait for the second to be over.
-    pub fn beat(&mut self, rollout: &Rollout, beat: &Beat) {
-        if beat.generation < rollout.start_generation || is_to_begin(rollout) {
+    /// Takes a quarter of a second of one proxy's counts of this service, for what can't wait for the second to be
+    /// over.
+    pub fn beat(&mut self, rollout: &Rollout, generation: Generation, counts: &[BeatCount]) {
+        if generation < rollout.start_generation || is_to_begin(rollout) {
             return;
         }
         let of = |version: &VersionName| {
@@ -180,12 +185,20 @@ impl Watch {
                 sum.bad = sum.bad.saturating_add(count.failed.min(count.judged));
                 sum
             };
-            beat.counts.iter().filter(own).fold(Trials::default(), sum)
+            counts.iter().filter(own).fold(Trials::default(), sum)
         };
-        let pair = Pair { canary: of(&rollout.canary), stable: of(&rollout.stable) };
-        if pair != Pair::default() {
-            self.kept.evidence.beat(pair, self.kept.probing);
+        self.beats.add(Pair { canary: of(&rollout.canary), stable: of(&rollout.stable) });
+    }
+
+    /// The beats that were taken are of one quarter of a second, and are judged together. Gives whether there was
+    /// anything in them.
+    pub fn pulse(&mut self) -> bool {
+        let beats = std::mem::take(&mut self.beats);
+        let any = beats != Pair::default();
+        if any {
+            self.kept.evidence.beat(beats, self.kept.probing);
         }
+        any
     }
 
     /// Takes counts of a business event by somebody else, to be judged with the next window.
@@ -261,9 +274,9 @@ fn is_to_begin(rollout: &Rollout) -> bool {
 
 /// The share of the requests that the canary should have had in all of these windows. Where clients stay with a version
 /// it is they that are shared out, not requests.
-fn share(rollout: &Rollout, service: &Service, reports: &[&WindowReport]) -> Option<Weight> {
-    let settled = reports.iter().all(|report| {
-        report.began_under >= rollout.share_generation && !report.probing.contains(&rollout.service)
+fn share(rollout: &Rollout, service: &Service, sheets: &[&Sheet]) -> Option<Weight> {
+    let settled = sheets.iter().all(|sheet| {
+        sheet.began_under >= rollout.share_generation && !sheet.probing.contains(&rollout.service)
     });
     (settled && service.sticky == Sticky::Random).then(|| rollout.canary_weight())
 }

@@ -3,7 +3,7 @@
 use serin_config::{
     Generation,
     policy::{OnFail, OnTimeout, Strategy},
-    wire::TripCause,
+    wire::{TripCause, WindowReport},
 };
 
 use super::*;
@@ -26,7 +26,7 @@ fn running() -> Rollout {
 
 /// A window arrives at the end of the second that its number says.
 fn observe(watch: &mut Watch, rollout: &Rollout, report: &WindowReport) {
-    let second = Second { at: report.ended_ms / 1_000, reports: vec![report.clone()] };
+    let second = Second::of(report.ended_ms / 1_000, vec![report.clone()]);
     watch.observe(rollout, &shop(), &second, report.ended_ms);
 }
 
@@ -191,10 +191,12 @@ fn without_any_window_nothing_moves_and_the_step_is_held() {
 #[test]
 fn the_share_is_known_only_of_seconds_that_every_proxy_spent_under_it() {
     let rollout = Rollout { share_generation: Generation(12), halvings: 1, ..begun() };
-    let told = |generation: u64, began: u64, probing: bool| WindowReport {
-        began_under: Generation(began),
-        probing: if probing { vec![rollout.service.clone()] } else { vec![] },
-        ..report(1, Generation(generation), (1, 0), (9, 0))
+    let told = |generation: u64, began: u64, probing: bool| {
+        Sheet::from(WindowReport {
+            began_under: Generation(began),
+            probing: if probing { vec![rollout.service.clone()] } else { vec![] },
+            ..report(1, Generation(generation), (1, 0), (9, 0))
+        })
     };
     let (settled, changed, probed) = (told(12, 12, false), told(12, 11, false), told(13, 13, true));
     assert_eq!(share(&rollout, &shop(), &[&settled, &settled]), Some(weight("5%")));
@@ -208,20 +210,21 @@ fn the_share_is_known_only_of_seconds_that_every_proxy_spent_under_it() {
 fn a_dead_canary_is_lost_before_its_second_is_over() {
     let rollout = running();
     let mut watch = Watch::begin(&rollout, &shop(), &[], 0);
-    let beat = |generation: u64| {
+    let counts = {
         let count = |text: &str, judged, failed| BeatCount {
             service: rollout.service.clone(),
             version: crate::fixtures::version(text),
             judged,
             failed,
         };
-        let counts = vec![count("v2", 25, 25), count("v1", 225, 0), count("v0", 9, 9)];
-        Beat { proxy: "edge".into(), ended_ms: 250, generation: Generation(generation), counts }
+        vec![count("v2", 25, 25), count("v1", 225, 0), count("v0", 9, 9)]
     };
-    (0..8).for_each(|_| watch.beat(&rollout, &beat(9)));
+    (0..8).for_each(|_| watch.beat(&rollout, Generation(9), &counts));
+    assert!(!watch.pulse());
     assert!(!watch.is_lost(&rollout, &shop()), "what was counted before the rollout is not its evidence");
     let lost = (1..=8).find(|_| {
-        watch.beat(&rollout, &beat(10));
+        watch.beat(&rollout, Generation(10), &counts);
+        assert!(watch.pulse());
         watch.is_lost(&rollout, &shop())
     });
     assert!(lost.is_some_and(|beats| beats <= 2), "{lost:?}");
@@ -232,9 +235,8 @@ fn a_dead_canary_is_lost_before_its_second_is_over() {
 fn a_step_counts_from_the_first_second_that_every_proxy_spent_in_it() {
     let rollout = rollout(State::Running { step: 1 }, 11);
     let mut watch = Watch::begin(&rollout, &shop(), &[], 0);
-    let second = |at: u64, generations: [u64; 2]| Second {
-        at,
-        reports: generations.map(|number| report(at, Generation(number), (10, 0), (90, 0))).to_vec(),
+    let second = |at: u64, generations: [u64; 2]| {
+        Second::of(at, generations.map(|number| report(at, Generation(number), (10, 0), (90, 0))).to_vec())
     };
     watch.observe(&rollout, &shop(), &second(1, [11, 10]), 1_000);
     watch.observe(&rollout, &shop(), &second(2, [9, 11]), 2_000);
@@ -251,7 +253,7 @@ fn a_spent_blast_radius_takes_the_canary_out_without_any_evidence_and_says_so() 
     let rollout = running();
     let mut watch = Watch::begin(&rollout, &service, &[], 0);
     for at in 1..=6 {
-        let second = Second { at, reports: vec![report(at, START, (100, 1), (100, 1))] };
+        let second = Second::of(at, vec![report(at, START, (100, 1), (100, 1))]);
         watch.observe(&rollout, &service, &second, at * 1_000);
         let event = watch.look(&rollout, &service, at * 1_000).unwrap().event;
         match event {
@@ -288,7 +290,7 @@ fn events_that_others_counted_are_judged_with_the_next_second_and_once() {
     watch.tell(&rollout, &EventReport { service: service.name.clone(), event, versions });
     for at in 1..=2 {
         let report = report(at, START, (10, 0), (90, 0));
-        let second = Second { at, reports: vec![report] };
+        let second = Second::of(at, vec![report]);
         watch.observe(&rollout, &service, &second, at * 1_000);
     }
     let verdict = watch.look(&rollout, &service, 2_000).unwrap().verdict;
@@ -308,7 +310,7 @@ fn first_event(
     let mut watch = Watch::begin(&rollout, service, &[], 0);
     (1..=seconds).find_map(|second| {
         let report = report(second, START, canary, stable);
-        let taken = Second { at: second, reports: vec![report] };
+        let taken = Second::of(second, vec![report]);
         watch.observe(&rollout, service, &taken, second * 1_000);
         let (event, why) = watch.look(&rollout, service, second * 1_000)?.event?;
         Some((second, event, why))
