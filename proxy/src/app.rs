@@ -231,7 +231,8 @@ impl Proxy {
 
         let (telling, outlets) = Telling::start(&config.telemetry, version)?;
         let (phase, phases) = watch::channel(Phase::Serve);
-        let start = clock::now();
+        // The windows of a whole fleet end together then, and its control plane waits for nobody.
+        let start = clock::half_past();
         let mut threads = Vec::with_capacity(workers);
         for (number, sockets) in sockets.into_iter().enumerate() {
             let parts = Parts {

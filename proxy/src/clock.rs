@@ -1,6 +1,6 @@
 //! The only `now()` and the only entropy of this crate.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -13,6 +13,14 @@ pub(crate) fn now() -> Instant {
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds fit for half a billion years")]
 pub(crate) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The last moment that lay half a second past a second of the wall clock. Half, so that clocks which differ a little
+/// agree on which second that is.
+pub(crate) fn half_past() -> Instant {
+    let since = Duration::from_millis((unix_ms() + 500) % 1_000);
+    let now = Instant::now();
+    now.checked_sub(since).unwrap_or(now)
 }
 
 /// Seconds since 1970, which certificates count in.
