@@ -61,7 +61,7 @@ pub use name::{
     WebhookName,
 };
 pub use outcome::Outcome;
-pub use plan::{Generation, Plan};
+pub use plan::{Generation, Identity, Plan};
 pub use problem::{Problem, Problems};
 pub use resilience::Resilience;
 pub use route::Route;

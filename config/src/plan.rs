@@ -2,10 +2,17 @@
 //!
 //! A plan is a [`Catalogue`] and one [`Split`] for each of its services. Changing a weight shares the
 //! catalogue and copies a few words, so fifty changes a second cost nothing.
+//!
+//! A number alone does not say which plan it is: a store that was lost, or set back to an earlier copy, gives numbers again
+//! that proxies have met already. So a plan has an [`Identity`] as well, made of all that it says.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     catalogue::Catalogue,
@@ -22,6 +29,8 @@ pub struct Generation(pub u64);
 impl Generation {
     /// Before the first plan.
     pub const NONE: Self = Self(0);
+    /// The highest: readers of JSON tell numbers apart up to there.
+    pub const MAX: Self = Self(1 << 53);
 
     /// The one after.
     pub const fn next(self) -> Self {
@@ -32,6 +41,30 @@ impl Generation {
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Which plan it is, beside its number: the same for plans that say the same, and for no others. Whoever was told it gives
+/// it back as it came, so that releases may make it otherwise. Empty where a release did not tell it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Identity(Arc<str>);
+
+impl Identity {
+    /// The identity of that name; empty where none was told.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Whether both are known, and not the same.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        !self.0.is_empty() && !other.0.is_empty() && self != other
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -73,8 +106,8 @@ pub struct Part {
     pub canary_since: Generation,
 }
 
-/// Everything that a proxy needs to serve.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that a proxy needs to serve. Two are equal that say the same, whatever they are called.
+#[derive(Debug, Clone)]
 pub struct Plan {
     generation: Generation,
     parent: Generation,
@@ -82,6 +115,18 @@ pub struct Plan {
     splits: Vec<Split>,
     /// For each service, the generation that gave its canary weight after it had none.
     canary_since: Vec<Generation>,
+    /// What whoever made it elsewhere calls it.
+    told_as: Option<Identity>,
+}
+
+impl PartialEq for Plan {
+    fn eq(&self, other: &Self) -> bool {
+        let numbers = |plan: &Self| (plan.generation, plan.parent);
+        numbers(self) == numbers(other)
+            && self.catalogue == other.catalogue
+            && self.splits == other.splits
+            && self.canary_since == other.canary_since
+    }
 }
 
 impl Plan {
@@ -89,7 +134,36 @@ impl Plan {
     pub fn new(catalogue: Arc<Catalogue>, generation: Generation, parent: Generation) -> Self {
         let splits: Vec<_> = catalogue.services().iter().map(|service| service.split.clone()).collect();
         let canary_since = vec![generation; splits.len()];
-        Self { generation, parent, catalogue, splits, canary_since }
+        Self { generation, parent, catalogue, splits, canary_since, told_as: None }
+    }
+
+    /// The same, called as whoever made it calls it.
+    #[must_use]
+    pub fn told_as(self, identity: &str) -> Self {
+        Self { told_as: Some(Identity::new(identity)), ..self }
+    }
+
+    /// What it is called beside its number: as it was told, or else made of all that it says.
+    pub fn identity(&self) -> Identity {
+        if let Some(told) = &self.told_as {
+            return told.clone();
+        }
+        let digest = self.catalogue.source().map_or("", |source| source.digest());
+        let mut text = format!("{} {} {digest}", self.generation, self.parent);
+        for ((service, split), since) in self.services().zip(&self.canary_since) {
+            // Writing to a text does not fail.
+            let _ = write!(text, "\n{} {since}", service.name);
+            for (version, weight) in split.iter() {
+                let _ = write!(text, " {version}={}", weight.ppm());
+            }
+        }
+        Identity(format!("{:032x}", xxh3_128(text.as_bytes())).into())
+    }
+
+    /// The same under a higher number; a child of this plan.
+    #[must_use]
+    pub fn renumbered(&self, generation: Generation) -> Self {
+        Self { generation, parent: self.generation, told_as: None, ..self.clone() }
     }
 
     /// A plan of all its parts, as another process has made it: one part for each service.
@@ -123,8 +197,7 @@ impl Plan {
         &self,
         splits: impl IntoIterator<Item = (&'a str, Split)>,
     ) -> Result<Self, PlanError> {
-        let mut child = self.clone();
-        (child.parent, child.generation) = (self.generation, self.generation.next());
+        let mut child = self.renumbered(self.generation.next());
         for (service, split) in splits {
             child.set_split(service, split)?;
             if let Some(at) = self.catalogue.position(service)
@@ -236,6 +309,24 @@ mod tests {
         let out = ten.with_split("shop", at(0)).unwrap();
         assert_eq!(out.canary_since("shop"), Generation(2));
         assert_eq!(out.with_split("shop", at(5)).unwrap().canary_since("shop"), Generation(5));
+    }
+
+    #[test]
+    fn plans_of_one_number_that_do_not_say_the_same_have_different_identities() {
+        let plan = Plan::new(shop(), Generation(4), Generation(3));
+        assert_eq!(plan.identity(), plan.clone().identity());
+        let mut half = plan.clone();
+        half.set_split("shop", at(50)).unwrap();
+        let mut forgiven = plan.clone();
+        forgiven.set_canary_since("shop", Generation(2));
+        let orphan = Plan::new(shop(), Generation(4), Generation(2));
+        let texts = Catalogue::clone(&shop()).with_source("other".into());
+        let renamed = Plan::new(Arc::new(texts), Generation(4), Generation(3));
+        for other in [half, forgiven, orphan, renamed, plan.renumbered(Generation(5))] {
+            assert!(plan.identity().contradicts(&other.identity()), "{other:?}");
+        }
+        assert!(!plan.identity().contradicts(&Identity::default()), "it is not known which it is");
+        assert_eq!(plan.clone().told_as("x").with_split("shop", at(5)).unwrap().told_as, None);
     }
 
     #[test]

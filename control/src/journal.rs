@@ -101,6 +101,8 @@ pub enum Action {
     Freeze,
     /// A freeze was lifted.
     Thaw,
+    /// Numbers of plans go on beyond one of another history, which a proxy has.
+    Renumber,
     /// No decision: proxies that had not put a plan in force in time, which takes a canary out or lowers its share.
     Unacknowledged,
 }
@@ -127,6 +129,7 @@ impl Action {
             Self::Approve => "approve",
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
+            Self::Renumber => "renumber",
             Self::Unacknowledged => "unacknowledged",
         }
     }
@@ -261,6 +264,7 @@ mod tests {
             Action::Retry,
             Action::Undo,
             Action::Approve,
+            Action::Renumber,
         ] {
             assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{}\"", action.label()));
         }

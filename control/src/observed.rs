@@ -42,9 +42,11 @@ struct OfService {
 pub struct Shares(BTreeMap<ServiceName, OfService>);
 
 impl Shares {
-    /// A plan is in force: services whose split is new begin anew.
+    /// A plan is in force: services whose split is new begin anew, and all where numbers do not go on: windows of plans
+    /// of another history would count for this one.
     pub fn follow(&mut self, before: Option<&Plan>, now: &Plan) {
         self.0.retain(|name, _| now.split(name.as_str()).is_some());
+        let before = before.filter(|before| before.generation().next() >= now.generation());
         for (service, split) in now.services() {
             let same = before.and_then(|plan| plan.split(service.name.as_str())) == Some(split);
             if !(same && self.0.contains_key(&service.name)) {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::{ArcSwap, Cache};
 use serin_config::{Generation, Plan};
 
-/// A plan was offered that is not newer than the one in force.
+/// A plan was offered that is not newer than the one in force. Where a store was lost or set back, numbers are given again:
+/// whoever leads hears of it with the next hello, and makes a newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("plan {offered} is not newer than plan {in_force}, which is in force")]
 pub struct OlderPlan {

@@ -131,6 +131,42 @@ fn what_is_counted_while_the_control_plane_is_away_is_told_later_and_counted_onc
 }
 
 #[test]
+fn a_control_plane_whose_state_was_set_back_goes_on_beyond_the_plans_that_its_proxies_have() {
+    let _machine = beside();
+    let stubs = stubs();
+    let mut plane = Plane::start(catalogue(&stubs), json!({}));
+    let edge = Edge::start("edge-1", &connect(&plane));
+    plane.followed_by(&["edge-1"]);
+    let (state, backup) = (plane.member.path("state.redb"), plane.member.path("backup.redb"));
+    plane.member.kill();
+    std::fs::copy(&state, &backup).unwrap();
+    // What the backup does not know: its next start gives the same number to another plan.
+    plane.start_again();
+    plane.followed_by(&["edge-1"]);
+    let before = plane.control().now().unwrap();
+    let half: Weight = "50%".parse().unwrap();
+    assert_eq!(plane.control().set_canary(half, before.generation).unwrap().status, 200);
+    plane.followed_by(&["edge-1"]);
+    plane.member.kill();
+    edge.connected(false);
+    std::fs::copy(&backup, &state).unwrap();
+    plane.start_again();
+    let restored = plane.control().now().unwrap().generation;
+    let _ = plane.control().set_canary("10%".parse().unwrap(), restored);
+    edge.connected(true);
+    let weight = || edge.member.metrics().sum("serin_plan_weight_ratio", &[("version", "v2")]);
+    until(SOON, "the proxy follows", || weight() < 0.5);
+    plane.followed_by(&["edge-1"]);
+    let now = plane.control().now().unwrap();
+    assert_eq!((edge.generation(), now.generation > before.generation + 1), (now.generation, true));
+    let journal = plane.control().journal();
+    let renumbered = |entry: &Value| {
+        entry["action"] == "renumber" && entry["reason"].as_str().unwrap().contains("proxy edge-1")
+    };
+    assert!(journal.iter().any(renumbered), "{journal:#?}");
+}
+
+#[test]
 fn a_proxy_without_the_token_or_with_a_name_that_is_taken_is_refused() {
     let _machine = beside();
     let stubs = stubs();

@@ -74,6 +74,9 @@ pub struct Hello {
     /// Its clock.
     #[prost(uint64, tag = "6")]
     pub now_ms: u64,
+    /// The identity of the plan in force; empty where none was told.
+    #[prost(string, tag = "7")]
+    pub identity: String,
 }
 
 /// The answer to a [`Hello`].
@@ -122,6 +125,9 @@ pub struct Plan {
     /// The split of each service.
     #[prost(message, repeated, tag = "5")]
     pub splits: Vec<ServiceSplit>,
+    /// What it is called beside its number.
+    #[prost(string, tag = "6")]
+    pub identity: String,
 }
 
 /// The split of one service.
@@ -158,6 +164,9 @@ pub struct PlanAnswer {
     /// Why it was not taken; empty if it was.
     #[prost(string, repeated, tag = "2")]
     pub problems: Vec<String>,
+    /// Its identity.
+    #[prost(string, tag = "3")]
+    pub identity: String,
 }
 
 /// The proxy ends.

@@ -31,6 +31,7 @@ pub fn to_message(plan: &Plan, with_text: bool) -> Option<message::Plan> {
         digest: source.digest().to_owned(),
         catalogue: with_text.then(|| source.text().to_owned()),
         splits: splits.collect(),
+        identity: plan.identity().to_string(),
     })
 }
 
@@ -60,6 +61,7 @@ pub fn from_message(
     }
     let parts = message.splits.iter().map(part).collect::<Result<_, _>>().map_err(|wrong| vec![wrong])?;
     Plan::of_parts(catalogue, Generation(message.generation), Generation(message.parent), parts)
+        .map(|plan| plan.told_as(&message.identity))
         .map_err(|error| vec![error.to_string()])
 }
 
@@ -133,7 +135,17 @@ services:
         let bare = to_message(&plan, false).unwrap();
         let held = read_back.catalogue();
         assert_eq!(from_message(&bare, Some(held), |_| panic!("it is held")).unwrap(), plan);
+        assert_eq!(read_back.identity(), plan.identity());
         assert!(from_message(&bare, None, read).unwrap_err()[0].contains("are not here"));
+    }
+
+    #[test]
+    fn a_plan_goes_by_the_identity_that_was_told_and_has_none_where_none_was() {
+        let told = |identity: &str| {
+            let message = message::Plan { identity: identity.into(), ..to_message(&plan(), true).unwrap() };
+            from_message(&message, None, read).unwrap().identity().to_string()
+        };
+        assert_eq!((told("of a later release").as_str(), told("").as_str()), ("of a later release", ""));
     }
 
     #[test]

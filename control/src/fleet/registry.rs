@@ -5,12 +5,16 @@
 //! between two of them: whoever comes with a number from the past when no other is there is given the next one after the
 //! highest that is known, so that its windows are not taken for old ones. A proxy whose stream broke off stays known for a
 //! while, as it may well serve on with the plan that it had; one that said that it ends does not.
+//!
+//! A plan is in force at a proxy when the proxy names this very plan: by its number and by its identity. One with a plan of
+//! another history, whose store was lost or set back since, may well have the same number or a higher one, and would refuse
+//! every plan from here up to there. [`Registry::ahead`] names it, so that numbers go on beyond it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Generation,
+    Generation, Identity, Plan,
     limits::{FLEET_REMEMBERED, FLEET_STREAMS_MAX, PROXIES_MAX, ROLLBACK_ACKNOWLEDGED},
     wire::WindowReport,
 };
@@ -33,11 +37,11 @@ pub struct ProxyStatus {
     pub since_ms: u64,
     /// The plan in force there, as far as it is known here.
     pub generation: Generation,
-    /// Whether that is the plan in force here.
+    /// Whether that is the plan in force here: this very plan, not only one of its number.
     pub acknowledged: bool,
     /// For how many milliseconds the present plan has been on its way there; none where it has arrived.
     pub lag_ms: Option<u64>,
-    /// Why the newest plan that it was told was not taken.
+    /// Why the newest plan that it was told was not taken; empty where the plan in force here is in force there.
     pub refused: Vec<String>,
     /// Its last window.
     pub last_window: Option<WindowSeen>,
@@ -68,7 +72,38 @@ pub struct Arrival {
     /// From where.
     pub address: String,
     /// The plan in force there.
+    pub plan: PlanName,
+}
+
+/// Which plan it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanName {
+    /// Its number.
     pub generation: Generation,
+    /// Its identity; empty where a release does not know it.
+    pub identity: Identity,
+}
+
+impl PlanName {
+    /// Of this plan.
+    pub fn of(plan: &Plan) -> Self {
+        Self { generation: plan.generation(), identity: plan.identity() }
+    }
+
+    /// Before the first plan.
+    pub fn none() -> Self {
+        Self { generation: Generation::NONE, identity: Identity::default() }
+    }
+
+    /// Whether both are one plan, as far as it is known.
+    fn is(&self, other: &Self) -> bool {
+        self.generation == other.generation && !self.identity.contradicts(&other.identity)
+    }
+
+    /// Whether whoever has this one takes no plan up to that one, and does not have it.
+    fn is_ahead_of(&self, other: &Self) -> bool {
+        self.generation > other.generation || (self.generation == other.generation && !self.is(other))
+    }
 }
 
 /// Why a stream is refused.
@@ -107,7 +142,7 @@ struct Proxy {
     /// It has said that it ends: it is kept for what still comes of it, and not shown.
     ended: bool,
     since_ms: u64,
-    generation: Generation,
+    plan: PlanName,
     refused: Vec<String>,
     last_window: Option<WindowSeen>,
 }
@@ -120,9 +155,9 @@ impl Proxy {
 }
 
 /// The plan that all shall have.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Wanted {
-    generation: Generation,
+    plan: PlanName,
     since_ms: u64,
 }
 
@@ -160,7 +195,7 @@ impl Registry {
             stream: Some(self.streams),
             ended: false,
             since_ms: now_ms,
-            generation: arrival.generation,
+            plan: arrival.plan,
             refused: Vec::new(),
             last_window,
         };
@@ -179,12 +214,12 @@ impl Registry {
     }
 
     /// A proxy has taken a plan, or has said why it did not.
-    pub fn answered(&mut self, proxy: &str, stream: Stream, generation: Generation, problems: Vec<String>) {
+    pub fn answered(&mut self, proxy: &str, stream: Stream, plan: PlanName, problems: Vec<String>) {
         let Some(known) = self.proxies.get_mut(proxy).filter(|known| known.stream == Some(stream)) else {
             return;
         };
-        if problems.is_empty() {
-            known.generation = known.generation.max(generation);
+        if problems.is_empty() && plan.generation >= known.plan.generation {
+            known.plan = plan;
         }
         known.refused = problems;
     }
@@ -207,16 +242,16 @@ impl Registry {
             stream: None,
             ended: false,
             since_ms: now_ms,
-            generation: Generation::NONE,
+            plan: PlanName::none(),
             refused: Vec::new(),
             last_window: None,
         });
         if known.address.is_none() {
             // It has no stream: its epoch and plan are those of its windows.
             if report.epoch > known.epoch {
-                (known.epoch, known.since_ms, known.generation) = (report.epoch, now_ms, Generation::NONE);
+                (known.epoch, known.since_ms, known.plan) = (report.epoch, now_ms, PlanName::none());
             }
-            known.generation = known.generation.max(report.generation);
+            known.plan.generation = known.plan.generation.max(report.generation);
         }
         if known.epoch == report.epoch {
             known.last_window =
@@ -225,24 +260,36 @@ impl Registry {
     }
 
     /// A plan is in force here, and is on its way to everybody.
-    pub fn published(&mut self, generation: Generation, takes_out: bool, now_ms: u64) {
-        let wanted = Wanted { generation, since_ms: now_ms };
-        self.wanted = Some(wanted);
+    pub fn published(&mut self, plan: PlanName, takes_out: bool, now_ms: u64) {
+        let wanted = Wanted { plan, since_ms: now_ms };
         if takes_out {
-            self.rollback = Some(wanted);
+            self.rollback = Some(wanted.clone());
         }
+        self.wanted = Some(wanted);
+    }
+
+    /// The proxy with a stream whose plan has the highest number of those that are of another history and not below that of
+    /// the plan here: no plan is taken there before numbers go on beyond it.
+    pub fn ahead(&self) -> Option<(&str, Generation)> {
+        let ahead = self.proxies.iter().filter(|(_, proxy)| proxy.stream.is_some() && self.is_ahead(proxy));
+        ahead.map(|(name, proxy)| (name.as_str(), proxy.plan.generation)).max_by_key(|(_, theirs)| *theirs)
+    }
+
+    fn is_ahead(&self, proxy: &Proxy) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| proxy.plan.is_ahead_of(&wanted.plan))
     }
 
     /// Those who have not followed the newest rollback in time; told once.
     pub fn overdue(&mut self, now_ms: u64) -> Option<Overdue> {
         let grace = u64::try_from(ROLLBACK_ACKNOWLEDGED.as_millis()).unwrap_or(u64::MAX);
-        let Wanted { generation, .. } =
+        let Wanted { plan, .. } =
             self.rollback.take_if(|rollback| now_ms.saturating_sub(rollback.since_ms) >= grace)?;
+        let generation = plan.generation;
         let late = |connected: bool| {
             let late = self.proxies.iter().filter(|(_, proxy)| {
                 proxy.is_away_or_connected()
                     && proxy.stream.is_some() == connected
-                    && proxy.generation < generation
+                    && (proxy.plan.generation < generation || self.is_ahead(proxy))
             });
             late.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
@@ -253,13 +300,13 @@ impl Registry {
     /// How many proxies with a stream have not said that the plan of the newest rollback, or a later one, is in
     /// force; how many streams there are; and how many proxies are known without one.
     pub fn counts(&self) -> FleetCounts {
-        let wanted = self.wanted.map_or(Generation::NONE, |wanted| wanted.generation);
+        let has = |proxy: &Proxy| self.wanted.as_ref().is_none_or(|wanted| proxy.plan.is(&wanted.plan));
         let mut counts = FleetCounts::default();
         for proxy in self.proxies.values().filter(|proxy| proxy.is_away_or_connected()) {
             match proxy.stream {
                 Some(_) => {
                     counts.connected += 1;
-                    counts.behind += usize::from(proxy.generation != wanted);
+                    counts.behind += usize::from(!has(proxy));
                 }
                 None => counts.away += 1,
             }
@@ -285,8 +332,7 @@ impl Registry {
 
     fn status(&self, name: &str, proxy: &Proxy, now_ms: u64) -> ProxyStatus {
         let in_process = proxy.address.is_none();
-        // A plan that is newer than the one here is one of another history: it is not followed either.
-        let behind = self.wanted.filter(|wanted| proxy.generation != wanted.generation && !in_process);
+        let behind = self.wanted.as_ref().filter(|wanted| !proxy.plan.is(&wanted.plan) && !in_process);
         ProxyStatus {
             proxy: name.to_owned(),
             version: proxy.version.clone(),
@@ -294,10 +340,10 @@ impl Registry {
             epoch: proxy.epoch,
             connected: proxy.stream.is_some() || in_process,
             since_ms: proxy.since_ms,
-            generation: proxy.generation,
+            generation: proxy.plan.generation,
             acknowledged: behind.is_none(),
             lag_ms: behind.map(|wanted| now_ms.saturating_sub(wanted.since_ms.max(proxy.since_ms))),
-            refused: proxy.refused.clone(),
+            refused: behind.map(|_| proxy.refused.clone()).unwrap_or_default(),
             last_window: proxy.last_window,
         }
     }

@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     budget::Budget,
     codec::encoded,
-    registry::{FleetCounts, Overdue, ProxyStatus, Registry},
+    registry::{FleetCounts, Overdue, PlanName, ProxyStatus, Registry},
 };
 use crate::{clock::Clock, keeper::Keeper};
 
@@ -46,6 +46,10 @@ impl Published {
 
     pub(super) fn generation(&self) -> Generation {
         self.plan.generation()
+    }
+
+    pub(super) fn name(&self) -> PlanName {
+        PlanName::of(&self.plan)
     }
 
     /// The digest of its routes and services; none if it was not made from a text, and so can't be told.
@@ -76,7 +80,7 @@ impl Seat {
     /// since 1970.
     pub(crate) fn new(plan: Arc<Plan>, marks: Marks, reports: mpsc::Sender<Report>, now_ms: u64) -> Self {
         let mut registry = Registry::default();
-        registry.published(plan.generation(), false, now_ms);
+        registry.published(PlanName::of(&plan), false, now_ms);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             plans: Arc::new(watch::Sender::new(Published::new(plan))),
@@ -88,7 +92,7 @@ impl Seat {
 
     /// Tells everybody of a new plan; `takes_out` if it takes a canary out, so that whoever does not follow is named.
     pub(crate) fn publish(&self, plan: Arc<Plan>, takes_out: bool, now_ms: u64) {
-        self.registry().published(plan.generation(), takes_out, now_ms);
+        self.registry().published(PlanName::of(&plan), takes_out, now_ms);
         self.plans.send_replace(Published::new(plan));
     }
 
@@ -107,6 +111,11 @@ impl Seat {
         let mut registry = self.registry();
         registry.forget(now_ms);
         registry.overdue(now_ms)
+    }
+
+    /// The proxy that takes no plan from here before numbers go on beyond its own, and that number.
+    pub(crate) fn ahead(&self) -> Option<(String, Generation)> {
+        self.registry().ahead().map(|(proxy, theirs)| (proxy.to_owned(), theirs))
     }
 
     /// Whether no connected proxy is behind, so that the newest rollback has been followed.

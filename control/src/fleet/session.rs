@@ -10,7 +10,7 @@ use std::{
 
 use prost::{Message, bytes::Bytes};
 use serin_config::{
-    Generation, ServiceName,
+    Generation, Identity, ServiceName,
     fleet::{
         LEADER_METADATA, Malformed, Reader,
         message::{Beat, Downward, Hello, Kept, PlanAnswer, Upward, Welcome},
@@ -29,8 +29,8 @@ use tracing::{info, warn};
 
 use super::{
     codec::{Said, encoded},
-    registry::{Arrival, Refused, Stream},
-    seat::{Gate, Seat},
+    registry::{Arrival, PlanName, Refused, Stream},
+    seat::{Gate, Published, Seat},
     serve::{Peer, Terms, told_to_stop},
 };
 use crate::{clock::Clock, metrics};
@@ -63,7 +63,7 @@ pub(super) async fn begin(
         stored: seat.marks().borrow().get(&hello.proxy).map_or(0, |(epoch, _)| *epoch),
         version: hello.version.clone(),
         address: peer.clone(),
-        generation: Generation(hello.generation),
+        plan: PlanName { generation: Generation(hello.generation), identity: Identity::new(&hello.identity) },
     };
     let (arrived, life) = {
         let mut registry = seat.registry();
@@ -101,10 +101,18 @@ async fn hello(up: &mut Streaming<Said>) -> Result<Hello, Status> {
         return Err(Status::invalid_argument("a stream begins with a hello"));
     };
     // It is a metric label and a key in the store, so the rules for names hold for it.
-    match ServiceName::try_new(&hello.proxy) {
-        Ok(_) => Ok(hello),
-        Err(error) => Err(Status::invalid_argument(format!("telemetry.instance: {error}"))),
+    if let Err(error) = ServiceName::try_new(&hello.proxy) {
+        return Err(Status::invalid_argument(format!("telemetry.instance: {error}")));
     }
+    // Numbers go on beyond those that proxies have.
+    let most = Generation(Generation::MAX.0 / 2);
+    if hello.generation > most.0 {
+        let generation = hello.generation;
+        return Err(Status::invalid_argument(format!(
+            "plan {generation} is in force there, and no plan has a number above {most}: remove the file of control.connect.cache, and start again"
+        )));
+    }
+    Ok(hello)
 }
 
 /// Refuses a name that another's certificate is for: with a name come the windows that are counted under it, and the stream
@@ -199,8 +207,9 @@ impl Session {
                     }
                 }
                 Said::Beat(told) => self.beat(&told),
-                Said::Else(Some(Upward::PlanAnswer(PlanAnswer { generation, problems }))) => {
-                    self.answered(Generation(generation), problems);
+                Said::Else(Some(Upward::PlanAnswer(PlanAnswer { generation, problems, identity }))) => {
+                    let (generation, identity) = (Generation(generation), Identity::new(&identity));
+                    self.answered(PlanName { generation, identity }, problems);
                 }
                 Said::Else(Some(Upward::Leaving(_))) => return Ended::Left,
                 Said::Else(Some(Upward::Hello(_))) => {
@@ -251,18 +260,18 @@ impl Session {
         }
     }
 
-    fn answered(&self, generation: Generation, problems: Vec<String>) {
+    fn answered(&self, plan: PlanName, problems: Vec<String>) {
         if problems.is_empty() {
-            self.acknowledged.fetch_max(generation.0, Ordering::Relaxed);
+            self.acknowledged.fetch_max(plan.generation.0, Ordering::Relaxed);
         } else {
             warn!(
                 proxy = %self.hello.proxy,
-                %generation,
+                generation = %plan.generation,
                 "a proxy has not taken a plan, and goes on with the one that it has: {}",
                 problems.join("; ")
             );
         }
-        self.seat.registry().answered(&self.hello.proxy, self.stream, generation, problems);
+        self.seat.registry().answered(&self.hello.proxy, self.stream, plan, problems);
     }
 
     /// Tells the proxy what it must know: always the newest, never what is past.
@@ -290,11 +299,8 @@ impl Session {
                 {
                     return ended;
                 }
-                if told > plan.generation() {
-                    let (theirs, ours) = (told, plan.generation());
-                    let why =
-                        format!("plan {theirs} is in force there, which is newer than plan {ours} here");
-                    self.answered(ours, vec![why]);
+                if let Some(why) = self.of_another_history(&plan) {
+                    self.answered(plan.name(), vec![why]);
                 }
                 (welcomed, kept) = (true, mark);
             }
@@ -326,6 +332,21 @@ impl Session {
                 return Ended::Closed(Status::unavailable("the control plane has stopped to decide"));
             }
         }
+    }
+
+    /// Why the proxy takes no plan of this number, where that is so; the one who decides goes on beyond its number.
+    fn of_another_history(&self, plan: &Published) -> Option<String> {
+        let (theirs, ours) = (Generation(self.hello.generation), plan.generation());
+        let why = if theirs > ours {
+            "which is newer than"
+        } else if theirs == ours && Identity::new(&self.hello.identity).contradicts(&plan.name().identity) {
+            "which is another than"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "plan {theirs} is in force there, {why} plan {ours} here: plans go on from a number beyond it"
+        ))
     }
 
     async fn send(&self, message: Bytes) -> Result<(), Ended> {

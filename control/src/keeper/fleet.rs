@@ -1,4 +1,4 @@
-//! Looking after the fleet: who is there, and who has not followed a rollback.
+//! Looking after the fleet: who is there, who has not followed a rollback, and who has a plan of another history.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     command::Actor,
     fleet::registry::Overdue,
     journal::{Action, Entry},
-    metrics,
+    metrics, planner,
     store::Commit,
 };
 
@@ -22,6 +22,7 @@ impl Keeper {
         metrics::proxies(seat.counts());
         let overdue = seat.overdue(now_ms);
         let rollback = seat.rollback_followed();
+        let ahead = seat.ahead();
         match overdue {
             Some(overdue) => {
                 metrics::unacknowledged(overdue.silent.len() + overdue.away.len());
@@ -29,6 +30,13 @@ impl Keeper {
             }
             None if rollback => metrics::unacknowledged(0),
             None => {}
+        }
+        if let Some((proxy, theirs)) = ahead
+            && let Some(decision) = planner::go_beyond(&self.state, theirs, &proxy, now_ms)
+        {
+            // A write that failed is logged and counted where it fails; the next second decides again. One that no longer
+            // leads fails here, and moves nobody.
+            let _ = self.carry_out(decision, now_ms);
         }
     }
 

@@ -12,6 +12,7 @@
 mod again;
 mod freeze;
 mod group;
+mod history;
 mod hook;
 pub mod next;
 mod reload;
@@ -26,6 +27,7 @@ use serin_config::{
 };
 use serin_judge::Verdict;
 
+pub use history::go_beyond;
 pub use hook::{follow_hooks, heard, hooked};
 pub use reload::{Stored, present, reload, start_up};
 

@@ -124,7 +124,7 @@ pub fn start_up(stored: &Stored, catalogue: &Arc<Catalogue>, now_ms: u64) -> Res
 /// The first plan of a control plane's life: the first of the next thousand. A life that ended in a crash may have taken
 /// canaries out in plans that it could not store, and proxies may serve by them. So the numbers right after the stored one
 /// may be in use; a proxy that met one of them again would take it for what it has.
-fn first_after(stored: Generation) -> Generation {
+pub(super) fn first_after(stored: Generation) -> Generation {
     if stored == Generation::NONE {
         return stored.next();
     }

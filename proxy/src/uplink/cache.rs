@@ -12,7 +12,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Catalogue, Generation, Plan, Split, limits::FLEET_MESSAGE_BYTES_MAX, plan::Part};
+use serin_config::{
+    Catalogue, Generation, Identity, Plan, Split, limits::FLEET_MESSAGE_BYTES_MAX, plan::Part,
+};
 use tokio::sync::watch;
 
 /// The form of the file.
@@ -24,6 +26,9 @@ struct Cached {
     generation: Generation,
     parent: Generation,
     splits: Vec<CachedSplit>,
+    /// What the control plane calls it; empty from a release that did not say.
+    #[serde(default)]
+    identity: Identity,
     /// Routes and services, as the control plane told them.
     catalogue: String,
 }
@@ -74,7 +79,7 @@ fn try_load(
         canary_since: part.canary_since,
     });
     Plan::of_parts(Arc::new(catalogue), cached.generation, cached.parent, parts.collect())
-        .map(Some)
+        .map(|plan| Some(plan.told_as(&cached.identity.to_string())))
         .map_err(|error| error.to_string())
 }
 
@@ -90,6 +95,7 @@ fn save(path: &Path, plan: &Plan) -> io::Result<()> {
         generation: plan.generation(),
         parent: plan.parent(),
         splits: splits.collect(),
+        identity: plan.identity(),
         catalogue: source.text().to_owned(),
     };
     let bytes = serde_json::to_vec(&cached).map_err(io::Error::other)?;
@@ -208,6 +214,13 @@ mod tests {
         save(&path, &plan()).unwrap();
         assert_eq!(try_load(&path, &read), Ok(Some(plan())));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+        let identity = |plan: Option<Plan>| plan.unwrap().identity().to_string();
+        let called = plan().told_as("so it is called");
+        save(&path, &called).unwrap();
+        assert_eq!(identity(try_load(&path, &read).unwrap()), "so it is called");
+        let older = fs::read_to_string(&path).unwrap().replace("\"identity\":\"so it is called\",", "");
+        fs::write(&path, older).unwrap();
+        assert_eq!(identity(try_load(&path, &read).unwrap()), "", "that release was not told");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use rand::Rng;
 use serin_config::{
-    Catalogue, Generation, Plan,
+    Catalogue, Generation, Identity, Plan,
     fleet::Connect,
     limits::{TAKEOVER_STORE_WAIT, UPLINK_BACKOFF_MAX, UPLINK_BACKOFF_MIN, WINDOWS_QUEUED_MAX},
     wire::{Report, WindowReport},
@@ -192,12 +192,15 @@ impl Link {
         }
     }
 
-    /// What this proxy has now: the plan's number and the digest of its routes and services.
-    fn has(&self) -> (Generation, String) {
+    fn has(&self) -> Has {
         let plan = self.plans.borrow().as_ref().map(|cell| cell.load());
-        plan.map_or((Generation::NONE, String::new()), |plan| {
+        plan.map_or_else(Has::default, |plan| {
             let digest = plan.catalogue().source().map(|source| source.digest().to_owned());
-            (plan.generation(), digest.unwrap_or_default())
+            Has {
+                generation: plan.generation(),
+                digest: digest.unwrap_or_default(),
+                identity: plan.identity(),
+            }
         })
     }
 
@@ -217,13 +220,32 @@ impl Link {
         let plan = Arc::new(plan);
         match cell {
             None => drop(self.plans.send_replace(Some(PlanCell::new(plan.clone())))),
-            // What is in force already needs not be put there.
-            Some(cell) if cell.load().generation() == plan.generation() => {}
+            // What is in force already needs not be put there. Another of the same number is not it.
+            Some(cell) if is_same(&cell.load(), &plan) => {}
             Some(cell) => cell.offer(plan.clone()).map_err(|older| vec![older.to_string()])?,
         }
         self.keeper.keep(plan.clone());
         Ok(plan)
     }
+}
+
+/// The plan in force here; nothing before the first.
+#[derive(Debug)]
+struct Has {
+    generation: Generation,
+    /// The digest of its routes and services.
+    digest: String,
+    identity: Identity,
+}
+
+impl Default for Has {
+    fn default() -> Self {
+        Self { generation: Generation::NONE, digest: String::new(), identity: Identity::default() }
+    }
+}
+
+fn is_same(in_force: &Plan, told: &Plan) -> bool {
+    in_force.generation() == told.generation() && !in_force.identity().contradicts(&told.identity())
 }
 
 /// Takes reports while there is no stream: windows are kept, beats are of no use later. Ends when the proxy does.

@@ -25,7 +25,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    LEAVE_WAIT, Link,
+    Has, LEAVE_WAIT, Link,
     dial::{Failure, Open, Requests},
     metrics, told_to_leave,
 };
@@ -160,7 +160,7 @@ impl Link {
         while let Ok(Some(_)) = stream.down.message().await {}
     }
 
-    /// Does what the control plane says; to a plan there is an answer.
+    /// Does what the control plane says; to a plan there is an answer, which names it as it was named.
     fn hear(&mut self, said: Option<Downward>) -> Option<PlanAnswer> {
         match said {
             Some(Downward::Plan(plan)) => {
@@ -177,7 +177,7 @@ impl Link {
                         problems
                     }
                 };
-                Some(PlanAnswer { generation: plan.generation, problems })
+                Some(PlanAnswer { generation: plan.generation, problems, identity: plan.identity })
             }
             Some(Downward::Kept(kept)) => {
                 self.unkept.kept(kept.epoch, kept.sequence);
@@ -198,20 +198,17 @@ fn up(said: Upward) -> Up {
 }
 
 /// Says hello, and waits to be welcomed.
-async fn begin(
-    joining: &super::Joining,
-    (generation, digest): (serin_config::Generation, String),
-    open: Open,
-) -> Result<(Stream, Welcome), Status> {
+async fn begin(joining: &super::Joining, has: Has, open: Open) -> Result<(Stream, Welcome), Status> {
     let patience = open.patience;
     let (send, queue) = mpsc::channel(UP_QUEUED);
     let hello = Hello {
         proxy: joining.instance.clone(),
         epoch: joining.epoch,
         version: joining.version.to_owned(),
-        generation: generation.0,
-        digest,
+        generation: has.generation.0,
+        digest: has.digest,
         now_ms: clock::unix_ms(),
+        identity: has.identity.to_string(),
     };
     // There is room: the queue is new.
     let _ = send.try_send(up(Upward::Hello(hello)));

@@ -57,6 +57,11 @@ impl Member {
         }
     }
 
+    /// Beside its file.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     pub(crate) fn stderr(&self) -> String {
         self.process.stderr()
     }
