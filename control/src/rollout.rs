@@ -118,10 +118,14 @@ pub enum PromotedBy {
     Command,
     /// The last gate ran out of time, and the policy says `promote`.
     Timeout,
-    /// The last gate was passed on evidence, and somebody approved.
+    /// The last gate was passed, and somebody approved.
     Approval,
     /// It had passed its last gate, and so had then all others of its group.
     Group,
+    /// The last gate is one on the clock: its time was over, and nothing spoke against the canary.
+    Clock,
+    /// The same, and the canary had no request since the rollout began: nothing was judged.
+    ClockWithoutTraffic,
 }
 
 /// What aborted a rollout.
@@ -163,6 +167,11 @@ pub enum RolledBackFor {
 pub enum Event {
     /// The judge is content with this step.
     Pass,
+    /// The time of a step on the clock is over, and nothing speaks against the canary.
+    ClockOver {
+        /// Whether the canary had a request since the rollout began.
+        traffic: bool,
+    },
     /// A guard failed.
     Fail,
     /// A guard failed, and going back would do more harm.
@@ -299,6 +308,7 @@ impl State {
             (
                 Self::Held { why: HeldFor::Start, .. },
                 Event::Pass
+                | Event::ClockOver { .. }
                 | Event::AwaitApproval
                 | Event::AwaitGroup
                 | Event::GroupReady
@@ -338,7 +348,7 @@ impl State {
             (Self::Held { why: HeldFor::Unsafe, .. }, Event::FailUnsafe)
             | (
                 Self::Held { why: HeldFor::Approval | HeldFor::Unsafe, .. },
-                Event::Pass | Event::AwaitApproval,
+                Event::Pass | Event::ClockOver { .. } | Event::AwaitApproval,
             )
             | (Self::Paused { .. }, Event::AwaitApproval) => Err(StateError::Unmoved(self)),
             (Self::Running { step } | Self::Paused { step } | Self::Held { step, .. }, Event::FailUnsafe) => {
@@ -366,6 +376,9 @@ impl State {
             (Self::Running { step } | Self::Held { step, .. }, Event::Pass) => {
                 Ok(next(step, PromotedBy::Evidence))
             }
+            (Self::Running { step } | Self::Held { step, .. }, Event::ClockOver { traffic }) => {
+                Ok(next(step, if traffic { PromotedBy::Clock } else { PromotedBy::ClockWithoutTraffic }))
+            }
             (Self::Running { step }, Event::TimedOut(T::Hold)) => {
                 Ok(Self::Held { step, why: HeldFor::Evidence })
             }
@@ -392,6 +405,7 @@ impl State {
             (
                 Self::Paused { .. },
                 Event::Pass
+                | Event::ClockOver { .. }
                 | Event::TimedOut(_)
                 | Event::TimedOutWithoutTraffic
                 | Event::Subsided
@@ -474,8 +488,12 @@ impl std::fmt::Display for State {
             Self::Promoted { why: PromotedBy::Command } => f.write_str("promoted by hand"),
             Self::Promoted { why: PromotedBy::Timeout } => f.write_str("promoted on timeout"),
             Self::Promoted { why: PromotedBy::Group } => f.write_str("promoted with its group"),
-            Self::Promoted { why: PromotedBy::Approval } => {
-                f.write_str("promoted on evidence and an approval")
+            Self::Promoted { why: PromotedBy::Approval } => f.write_str("promoted by an approval"),
+            Self::Promoted { why: PromotedBy::Clock } => {
+                f.write_str("promoted by the clock of its last step")
+            }
+            Self::Promoted { why: PromotedBy::ClockWithoutTraffic } => {
+                f.write_str("promoted by the clock, without one request of the canary")
             }
             Self::Aborted { why: AbortedBy::Command } => f.write_str("aborted by hand"),
             Self::Aborted { why: AbortedBy::File } => f.write_str("aborted by the file"),

@@ -42,6 +42,21 @@ fn the_step_of_the_whole_is_the_end() {
 }
 
 #[test]
+fn what_is_promoted_by_the_clock_is_not_said_to_be_promoted_on_evidence() {
+    let last = State::Running { step: 1 };
+    for (traffic, why, said) in [
+        (true, PromotedBy::Clock, "promoted by the clock of its last step"),
+        (false, PromotedBy::ClockWithoutTraffic, "promoted by the clock, without one request of the canary"),
+    ] {
+        let event = Event::ClockOver { traffic };
+        let after = on(last, event).unwrap();
+        assert_eq!((after, after.to_string().as_str()), (State::Promoted { why }, said));
+        assert_eq!(on(RUNNING, event), Ok(State::Running { step: 1 }));
+        assert_eq!(on(PAUSED, event), Err(StateError::Unmoved(PAUSED)));
+    }
+}
+
+#[test]
 fn a_step_without_traffic_is_held_and_goes_on_when_traffic_comes() {
     assert_eq!(on(RUNNING, Event::TimedOutWithoutTraffic), Ok(DRY));
     assert_eq!(on(DRY, Event::TrafficSeen), Ok(RUNNING));

@@ -11,7 +11,7 @@ use crate::{
     harm::Spent,
     judgement::Advice,
     phrase::{duration, grouped, millis, odds, percent, seconds, share, significant},
-    verdict::{ArmReport, GuardReport, State, Verdict},
+    verdict::{ArmReport, GuardReport, Proof, State, Verdict},
 };
 
 /// Short lines of plain English, the most important first. The names are those of the versions.
@@ -118,15 +118,23 @@ impl Words<'_> {
         let step = &self.verdict.step;
         let (weight, failures) = (step.weight, self.pair(step.failures));
         let seconds = duration(step.elapsed_ms / 1_000);
+        // Only a step on the clock passes without a request, or without a proof that a policy could ask for.
+        if step.failures.canary.requests == 0 {
+            let canary = self.canary;
+            return vec![format!(
+                "The time at {weight} was over after {seconds}: {canary} had no request in this step, so nothing was judged."
+            )];
+        }
         let mut lines = vec![format!("Passed at {weight} after {seconds}: {failures} in this step.")];
-        if let Some(proof) = self.verdict.no_slower {
+        let asked = |proof: &Proof| proof.reached();
+        if let Some(proof) = self.verdict.no_slower.filter(asked) {
             let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
             let canary = self.canary;
             lines.push(format!(
                 "The proof that {canary} is no slower than is accepted is {have}; {need} was asked for."
             ));
         }
-        if let Some(proof) = self.verdict.non_inferiority {
+        if let Some(proof) = self.verdict.non_inferiority.filter(asked) {
             let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
             let canary = self.canary;
             lines.push(format!(

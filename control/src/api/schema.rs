@@ -385,6 +385,7 @@ pub(super) fn all() -> Value {
             ("state", state),
             ("decided", json!({ "type": "boolean" })),
             ("ended", json!({ "type": "boolean" })),
+            ("promoted_by", maybe(text())),
             ("reasons", list(text())),
             ("rollout", told(&[("id", number()), ("canary", name()), ("stable", name()), ("summary", text())])),
             ("evidence", maybe(object())),

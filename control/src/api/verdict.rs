@@ -22,7 +22,7 @@ use super::{
     serve::stopped,
 };
 use crate::{
-    rollout,
+    rollout::{self, PromotedBy},
     status::{RolloutStatus, ServiceStatus},
 };
 
@@ -99,14 +99,22 @@ fn duration(text: &str) -> Result<Duration, Problem> {
     Ok(read)
 }
 
-/// What the verdict is: of a rollout that has ended, what became of it.
+/// What the verdict is: of a rollout that has ended, what became of it. What came about by the clock alone, without a
+/// request to judge, is no pass.
 fn state(rollout: &RolloutStatus) -> Answer {
     match rollout.state {
+        rollout::State::Promoted { why: PromotedBy::ClockWithoutTraffic } => Answer::Insufficient,
         rollout::State::Promoted { .. } => Answer::Pass,
         rollout::State::RolledBack { .. }
         | rollout::State::Aborted { .. }
         | rollout::State::Undone { .. } => Answer::Fail,
-        _ => rollout.verdict.as_ref().map_or(Answer::Insufficient, |verdict| verdict.state),
+        _ => match &rollout.verdict {
+            Some(verdict) if verdict.state == Answer::Pass && verdict.step.failures.canary.requests == 0 => {
+                Answer::Insufficient
+            }
+            Some(verdict) => verdict.state,
+            None => Answer::Insufficient,
+        },
     }
 }
 
@@ -130,12 +138,17 @@ fn view((service, rollout): &(ServiceStatus, RolloutStatus)) -> Value {
     let mut reasons = vec![rollout.summary.clone()];
     reasons.extend(explained.unwrap_or_default());
     reasons.extend(rollout.webhooks.iter().map(|asked| asked.summary.clone()));
+    let promoted_by = match rollout.state {
+        rollout::State::Promoted { why } => Some(why),
+        _ => None,
+    };
     json!({
         "service": service.name,
         "generation": service.generation,
         "state": state,
         "decided": !rollout.live || state != Answer::Insufficient,
         "ended": !rollout.live,
+        "promoted_by": promoted_by,
         "reasons": reasons,
         "rollout": {
             "id": rollout.id,

@@ -118,8 +118,13 @@ impl State {
 
     /// The webhooks that have to allow a step forward first, in words; none where it may be made.
     pub(super) fn gates(&self, before: &Rollout, event: Event) -> Option<String> {
-        let forward =
-            matches!(event, Event::Pass | Event::AwaitApproval | Event::TimedOut(OnTimeout::Promote));
+        let forward = matches!(
+            event,
+            Event::Pass
+                | Event::ClockOver { .. }
+                | Event::AwaitApproval
+                | Event::TimedOut(OnTimeout::Promote)
+        );
         let step = match before.state {
             S::Running { step }
             | S::Held {

@@ -412,7 +412,7 @@ fn moved(
 /// What the journal calls it.
 fn action(event: Event, after: rollout::State) -> Action {
     match event {
-        Event::Pass | Event::GroupReady | Event::Admitted => Action::Pass,
+        Event::Pass | Event::ClockOver { .. } | Event::GroupReady | Event::Admitted => Action::Pass,
         Event::Denied if matches!(after, rollout::State::Aborted { .. }) => Action::Abort,
         Event::Fail | Event::Trip(_) | Event::GroupOut | Event::Denied => Action::RollBack,
         Event::TimedOutWithoutTraffic

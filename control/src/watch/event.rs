@@ -6,7 +6,7 @@
 
 use serin_config::{
     Service,
-    policy::{OnFail, OnTimeout, Step, Strategy},
+    policy::{OnFail, OnTimeout, Step, Strategy, Until},
     wire::TripCause,
 };
 use serin_judge::{Advice, Guard, Lacking, State as Judged, Verdict};
@@ -37,7 +37,7 @@ impl Watch {
         let moves = matches!(state, State::Running { .. } | State::Held { .. });
         let passed = verdict.state == Judged::Pass && self.kept.counting && moves && !blind;
         if passed && rollout.halvings == 0 {
-            return self.passed(state, step);
+            return self.passed(state, step, verdict);
         }
         let traffic = self.kept.counting && verdict.step.failures.canary.requests > 0 && !blind;
         if traffic && matches!(state, State::Held { why: HeldFor::Traffic, .. }) {
@@ -57,15 +57,31 @@ impl Watch {
         service.rollout.strategy != Strategy::Ab || spent || over
     }
 
-    fn passed(&self, state: State, step: &Step) -> Option<(Event, String)> {
+    fn passed(&self, state: State, step: &Step, verdict: &Verdict) -> Option<(Event, String)> {
         let number = self.kept.step + 1;
+        let requests = verdict.step.failures.canary.requests;
+        let (event, passed) = match step.until {
+            Until::Pass => (Event::Pass, format!("step {number} passed")),
+            Until::Time if requests == 0 => (
+                Event::ClockOver { traffic: verdict.canary.requests > 0 },
+                format!(
+                    "the time of step {number} is over; the canary had no request in it, so nothing was judged"
+                ),
+            ),
+            Until::Time => (
+                Event::ClockOver { traffic: true },
+                format!(
+                    "the time of step {number} is over, and none of its guards failed over the canary's requests in it ({requests})"
+                ),
+            ),
+        };
         match state {
             // Somebody was told already.
             State::Held { why: HeldFor::Approval, .. } => None,
             _ if step.approval && !matches!(state, State::Held { why: HeldFor::Group, .. }) => {
-                Some((Event::AwaitApproval, format!("step {number} passed, and waits for an approval")))
+                Some((Event::AwaitApproval, format!("{passed}, and waits for an approval")))
             }
-            _ => Some((Event::Pass, format!("step {number} passed"))),
+            _ => Some((event, passed)),
         }
     }
 

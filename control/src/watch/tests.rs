@@ -349,8 +349,12 @@ fn a_step_on_the_clock_passes_without_traffic_and_is_guarded_all_the_while() {
     let step = &mut service.rollout.steps[0];
     (step.until, step.min_duration, step.max_duration) =
         (serin_config::policy::Until::Time, Duration::from_secs(7), Duration::from_secs(3_600));
-    let (second, event, _) = first_event(&service, RUNNING, ((0, 0), (0, 0)), 30).unwrap();
-    assert_eq!((second, event), (7, Event::Pass));
+    let (second, event, why) = first_event(&service, RUNNING, ((0, 0), (0, 0)), 30).unwrap();
+    assert_eq!((second, event), (7, Event::ClockOver { traffic: false }));
+    assert!(why.contains("the canary had no request in it, so nothing was judged"), "{why}");
+    let (_, event, why) = first_event(&service, RUNNING, ((10, 0), (90, 0)), 30).unwrap();
+    assert_eq!(event, Event::ClockOver { traffic: true });
+    assert!(why.contains("none of its guards failed over the canary's requests in it ("), "{why}");
     assert_eq!(first_event(&service, RUNNING, BAD, 30).unwrap().1, Event::Fail);
 }
 
@@ -396,7 +400,7 @@ fn a_bake_is_judged_by_limits_alone_and_ends_on_its_clock() {
     };
     service.rollout.steps = vec![bake, serin_config::policy::Step::at(Weight::WHOLE)];
     let (second, event, _) = first_event(&service, RUNNING, ((500, 1), (0, 0)), 30).unwrap();
-    assert_eq!((second, event), (9, Event::Pass));
+    assert_eq!((second, event), (9, Event::ClockOver { traffic: true }));
     let (second, event, _) = first_event(&service, RUNNING, ((500, 100), (0, 0)), 30).unwrap();
     assert_eq!(event, Event::Fail);
     assert!(second < 9, "{second}");

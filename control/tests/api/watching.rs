@@ -3,12 +3,21 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
-use serin_config::secret::Secret;
+use serin_config::{
+    Generation, Weight,
+    policy::{Step, Until},
+    secret::Secret,
+    wire::Report,
+};
 
-use crate::world::{SOON, World, shop_in};
+use crate::{
+    fixtures::{config, report, shop},
+    world::{SOON, World, shop_in, until},
+};
 
 /// A stream of events.
 struct Events(BufReader<TcpStream>);
@@ -107,6 +116,38 @@ fn a_stream_ends_when_its_token_is_taken_back() {
     while let Some(event) = events.next() {
         assert_eq!(event.kind, "status");
     }
+    world.stop();
+}
+
+#[test]
+fn what_the_clock_promotes_without_a_request_is_no_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = shop();
+    let bake = Step { until: Until::Time, min_duration: Duration::from_secs(1), ..Step::at(Weight::WHOLE) };
+    service.rollout.steps = vec![bake, Step::at(Weight::WHOLE)];
+    let world = World::start(&config(vec![service], directory.path().join("state.redb")));
+    let begun = world.steer(&json!({ "action": "start" })).json();
+    let generation = Generation(begun["generation"].as_u64().unwrap());
+    let reports = world.handle.reports();
+    let path = "/v1/services/shop/verdict";
+    // A proxy tells second by second that there was nothing.
+    let mut told = 0;
+    while world.get(path).json()["ended"] == false {
+        told += 1;
+        reports.blocking_send(Report::Window(report(told, generation, (0, 0), (0, 0)))).unwrap();
+        until("the second is judged", || {
+            let rollout = world.get("/v1/services/shop/rollout").json();
+            rollout["live"] == false || rollout["verdict"]["seconds"].as_u64() >= Some(told)
+        });
+    }
+    let ended = world.get(path).json();
+    assert_eq!(
+        (&ended["state"], &ended["promoted_by"], &ended["decided"]),
+        (&json!("insufficient"), &json!("clock_without_traffic"), &json!(true))
+    );
+    assert_eq!(ended["reasons"][0], "promoted by the clock, without one request of the canary");
+    let explained = world.get("/v1/services/shop/rollout/explain").body;
+    assert!(explained.contains("v2 had no request in this step, so nothing was judged"), "{explained}");
     world.stop();
 }
 

@@ -7,7 +7,10 @@ use std::{io::Write, process::ExitCode, str::FromStr, time::Duration};
 
 use serde::Deserialize;
 use serin_config::{limits::STATUS_WAIT_MAX, raw::decode::Leaf};
-use serin_control::{rollout::State, status::RolloutStatus};
+use serin_control::{
+    rollout::{PromotedBy, State},
+    status::RolloutStatus,
+};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -17,11 +20,14 @@ use super::{
 
 /// The time is over.
 pub(super) const LATE: u8 = 3;
+/// The canary has everything by the clock alone: it had no request to be judged by.
+pub(super) const UNJUDGED: u8 = 4;
 /// What the exit codes of a command say that waits.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 the canary has everything (promoted); 1 it has not: rolled back, aborted or undone; 2 no control plane could be \
-asked, or the service has no rollout; 3 the time was over before the end. A control plane that is away for a while is asked \
-again.";
+asked, or the service has no rollout; 3 the time was over before the end; 4 the canary has everything by the clock alone \
+(a step until time): it had no request, so nothing was judged. A control plane that is away for a while is \
+asked again.";
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -43,6 +49,7 @@ impl FromStr for Patience {
 /// How a rollout ended, in one of the ways that a pipeline tells apart.
 pub(super) fn code(state: State) -> Option<ExitCode> {
     match state {
+        State::Promoted { why: PromotedBy::ClockWithoutTraffic } => Some(ExitCode::from(UNJUDGED)),
         State::Promoted { .. } => Some(ExitCode::SUCCESS),
         State::Aborted { .. } | State::RolledBack { .. } | State::Undone { .. } => {
             Some(ExitCode::from(super::super::NO))
