@@ -51,6 +51,7 @@ pub mod store;
 mod tls;
 pub mod tokens;
 pub mod totals;
+pub mod waiting;
 pub mod watch;
 
 pub use access::{Answer, CommandError};

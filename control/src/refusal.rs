@@ -191,16 +191,24 @@ pub enum Refusal {
     UrgentWithoutReason,
     /// As many rollouts are in progress as the file allows.
     #[error(
-        "{} rollouts are in progress ({}), and {most} at once are allowed: wait until one has ended, or raise \
-         max_parallel_rollouts in the file",
-        running.len(),
-        quoted(running)
+        "{} in progress{}, {} would begin{}, and {most} at once are allowed: {}",
+        rollouts(running),
+        in_brackets(running),
+        if begins.len() == 1 { "one more".into() } else { begins.len().to_string() },
+        if begins.len() == 1 { String::new() } else { format!(" together ({}, which are a group)", quoted(begins)) },
+        if begins.len() > *most {
+            format!("max_parallel_rollouts in the file must be at least {} for this", begins.len())
+        } else {
+            "wait until one has ended, or raise max_parallel_rollouts in the file".into()
+        }
     )]
     TooManyRollouts {
         /// So many may be.
         most: usize,
         /// The services whose rollouts are.
         running: Vec<ServiceName>,
+        /// The services whose rollouts would begin.
+        begins: Vec<ServiceName>,
     },
     /// There is no such freeze by hand.
     #[error(
@@ -216,7 +224,11 @@ pub enum Refusal {
     /// A changed file asks for another split, or other rules, while a rollout runs.
     #[error(
         "service \"{service}\": the file changes {what} while a rollout of \"{canary}\" is in progress ({state}): \
-         abort or promote the rollout first, or take the change back"
+         abort or promote the rollout first, or take the change back{}",
+        newer.as_ref().map(|newer| format!(
+            "; where the policy by which a rollout begins says \"on_new_canary: supersede\", a new canary ({newer}) ends it and takes \
+             its place"
+        )).unwrap_or_default()
     )]
     ReloadDuringRollout {
         /// The service.
@@ -227,6 +239,8 @@ pub enum Refusal {
         state: State,
         /// What the file changes.
         what: &'static str,
+        /// The canary of the file, where it is another one and the policy could let it take the place of this one.
+        newer: Option<VersionName>,
     },
     /// A changed file leaves out a version that serves traffic.
     #[error(
@@ -324,6 +338,18 @@ impl From<PlanError> for Refusal {
             }
         }
     }
+}
+
+fn rollouts(running: &[ServiceName]) -> String {
+    match running.len() {
+        0 => "no rollout is".into(),
+        1 => "one rollout is".into(),
+        more => format!("{more} rollouts are"),
+    }
+}
+
+fn in_brackets(services: &[ServiceName]) -> String {
+    if services.is_empty() { String::new() } else { format!(" ({})", quoted(services)) }
 }
 
 fn quoted(services: &[ServiceName]) -> String {

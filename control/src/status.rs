@@ -23,6 +23,7 @@ use crate::{
     state::State,
     tokens::Tokens,
     totals::Total,
+    waiting::Waiting,
     watch::course::Course,
 };
 
@@ -140,8 +141,11 @@ pub struct RolloutStatus {
     /// How far it is.
     #[serde(flatten)]
     pub state: rollout::State,
-    /// The same in words.
+    /// The same in words, and what waits to take its place.
     pub summary: String,
+    /// The canary that has superseded this one and does not begin yet.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
     /// Whether it is in progress.
     pub live: bool,
     /// The canary's share now.
@@ -200,6 +204,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) verdicts: &'a BTreeMap<ServiceName, Verdict>,
     pub(crate) courses: BTreeMap<ServiceName, Course>,
     pub(crate) ended: &'a BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
+    pub(crate) waiting: &'a BTreeMap<ServiceName, Waiting>,
 }
 
 impl Sources<'_> {
@@ -261,13 +266,18 @@ impl Sources<'_> {
 
     fn rollout(&self, rollout: &Rollout) -> RolloutStatus {
         let live = rollout.state.is_live();
+        let waiting = self.waiting.get(&rollout.service).filter(|_| !live);
         let latest = self.verdicts.get(&rollout.service).filter(|_| live);
         RolloutStatus {
             id: rollout.id,
             canary: rollout.canary.clone(),
             stable: rollout.stable.clone(),
             state: rollout.state,
-            summary: rollout.state.to_string(),
+            summary: match waiting {
+                Some(waiting) => format!("{}; {waiting}", rollout.state),
+                None => rollout.state.to_string(),
+            },
+            waiting: waiting.cloned(),
             live,
             weight: rollout.canary_weight(),
             steps: rollout.weights.clone(),

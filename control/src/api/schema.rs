@@ -314,6 +314,12 @@ pub(super) fn all() -> Value {
             ("live", json!({ "type": "boolean" })),
             ("weight", weight()),
             ("steps", list(weight())),
+            ("waiting", maybe(told(&[
+                ("canary", name()),
+                ("since_ms", number()),
+                ("kind", text()),
+                ("why", text()),
+            ]))),
             ("webhooks", list(told(&[
                 ("webhook", name()),
                 ("when", json!({ "enum": ["before_step", "at_step"] })),

@@ -51,6 +51,7 @@ use crate::{
     status::{Sources, Status},
     store::{Archive, Commit, Engine, Facts, Loaded, OpenError, Scribe},
     tokens::Tokens,
+    waiting::Waiting,
     watch::{Watch, course::Course},
 };
 
@@ -93,6 +94,8 @@ pub(crate) struct Keeper {
     pulse: Pulse,
     /// When the windows ended that were judged since that was last told as a metric, in milliseconds since 1970.
     judged: Vec<u64>,
+    /// The same, as it is shown.
+    waiting: BTreeMap<ServiceName, Waiting>,
     journal: Journal,
     audit: AuditLog,
     push: Push,
@@ -135,6 +138,7 @@ impl Shown {
             verdicts: &BTreeMap::new(),
             courses: BTreeMap::new(),
             ended: &BTreeMap::new(),
+            waiting: &BTreeMap::new(),
         };
         let status = watch::Sender::new(Arc::new(sources.status()));
         Self { status, journal: Journal::default(), audit: Audit::default() }
@@ -207,6 +211,7 @@ impl Keeper {
             verdicts: &verdicts,
             courses: courses(&watches),
             ended: &ended,
+            waiting: &BTreeMap::new(),
         };
         status.send_replace(Arc::new(sources.status()));
         let mut commit = carry::commit(&stored.services, &decision, stored.generation);
@@ -234,6 +239,7 @@ impl Keeper {
             not_begun: BTreeMap::new(),
             pulse: Pulse::default(),
             judged: Vec::new(),
+            waiting: BTreeMap::new(),
             journal,
             audit,
             push: Box::new(|_| {}),
@@ -436,6 +442,7 @@ impl Keeper {
             verdicts: &self.verdicts,
             courses: courses(&self.watches),
             ended: &self.ended,
+            waiting: &self.waiting,
         };
         self.status.send_replace(Arc::new(sources.status()));
     }

@@ -80,6 +80,7 @@ impl Keeper {
                 }
             }
         }
+        self.waiting = planner::next::waiting(&self.state, now_ms);
     }
 
     /// Notes a request that the API refused.

@@ -207,6 +207,7 @@ impl Follower {
             verdicts: &verdicts,
             courses,
             ended: &ended,
+            waiting: &planner::next::waiting(&state, now_ms),
         };
         self.shown.status.send_replace(Arc::new(sources.status()));
         let same = already.newest.as_ref().is_some_and(|shown| {

@@ -257,7 +257,11 @@ fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Re
 fn begun(state: &State, begun: Vec<Moved>, who: &Who<'_>) -> Result<Decision, Refusal> {
     let running: Vec<_> = state.services.keys().filter(|name| state.live(name.as_str()).is_some()).collect();
     if let Some(most) = state.terms.max_parallel_rollouts.filter(|most| running.len() + begun.len() > *most) {
-        return Err(Refusal::TooManyRollouts { most, running: running.into_iter().cloned().collect() });
+        return Err(Refusal::TooManyRollouts {
+            most,
+            running: running.into_iter().cloned().collect(),
+            begins: begun.into_iter().map(|moved| moved.service).collect(),
+        });
     }
     let rollouts = begun.len() as u64;
     let mut decision = state.take(begun, who)?;

@@ -8,6 +8,8 @@
 //!
 //! Whoever sets the weights meanwhile has taken the matter into their own hands.
 
+use std::collections::BTreeMap;
+
 use serin_config::{ServiceName, Split};
 
 use super::{Who, find, same_weights, start};
@@ -17,11 +19,28 @@ use crate::{
     refusal::Refusal,
     rollout::{AbortedBy, State as S},
     state::{Decision, State},
+    waiting::Waiting,
 };
 
 /// The services on which a new canary has superseded a rollout, and was not started yet.
 pub fn due(state: &State) -> Vec<ServiceName> {
     state.services.keys().filter(|name| superseded(state, name).is_some()).cloned().collect()
+}
+
+/// The new canaries that do not begin at this time, and what stands against each.
+pub fn waiting(state: &State, now_ms: u64) -> BTreeMap<ServiceName, Waiting> {
+    let of = |name: ServiceName| {
+        let refusal = begin(state, &name, now_ms).err()?;
+        let (service, record) = find(state, &name).ok()?;
+        let waiting = Waiting {
+            canary: service.canary.clone()?,
+            since_ms: record.rollout.as_ref()?.ended_ms?,
+            kind: refusal.kind().into(),
+            why: refusal.to_string(),
+        };
+        Some((name, waiting))
+    };
+    due(state).into_iter().filter_map(of).collect()
 }
 
 /// Starts the new canary of a service that is [`due`].

@@ -78,10 +78,20 @@ fn it_waits_for_the_end_of_a_freeze_and_for_a_place_among_those_in_progress() {
     let frozen = ask(&state, Command::Freeze { services: vec![], until_ms: Some(NOW + 10) });
     assert_eq!(due(&frozen), [name("shop")]);
     assert!(matches!(begin(&frozen, &name("shop"), NOW + 9), Err(Refusal::Frozen { .. })));
+    let waits = &waiting(&frozen, NOW + 9)["shop"];
+    assert_eq!((&waits.canary, waits.since_ms, waits.kind.as_str()), (&version("v0"), NOW, "frozen"));
+    let said = waits.to_string();
+    assert!(
+        said.starts_with("v0 waits to take its place since 1970-01-01T00:00:05Z: ")
+            && said.contains("because"),
+        "{said}"
+    );
+    assert!(waiting(&frozen, NOW + 10).is_empty());
     assert!(begin(&frozen, &name("shop"), NOW + 10).is_ok());
     let full =
         State { terms: Arc::new(Terms { max_parallel_rollouts: Some(0), ..Terms::default() }), ..state };
     assert!(matches!(begin(&full, &name("shop"), NOW), Err(Refusal::TooManyRollouts { .. })));
+    assert_eq!(waiting(&full, NOW)["shop"].kind, "too-many-rollouts");
 }
 
 #[test]

@@ -213,6 +213,9 @@ impl Merge<'_> {
                     canary: rollout.canary.clone(),
                     state: rollout.state,
                     what,
+                    newer: self.service.canary.clone().filter(|newer| {
+                        *newer != rollout.canary && self.service.stable == rollout.stable && !moved
+                    }),
                 });
             }
         }

@@ -90,14 +90,16 @@ fn a_reload_does_not_disturb_a_rollout_nor_change_its_rules() {
     let mut stricter = shop();
     stricter.rollout.false_alarm = 1e-3;
     let roles = Service { canary: Some(version("v0")), ..shop() };
-    for (file, what) in [
-        (with_split("v2 1% v1 99%"), "the split"),
-        (stricter, "its roles or its rollout policy"),
-        (roles, "its roles or its rollout policy"),
+    for (file, what, file_names_another) in [
+        (with_split("v2 1% v1 99%"), "the split", false),
+        (stricter, "its roles or its rollout policy", false),
+        (roles, "its roles or its rollout policy", true),
     ] {
         let refused = reload(&state, &of_file(file), NOW).unwrap_err();
         assert!(matches!(&refused, Refusal::ReloadDuringRollout { what: found, .. } if *found == what));
         assert!(refused.to_string().contains("abort or promote"), "{refused}");
+        let superseding = refused.to_string().contains("on_new_canary");
+        assert_eq!(superseding, what == "its roles or its rollout policy" && file_names_another, "{refused}");
     }
     let without = Service { name: name("blog"), ..shop() };
     let refused = reload(&state, &of_file(without), NOW).unwrap_err();
@@ -202,10 +204,12 @@ fn another_canary_in_the_file_ends_a_rollout_whose_rules_say_so() {
         rollout: serin_config::policy::RolloutPolicy { false_alarm: 1e-3, ..shop().rollout },
         ..shop()
     };
-    assert!(matches!(
-        reload(&rolling(), &of_file(replaced.clone()), NOW),
-        Err(Refusal::ReloadDuringRollout { .. })
-    ));
+    let refused = reload(&rolling(), &of_file(replaced.clone()), NOW).unwrap_err();
+    assert!(matches!(refused, Refusal::ReloadDuringRollout { .. }));
+    assert!(
+        refused.to_string().contains("\"on_new_canary: supersede\", a new canary (v0) ends it"),
+        "{refused}"
+    );
 
     let mut yields = shop();
     yields.rollout.on_new_canary = OnNewCanary::Supersede;
