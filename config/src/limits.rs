@@ -503,6 +503,8 @@ pub const COMPACTION_MIN: Duration = Duration::from_secs(60);
 pub const FOLLOW_BEAT: Duration = Duration::from_millis(500);
 /// How long a control plane that follows waits for the answer of the one that leads, to a request that it passes on.
 pub const FORWARD_WAIT: Duration = Duration::from_secs(15);
+/// How long it waits for the answer to a read, before it answers by itself with what it knows.
+pub const FORWARD_READ_WAIT: Duration = Duration::from_secs(1);
 /// The largest answer of the leader that is passed on.
 pub const FORWARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a changed file must be quiet before it is read: editors write in several steps.

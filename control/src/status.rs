@@ -76,6 +76,10 @@ pub struct ServiceStatus {
     pub stable: VersionName,
     /// The version under test.
     pub canary: Option<VersionName>,
+    /// Whether what is counted just now is known here: only the control plane that leads counts. Where it is not, counts of
+    /// versions are null and there are no seconds.
+    #[serde(default = "yes")]
+    pub counted: bool,
     /// What each version did in the last seconds that had traffic.
     pub versions: Vec<VersionStatus>,
     /// The rollout in progress, or the last one.
@@ -84,6 +88,10 @@ pub struct ServiceStatus {
     pub earlier: Vec<EarlierRollout>,
     /// The newest seconds with traffic, the oldest first.
     pub seconds: Vec<SecondStatus>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What one version did lately.
@@ -95,8 +103,8 @@ pub struct VersionStatus {
     pub weight: Weight,
     /// How many of the last seconds these counts cover.
     pub seconds: usize,
-    /// What was counted.
-    pub counts: CountsStatus,
+    /// What was counted; none where that is not known here.
+    pub counts: Option<CountsStatus>,
     /// All that windows ever told of it, each window once; requests that the split did not send there are in none.
     #[serde(default)]
     pub total: Total,
@@ -205,6 +213,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) courses: BTreeMap<ServiceName, Course>,
     pub(crate) ended: &'a BTreeMap<ServiceName, Vec<Arc<Rollout>>>,
     pub(crate) waiting: &'a BTreeMap<ServiceName, Waiting>,
+    /// Whether it is counted here.
+    pub(crate) counted: bool,
 }
 
 impl Sources<'_> {
@@ -238,7 +248,7 @@ impl Sources<'_> {
                 version: version.name.clone(),
                 weight: split.of(&version.name),
                 seconds: newest.len(),
-                counts: CountsStatus::from(&sum),
+                counts: self.counted.then(|| CountsStatus::from(&sum)),
                 total: self.settled.total(name, version.name.as_str()),
                 observed: self.shares.of(name, &version.name),
             }
@@ -252,6 +262,7 @@ impl Sources<'_> {
             weights: weights(split),
             stable: service.stable.clone(),
             canary: service.canary.clone(),
+            counted: self.counted,
             versions: versions.collect(),
             rollout: rollout.map(|rollout| self.rollout(rollout)),
             earlier: earlier.map(|ended| EarlierRollout::from(ended.as_ref())).collect(),

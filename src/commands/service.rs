@@ -88,6 +88,10 @@ async fn show(Show { service, access }: &Show) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a follower that does not reach its leader can't say.
+pub(super) const UNCOUNTED: &str =
+    "what is counted just now is known to the control plane that leads only, which was not reached";
+
 fn told(service: &ServiceStatus) -> String {
     let mut text =
         format!("Service {}, plan {}: {}.\n", service.name, service.generation, shares(&service.weights));
@@ -97,6 +101,7 @@ fn told(service: &ServiceStatus) -> String {
     }
     let seconds = service.versions.first().map_or(0, |version| version.seconds);
     let mut table = Table::new(["version", "role", ">share", ">requests", ">failed", ">p50 ms", ">p99 ms"]);
+    let number = |value: Option<u64>| value.map_or_else(|| "-".into(), |number| number.to_string());
     let ms = |value: Option<f64>| value.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"));
     for version in &service.versions {
         let is_canary = service.canary.as_ref() == Some(&version.version);
@@ -109,13 +114,16 @@ fn told(service: &ServiceStatus) -> String {
             version.version.to_string(),
             role.into(),
             version.weight.to_string(),
-            version.counts.requests.to_string(),
-            version.counts.failed.to_string(),
-            ms(version.counts.p50_ms),
-            ms(version.counts.p99_ms),
+            number(version.counts.map(|counts| counts.requests)),
+            number(version.counts.map(|counts| counts.failed)),
+            ms(version.counts.and_then(|counts| counts.p50_ms)),
+            ms(version.counts.and_then(|counts| counts.p99_ms)),
         ]);
     }
-    let _ = writeln!(text, "\n{}counted in the last {seconds} s with traffic", table.text());
+    let _ = match service.counted {
+        true => writeln!(text, "\n{}counted in the last {seconds} s with traffic", table.text()),
+        false => writeln!(text, "\n{}{UNCOUNTED}", table.text()),
+    };
     text
 }
 

@@ -11,11 +11,11 @@ use serin_control::{observed::Observed, status::ServiceStatus};
 use super::{
     client::{
         self, Access, Outcome, Stop, Table,
-        output::{print_json, print_value},
+        output::{dated, print_json, print_value},
     },
     print,
     rollout::{ServiceText, not_stored},
-    service::shares,
+    service::{UNCOUNTED, shares},
 };
 
 /// What to do with which weights.
@@ -94,9 +94,13 @@ async fn show(Show { service, access }: &Show) -> Outcome {
         let observed = versions
             .filter_map(|version| Some((version["version"].as_str()?.into(), version["observed"].clone())));
         let observed: Map<String, Value> = observed.collect();
-        print_value(
-            &json!({ "generation": read["generation"], "weights": read["weights"], "observed": observed }),
-        );
+        print_value(&dated(
+            json!({
+                "generation": read["generation"], "weights": read["weights"], "observed": observed,
+                "counted": read["counted"],
+            }),
+            answer.stale_seconds,
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     print(&told(&answer.read()?));
@@ -125,6 +129,7 @@ fn told(status: &ServiceStatus) -> String {
         Some(Observed { requests, seconds, .. }) => {
             format!("observed under this split: {requests} requests in {seconds} s with traffic")
         }
+        None if !status.counted => UNCOUNTED.into(),
         None => "no request was observed under this split yet".into(),
     };
     format!("{}plan {}; {rests_on}\n", table.text(), status.generation)

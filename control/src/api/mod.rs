@@ -30,6 +30,7 @@ mod rollouts;
 mod routes;
 mod schema;
 mod serve;
+mod there;
 mod tokens;
 mod verdict;
 mod watch;

@@ -34,6 +34,15 @@ pub(super) enum Pace {
     Waits,
 }
 
+/// Which of several control planes can give the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knows {
+    /// Each, from what is stored.
+    Any,
+    /// The one that leads: it has what is counted, asked and connected just now.
+    Leader,
+}
+
 /// A parameter in the query or a header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parameter {
@@ -68,6 +77,7 @@ pub(super) struct Operation {
     pub(super) role: Role,
     pub(super) reach: Reach,
     pub(super) pace: Pace,
+    pub(super) knows: Knows,
     pub(super) about: &'static str,
     pub(super) parameters: &'static [Parameter],
     pub(super) body: Option<fn() -> Value>,

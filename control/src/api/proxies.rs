@@ -14,7 +14,10 @@ use super::{
     problem::Problem,
     read::{limit, malformed},
 };
-use crate::fleet::registry::ProxyStatus;
+use crate::{
+    fleet::registry::ProxyStatus,
+    lead::{LeaderAddress, Leadership},
+};
 
 /// What a reader of the list may ask for.
 #[derive(Debug, Deserialize)]
@@ -31,7 +34,7 @@ pub(super) async fn proxies(
     let Query(page) = page.map_err(malformed)?;
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
     let generation = context.access.status().plan.generation();
-    let all = context.access.proxies().map_err(|leader| not_leading(leader.as_deref()))?;
+    let all = context.access.proxies().map_err(|_| not_leading(&context.access.standing.now()))?;
     let after = page.after.unwrap_or_default();
     let mut rest = all.into_iter().filter(|proxy| proxy.proxy > after);
     let shown: Vec<ProxyStatus> = rest.by_ref().take(limit).collect();
@@ -39,8 +42,17 @@ pub(super) async fn proxies(
     Ok(Json(json!({ "generation": generation, "proxies": shown, "next": next })))
 }
 
-fn not_leading(leader: Option<&str>) -> Problem {
-    let at = leader.map_or_else(String::new, |leader| format!(", which listens for them at {leader}"));
-    let detail = format!("proxies are connected to the control plane that leads{at}: ask there");
+fn not_leading(standing: &Leadership) -> Problem {
+    let detail = match standing {
+        Leadership::Follower { leader: Some(LeaderAddress { name, api: Some(api), .. }) } => format!(
+            "only the control plane that leads knows the proxies: {name}, which was not reached from here in time; ask its API at {api}"
+        ),
+        Leadership::Follower { leader: Some(LeaderAddress { name, .. }) } => format!(
+            "only the control plane that leads knows the proxies: {name}, whose API is at a Unix socket; ask there"
+        ),
+        _ => "only the control plane that leads knows the proxies, and nobody is known to lead at the moment: try again in a \
+              few seconds"
+            .into(),
+    };
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-leading", detail)
 }

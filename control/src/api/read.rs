@@ -107,6 +107,7 @@ pub(super) fn brief(service: &ServiceStatus) -> Value {
         "weights": service.weights,
         "stable": service.stable,
         "canary": service.canary,
+        "counted": service.counted,
         "versions": service.versions,
         "rollout": service.rollout.as_ref().map(|rollout| json!({
             "id": rollout.id, "live": rollout.live, "summary": rollout.summary,
@@ -149,6 +150,13 @@ pub(super) async fn explain(
         if rollout.urgent { "It is urgent, and goes on in spite of" } else { "It does not go forward:" };
     lines.extend(frozen.filter(|_| rollout.live).map(|freeze| format!("{what} {freeze}.")));
     lines.extend(rollout.webhooks.iter().map(|asked| asked.summary.clone()));
+    if !service.counted && rollout.live {
+        lines.push(
+            "This control plane follows, and did not reach the one that leads: the evidence is that of the last checkpoint, and which \
+             webhooks are asked is not known here."
+                .into(),
+        );
+    }
     let wants_json = super::accepts(&headers, "application/json");
     if !wants_json {
         return Ok((

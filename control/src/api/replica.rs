@@ -1,8 +1,9 @@
-//! One API in front of several control planes: a follower answers reads from what it follows, and passes changes on.
+//! One API in front of several control planes: a follower answers reads from what it follows, and passes changes on, and
+//! reads of what only the leader knows ([`super::there`]).
 //!
-//! A read says by its headers how far it can be trusted: `x-serin-role` is `leader` or `follower`, and
-//! `x-serin-stale-seconds` is there while the store has not been heard of for so long, so that what is shown may be
-//! old.
+//! A read says by its headers how far it can be trusted: `x-serin-role` is `leader` or `follower`, for who was asked;
+//! `x-serin-leader` names the leader where the answer is its own; and `x-serin-stale-seconds` is there while the store has
+//! not been heard of for so long, so that what is shown may be old.
 
 use axum::{
     extract::{Request, State},
@@ -11,7 +12,11 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::{Context, problem::Problem};
+use super::{
+    Context,
+    problem::Problem,
+    there::{answered, there},
+};
 use crate::{
     access::CommandError,
     lead::{
@@ -28,7 +33,15 @@ pub(super) async fn stand(State(context): State<Context>, request: Request, next
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let role = match standing.now() {
         Leadership::Leader => "leader",
-        Leadership::Follower { .. } if reads => "follower",
+        Leadership::Follower { leader } if reads => {
+            if let (Some(there), Some(leader)) = (there(&context, &request), leader)
+                && let Some(mut answer) = answered(&context, there, &leader).await
+            {
+                answer.headers_mut().insert(ROLE, HeaderValue::from_static("follower"));
+                return answer;
+            }
+            "follower"
+        }
         // The leader would know whoever asks by a token only, and not by the certificate that was shown here.
         Leadership::Follower { leader }
             if context.known.ask() && !request.headers().contains_key(header::AUTHORIZATION) =>

@@ -6,7 +6,7 @@ use serin_config::Role;
 
 use super::{
     audit, events, export, freezes, groups, openapi,
-    operation::{Form, Operation, Pace, Parameter, Place, Reach, Route},
+    operation::{Form, Knows, Operation, Pace, Parameter, Place, Reach, Route},
     proxies, read, rollouts, schema, tokens, verdict, watch, write,
 };
 
@@ -54,6 +54,7 @@ fn read(id: &'static str, path: &'static str, about: &'static str, success: &'st
         role: Role::Viewer,
         reach: Reach::Service,
         pace: Pace::Prompt,
+        knows: Knows::Any,
         about,
         parameters: &[],
         body: None,
@@ -106,6 +107,7 @@ pub(super) fn routes() -> Vec<Route> {
                     query("after", "Only services behind this name: `next` of the last page.", schema::text),
                 ]
             },
+            knows: Knows::Leader,
             ..read(
                 "services",
                 "/v1/services",
@@ -116,12 +118,15 @@ pub(super) fn routes() -> Vec<Route> {
         get(read::services),
     );
     add(
-        read(
-            "service",
-            "/v1/services/{service}",
-            "One service, with its last two minutes, second by second.",
-            &[Form { media: JSON, schema: schema::service }],
-        ),
+        Operation {
+            knows: Knows::Leader,
+            ..read(
+                "service",
+                "/v1/services/{service}",
+                "One service, with its last two minutes, second by second.",
+                &[Form { media: JSON, schema: schema::service }],
+            )
+        },
         get(read::service),
     );
     add(
@@ -147,12 +152,15 @@ pub(super) fn routes() -> Vec<Route> {
         put(write::set_weights),
     );
     add(
-        read(
-            "rollout",
-            "/v1/services/{service}/rollout",
-            "The rollout in progress or the last one, with its verdict.",
-            &[Form { media: JSON, schema: schema::rollout }],
-        ),
+        Operation {
+            knows: Knows::Leader,
+            ..read(
+                "rollout",
+                "/v1/services/{service}/rollout",
+                "The rollout in progress or the last one, with its verdict.",
+                &[Form { media: JSON, schema: schema::rollout }],
+            )
+        },
         get(read::rollout),
     );
     add(
@@ -186,12 +194,18 @@ pub(super) fn routes() -> Vec<Route> {
         post(events::tell),
     );
     add(
-        read(
-            "explain",
-            "/v1/services/{service}/rollout/explain",
-            "The rollout in words; as JSON where the client accepts application/json.",
-            &[Form { media: TEXT, schema: schema::text }, Form { media: JSON, schema: schema::explanation }],
-        ),
+        Operation {
+            knows: Knows::Leader,
+            ..read(
+                "explain",
+                "/v1/services/{service}/rollout/explain",
+                "The rollout in words; as JSON where the client accepts application/json.",
+                &[
+                    Form { media: TEXT, schema: schema::text },
+                    Form { media: JSON, schema: schema::explanation },
+                ],
+            )
+        },
         get(read::explain),
     );
     add(
@@ -211,6 +225,7 @@ pub(super) fn routes() -> Vec<Route> {
                     ),
                 ]
             },
+            knows: Knows::Leader,
             ..read(
                 "verdict",
                 "/v1/services/{service}/verdict",
@@ -224,6 +239,7 @@ pub(super) fn routes() -> Vec<Route> {
         Operation {
             pace: Pace::Waits,
             parameters: RESUMES,
+            knows: Knows::Leader,
             ..read(
                 "watch_service",
                 "/v1/services/{service}/watch",
@@ -301,6 +317,7 @@ pub(super) fn routes() -> Vec<Route> {
             pace: Pace::Waits,
             problems: &[],
             parameters: RESUMES,
+            knows: Knows::Leader,
             ..read(
                 "watch",
                 "/v1/watch",
@@ -314,6 +331,7 @@ pub(super) fn routes() -> Vec<Route> {
         Operation {
             reach: Reach::Filtered,
             problems: &[],
+            knows: Knows::Leader,
             ..read(
                 "groups",
                 "/v1/groups",
@@ -326,6 +344,7 @@ pub(super) fn routes() -> Vec<Route> {
     add(
         Operation {
             reach: Reach::Group,
+            knows: Knows::Leader,
             ..read(
                 "group_rollout",
                 "/v1/groups/{group}/rollout",
@@ -471,6 +490,7 @@ pub(super) fn routes() -> Vec<Route> {
             reach: Reach::Whole,
             parameters: PROXIES,
             problems: &[400, 503],
+            knows: Knows::Leader,
             ..read(
                 "proxies",
                 "/v1/proxies",

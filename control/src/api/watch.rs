@@ -115,6 +115,8 @@ impl Watcher {
     async fn run(mut self, _place: OwnedSemaphorePermit) {
         let end = Instant::now() + API_WATCH_LIFE;
         let (mut status, mut stop) = (self.context.access.status.clone(), self.context.stop.clone());
+        let mut leadership = self.context.access.standing.leadership();
+        leadership.mark_unchanged();
         loop {
             status.mark_unchanged();
             if !self.may_still_watch() || self.tell().await.is_err() {
@@ -127,6 +129,8 @@ impl Watcher {
                 },
                 () = sleep_until(Instant::now() + API_WATCH_BEAT) => true,
                 () = sleep_until(end) => return,
+                // Whoever leads now knows more: the client comes back, and is passed on.
+                Ok(()) = leadership.changed() => return,
                 () = self.events.closed() => return,
                 () = stopped(&mut stop) => return,
             };
@@ -205,7 +209,7 @@ fn event<T: Serialize>(kind: &str, id: Option<u64>, data: &T) -> String {
 }
 
 /// The answer's body: a frame for each event.
-struct Stream(mpsc::Receiver<Bytes>);
+pub(super) struct Stream(pub(super) mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Stream {
     type Data = Bytes;

@@ -139,6 +139,7 @@ impl Shown {
             courses: BTreeMap::new(),
             ended: &BTreeMap::new(),
             waiting: &BTreeMap::new(),
+            counted: false,
         };
         let status = watch::Sender::new(Arc::new(sources.status()));
         Self { status, journal: Journal::default(), audit: Audit::default() }
@@ -212,6 +213,7 @@ impl Keeper {
             courses: courses(&watches),
             ended: &ended,
             waiting: &BTreeMap::new(),
+            counted: true,
         };
         status.send_replace(Arc::new(sources.status()));
         let mut commit = carry::commit(&stored.services, &decision, stored.generation);
@@ -443,6 +445,7 @@ impl Keeper {
             courses: courses(&self.watches),
             ended: &self.ended,
             waiting: &self.waiting,
+            counted: true,
         };
         self.status.send_replace(Arc::new(sources.status()));
     }

@@ -208,6 +208,7 @@ impl Follower {
             courses,
             ended: &ended,
             waiting: &planner::next::waiting(&state, now_ms),
+            counted: false,
         };
         self.shown.status.send_replace(Arc::new(sources.status()));
         let same = already.newest.as_ref().is_some_and(|shown| {

@@ -5,27 +5,28 @@
 //! take the other for the leader don't send it back and forth. The leader checks who asks by itself, by what came
 //! with the request.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use axum::body::{Body, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use serin_config::limits::{API_BODY_BYTES_MAX, FORWARD_BYTES_MAX, FORWARD_WAIT};
-use tokio::time::timeout;
+use serin_config::limits::{API_BODY_BYTES_MAX, FORWARD_BYTES_MAX, FORWARD_READ_WAIT, FORWARD_WAIT};
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{LeaderAddress, dial::Place};
 
 /// Says that a request was passed on already.
 pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("x-serin-forwarded");
 /// What says who asks, and how.
-const PASSED: [HeaderName; 5] = [
+const PASSED: [HeaderName; 6] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::ACCEPT,
     header::IF_MATCH,
     HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
 ];
 
 /// Why a request was not passed on. Whether the leader did it is only doubtful where it says so.
@@ -53,6 +54,47 @@ pub(crate) async fn forward(
     ca: Option<&Path>,
 ) -> Result<Response<Body>, ForwardError> {
     let leader = leader.ok_or(ForwardError::NoLeader)?;
+    let Call { passed, mut sender, connection } = call(request, leader, ca).await?;
+    let answered = timeout(FORWARD_WAIT, async {
+        let (parts, body) = sender.send_request(passed).await.ok()?.into_parts();
+        let body = Limited::new(body, FORWARD_BYTES_MAX).collect().await.ok()?;
+        Some((parts, body.to_bytes()))
+    });
+    let answered = answered.await;
+    connection.abort();
+    let Ok(Some((parts, body))) = answered else { return Err(ForwardError::NoAnswer(leader.name.clone())) };
+    Ok(answer(parts.status, &parts.headers, Body::from(body)))
+}
+
+/// Passes a read on to the leader, and gives its answer as it comes. Its head may take as long as `patience`; the connection
+/// ends with its body.
+pub(crate) async fn ask(
+    request: Request<Body>,
+    leader: &LeaderAddress,
+    ca: Option<&Path>,
+    patience: Duration,
+) -> Result<Response<Incoming>, ForwardError> {
+    let late = || ForwardError::NoAnswer(leader.name.clone());
+    let called = timeout(FORWARD_READ_WAIT, call(request, leader, ca)).await;
+    let Call { passed, mut sender, .. } = called.map_err(|_| late())??;
+    match timeout(patience, sender.send_request(passed)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_)) | Err(_) => Err(late()),
+    }
+}
+
+/// A request on its way, and the connection for it.
+struct Call {
+    passed: Request<Full<Bytes>>,
+    sender: http1::SendRequest<Full<Bytes>>,
+    connection: JoinHandle<hyper::Result<()>>,
+}
+
+async fn call(
+    request: Request<Body>,
+    leader: &LeaderAddress,
+    ca: Option<&Path>,
+) -> Result<Call, ForwardError> {
     if request.headers().contains_key(FORWARDED) {
         return Err(ForwardError::Again);
     }
@@ -69,18 +111,9 @@ pub(crate) async fn forward(
     let passed = passed.body(Full::new(body.to_bytes())).map_err(|error| unreachable(error.to_string()))?;
 
     let stream = place.dial(ca).await.map_err(unreachable)?;
-    let (mut sender, connection) =
+    let (sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
-    let connection = tokio::spawn(connection);
-    let answered = timeout(FORWARD_WAIT, async {
-        let (parts, body) = sender.send_request(passed).await.ok()?.into_parts();
-        let body = Limited::new(body, FORWARD_BYTES_MAX).collect().await.ok()?;
-        Some((parts, body.to_bytes()))
-    });
-    let answered = answered.await;
-    connection.abort();
-    let Ok(Some((parts, body))) = answered else { return Err(ForwardError::NoAnswer(leader.name.clone())) };
-    Ok(answer(parts.status, &parts.headers, body))
+    Ok(Call { passed, sender, connection: tokio::spawn(connection) })
 }
 
 fn pass(from: &HeaderMap, to: &mut HeaderMap) {
@@ -93,8 +126,8 @@ fn pass(from: &HeaderMap, to: &mut HeaderMap) {
 }
 
 /// The leader's answer; what its connection needed stays behind.
-fn answer(status: http::StatusCode, headers: &HeaderMap, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+pub(crate) fn answer(status: http::StatusCode, headers: &HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let own = [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::DATE];
     for (name, value) in headers.iter().filter(|(name, _)| !own.contains(name)) {

@@ -72,6 +72,24 @@ impl One {
         found.unwrap_or_else(|_| panic!("never shows {share}")).unwrap().plan.generation()
     }
 
+    /// The beginning of a stream of events, to its first event.
+    async fn first_event(&self, path: &str) -> String {
+        let address = self.handle.address().to_string();
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+        let mut told = String::new();
+        let read = async {
+            while !told.contains("event: status\ndata: ") || !told.ends_with("\n\n\r\n") {
+                let mut some = [0; 4096];
+                let length = stream.read(&mut some).await.unwrap();
+                assert!(length > 0, "{told}");
+                told.push_str(&String::from_utf8_lossy(&some[..length]));
+            }
+        };
+        timeout(SOON, read).await.expect("an event");
+        told
+    }
+
     async fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let address = self.handle.address().to_string();
         let mut stream = TcpStream::connect(&address).await.unwrap();
@@ -114,8 +132,53 @@ fn one_leads_and_the_others_show_what_it_decides_and_pass_changes_on() {
         let (status, answer) = a.http("GET", "/v1/plan", "").await;
         assert!(status == 200 && answer.contains("x-serin-role: leader"), "{answer}");
 
+        // What only the leader knows is asked there; what is stored is not.
+        for path in
+            ["/v1/services", "/v1/services/shop", "/v1/services/shop/rollout", "/v1/proxies", "/v1/groups"]
+        {
+            let (status, answer) = b.http("GET", path, "").await;
+            assert!(status == 200 && answer.contains("x-serin-leader: a"), "{answer}");
+            assert!(
+                answer.contains("x-serin-role: follower") && !answer.contains(r#""counted":false"#),
+                "{answer}"
+            );
+        }
+        let (_, answer) = b.http("GET", "/v1/services/blog", "").await;
+        assert!(answer.contains("no-such-service") && !answer.contains("x-serin-leader"), "{answer}");
+        let told = b.first_event("/v1/watch").await;
+        assert!(told.contains(r#""requests":0"#) && told.contains(r#""counted":true"#), "{told}");
+
         let refused = b.steer(Action::Start).await.unwrap_err().to_string();
         assert!(refused.contains("a leads; ask it at http://"), "{refused}");
+        b.handle.shutdown().await;
+        a.handle.shutdown().await;
+    });
+}
+
+#[test]
+fn what_only_the_leader_knows_is_absent_where_it_is_not_reached_and_no_zero() {
+    let server = Server::start();
+    server.runtime.block_on(async {
+        let mut hidden: Config = config(vec![shop()], "unused.redb".into());
+        let mut etcd = server.settings();
+        // Nobody answers there.
+        etcd.advertise.api = Some("http://127.0.0.1:1".into());
+        hidden.control.etcd = Some(etcd);
+        hidden.telemetry.instance = "a".into();
+        let a = ControlPlane::open(&hidden, 1_000).unwrap();
+        let a = One { handle: a.serve(Box::new(|_| {})).await.unwrap(), pushed: Arc::default() };
+        a.leads().await;
+        let b = start(&server, "b").await;
+        b.follows("a").await;
+        a.steer(Action::Start).await.unwrap();
+        b.shows("10%").await;
+        let (status, answer) = b.http("GET", "/v1/services/shop", "").await;
+        assert!(status == 200 && answer.contains(r#""counted":false"#), "{answer}");
+        assert!(answer.contains(r#""counts":null"#) && answer.contains(r#""observed":null"#), "{answer}");
+        let (_, answer) = b.http("GET", "/v1/services/shop/rollout/explain", "").await;
+        assert!(answer.contains("did not reach the one that leads"), "{answer}");
+        let (status, answer) = b.http("GET", "/v1/proxies", "").await;
+        assert!(status == 503 && answer.contains("ask its API at http://127.0.0.1:1"), "{answer}");
         b.handle.shutdown().await;
         a.handle.shutdown().await;
     });

@@ -6,6 +6,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
@@ -153,7 +154,7 @@ impl Access {
             _ if ca.is_some() || identity.is_some() => return Err(AccessError::NoTls { place, by: source }),
             _ => None,
         };
-        Ok(Api { place, source, token, tls })
+        Ok(Api { place, source, token, tls, warned: Arc::default() })
     }
 
     fn token(&self, found: &Context, environment: Option<String>) -> Result<Option<Secret>, TokenError> {

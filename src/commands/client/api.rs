@@ -1,6 +1,14 @@
 //! A client of the control plane's API: one request, one answer.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -32,6 +40,9 @@ use super::{
 /// Longer than the control plane itself waits, so that its own words arrive.
 const PATIENCE: Duration = COMMAND_WAIT.saturating_add(Duration::from_secs(5));
 
+/// Says that what is read may be so old.
+const STALE: &str = "x-serin-stale-seconds";
+
 /// Where the API is, and what opens it.
 #[derive(Debug, Clone)]
 pub(in crate::commands) struct Api {
@@ -39,6 +50,8 @@ pub(in crate::commands) struct Api {
     pub(super) source: Source,
     pub(super) token: Option<Secret>,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    /// Whether it was said that answers may be old.
+    pub(super) warned: Arc<AtomicBool>,
 }
 
 /// Who said where the API is.
@@ -108,6 +121,8 @@ fn trust(source: &Source) -> String {
 pub(in crate::commands) struct Answer {
     pub(in crate::commands) status: StatusCode,
     pub(in crate::commands) body: String,
+    /// For how many seconds the store had not been heard of where it was answered, where that is worth a word.
+    pub(in crate::commands) stale_seconds: Option<u64>,
 }
 
 impl Answer {
@@ -137,7 +152,13 @@ pub(super) fn not_understood(error: serde_json::Error) -> Stop {
 impl Api {
     /// The one that this process has started.
     pub(in crate::commands) fn own(address: Address) -> Self {
-        Self { place: Place::Address(address), source: Source::Own, token: None, tls: None }
+        Self {
+            place: Place::Address(address),
+            source: Source::Own,
+            token: None,
+            tls: None,
+            warned: Arc::default(),
+        }
     }
 
     /// Reads something; a refusal ends the command.
@@ -162,7 +183,23 @@ impl Api {
     }
 
     fn taken(&self, answer: Answer) -> Result<Answer, Stop> {
+        if let Some(seconds) = answer.stale_seconds {
+            self.warn_of_age(seconds);
+        }
         if answer.status.is_success() { Ok(answer) } else { Err(self.refused(&answer)) }
+    }
+
+    /// Once for each command, beside the answer: on stderr, where it disturbs nobody who reads on.
+    fn warn_of_age(&self, seconds: u64) {
+        if self.warned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // Where nobody listens there is nobody to warn.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "serin: this may be old: the control plane at {} has not heard of its store for {seconds} s",
+            self.place
+        );
     }
 
     fn refused(&self, answer: &Answer) -> Stop {
@@ -221,9 +258,11 @@ impl Api {
 
     async fn answer(&self, response: Response<Incoming>) -> Result<Answer, CallError> {
         let status = response.status();
+        let stale = response.headers().get(STALE).and_then(|value| value.to_str().ok());
+        let stale_seconds = stale.and_then(|value| value.parse().ok());
         let bytes = Limited::new(response.into_body(), API_ANSWER_BYTES_MAX).collect().await;
         let bytes = bytes.map_err(|error| self.broken(error))?.to_bytes();
-        Ok(Answer { status, body: String::from_utf8_lossy(&bytes).into_owned() })
+        Ok(Answer { status, body: String::from_utf8_lossy(&bytes).into_owned(), stale_seconds })
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, CallError> {

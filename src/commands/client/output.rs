@@ -27,12 +27,20 @@ impl Output {
     }
 }
 
-/// Prints the API's answer as it is, indented.
+/// Prints the API's answer as it is, indented; where it may be old, with a field that says so.
 pub(in crate::commands) fn print_json(answer: &Answer) {
     match serde_json::from_str::<Value>(&answer.body) {
-        Ok(value) => print_value(&value),
+        Ok(value) => print_value(&dated(value, answer.stale_seconds)),
         Err(_) => print(&answer.body),
     }
+}
+
+/// An answer with its age, where that is worth a word.
+pub(in crate::commands) fn dated(mut value: Value, stale_seconds: Option<u64>) -> Value {
+    if let (Some(fields), Some(seconds)) = (value.as_object_mut(), stale_seconds) {
+        fields.insert("stale_seconds".into(), seconds.into());
+    }
+    value
 }
 
 /// Prints a value, indented.

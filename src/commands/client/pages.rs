@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Api, Stop};
+use super::{Api, Stop, output::dated};
 
 impl Api {
     /// All pages of the list at this path as one: the last page, with the items of all under their name.
@@ -17,7 +17,8 @@ impl Api {
                 Some(after) => format!("{path}?after={after}"),
                 None => path.to_owned(),
             };
-            let mut page: Value = self.get(&asked).await?.read()?;
+            let answer = self.get(&asked).await?;
+            let mut page = dated(answer.read()?, answer.stale_seconds);
             if let Some(Value::Array(some)) = page.get_mut(items) {
                 all.append(some);
             }

@@ -91,18 +91,22 @@ impl Frame {
         self.status.seconds.last().map(|second| second.at)
     }
 
-    fn last(&self, version: &str) -> CountsStatus {
+    /// What a version did in that second; none where that is not known where it was asked.
+    fn last(&self, version: &str) -> Option<CountsStatus> {
         let last = self.status.seconds.last();
-        last.and_then(|second| second.versions.get(version)).copied().unwrap_or_default()
+        let counts = last.and_then(|second| second.versions.get(version)).copied().unwrap_or_default();
+        self.status.counted.then_some(counts)
     }
 
     /// One line for a pipe, as of this moment.
     pub(super) fn line(&self, at_ms: Option<u64>) -> String {
         let RolloutStatus { canary, stable, summary, weight, verdict, .. } = &self.rollout;
         let at = at_ms.map_or_else(|| "--:--:--".into(), clock);
-        let version = |name: &str| {
-            let counts = self.last(name);
-            format!("{name} {}/s {} p99 {} ms", counts.requests, errors(&counts), ms(counts.p99_ms))
+        let version = |name: &str| match self.last(name) {
+            Some(counts) => {
+                format!("{name} {}/s {} p99 {} ms", counts.requests, errors(&counts), ms(counts.p99_ms))
+            }
+            None => format!("{name} not known to a follower"),
         };
         let judged = verdict
             .as_ref()
@@ -173,10 +177,10 @@ impl Frame {
                 name.to_owned(),
                 role.into(),
                 version.weight.to_string(),
-                counts.requests.to_string(),
-                errors(&counts),
-                ms(counts.p50_ms),
-                ms(counts.p99_ms),
+                counts.map_or_else(|| "-".into(), |counts| counts.requests.to_string()),
+                counts.map_or_else(|| "-".into(), |counts| errors(&counts)),
+                ms(counts.and_then(|counts| counts.p50_ms)),
+                ms(counts.and_then(|counts| counts.p99_ms)),
             ]);
         }
         table

@@ -39,6 +39,19 @@ fn a_line_says_the_state_the_share_and_both_versions() {
 }
 
 #[test]
+fn what_a_follower_does_not_know_is_no_zero() {
+    let mut frame = running();
+    frame.status.counted = false;
+    frame.status.seconds.clear();
+    assert_eq!(
+        frame.line(None),
+        "--:--:--  running, step 2  v2 5%  v2 not known to a follower  v1 not known to a follower"
+    );
+    let lines = frame.block(&[]);
+    assert!(lines.iter().any(|line| line.text.starts_with("v2       canary     5%      -")), "{lines:#?}");
+}
+
+#[test]
 fn a_block_shows_where_the_rollout_is_and_what_was_decided() {
     let decision = Decision {
         sequence: 9,
