@@ -8,6 +8,7 @@ use serin_config::{Generation, GroupName, ServiceName, VersionName, Weight, term
 use serin_judge::explain;
 
 use crate::{
+    hook::{HookStatus, Stands},
     rollout::{Event, HeldFor, State},
     status::{RolloutStatus, Status},
 };
@@ -110,6 +111,7 @@ pub fn standing(
 fn because(rollout: &RolloutStatus, frozen: Option<String>) -> Vec<String> {
     let verdict = rollout.verdict.as_ref();
     let mut lines = vec![rollout.summary.clone()];
+    lines.extend(open(rollout).map(|asked| asked.summary.clone()));
     lines.extend(
         verdict
             .map(|verdict| explain(verdict, rollout.canary.as_str(), rollout.stable.as_str()))
@@ -119,6 +121,21 @@ fn because(rollout: &RolloutStatus, frozen: Option<String>) -> Vec<String> {
         frozen.filter(|_| !rollout.urgent).map(|freeze| format!("It does not go forward: {freeze}.")),
     );
     lines
+}
+
+/// The webhooks that have not allowed it to go on.
+fn open(rollout: &RolloutStatus) -> impl Iterator<Item = &HookStatus> {
+    rollout.webhooks.iter().filter(|asked| asked.stands != Stands::Allows)
+}
+
+/// Who waits for which webhook.
+fn asked(members: &[Member]) -> String {
+    let of = |member: &Member| {
+        let names: Vec<String> =
+            member.rollout.iter().flat_map(open).map(|asked| asked.webhook.to_string()).collect();
+        (!names.is_empty()).then(|| format!("; {} waits for webhook {}", member.service, names.join(", ")))
+    };
+    members.iter().filter_map(of).collect()
 }
 
 fn summary(members: &[Member], live: usize, behind: &[&ServiceName]) -> String {
@@ -132,7 +149,12 @@ fn summary(members: &[Member], live: usize, behind: &[&ServiceName]) -> String {
     let waiting = members.iter().filter(|member| member.waits).count();
     let names: Vec<&str> = behind.iter().map(|name| name.as_str()).collect();
     match (waiting, names.is_empty()) {
-        (0, _) | (_, true) => format!("{live} of {} in progress", members.len()),
-        _ => format!("{live} of {} in progress, {waiting} wait for {}", members.len(), names.join(", ")),
+        (0, _) | (_, true) => format!("{live} of {} in progress{}", members.len(), asked(members)),
+        _ => format!(
+            "{live} of {} in progress, {waiting} wait for {}{}",
+            members.len(),
+            names.join(", "),
+            asked(members)
+        ),
     }
 }

@@ -542,6 +542,9 @@ pub struct Rollout {
     /// How often the canary's share at this step is halved, since evidence mounts against it.
     #[serde(default)]
     pub halvings: u8,
+    /// The service of its group whose rollout ended this one; none where it ended by itself.
+    #[serde(default)]
+    pub with: Option<ServiceName>,
     /// The plan that began it. Windows counted under an older one are not its evidence.
     pub start_generation: Generation,
     /// The plan that began its present step. Windows counted under an older one don't count for the step.
@@ -571,6 +574,14 @@ fn no_generation() -> Generation {
 }
 
 impl Rollout {
+    /// How far it is in words, and who of its group ended it.
+    pub fn summary(&self) -> String {
+        match &self.with {
+            Some(with) => format!("{}, because of {with}", self.state),
+            None => self.state.to_string(),
+        }
+    }
+
     /// The split from before it. An older release did not keep it; then, and nearly always, the stable version
     /// had everything.
     pub fn split_before(&self) -> Split {

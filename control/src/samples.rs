@@ -20,6 +20,7 @@ pub(crate) fn begun() -> Rollout {
         before: None,
         state: State::Running { step: 0 },
         halvings: 0,
+        with: None,
         start_generation: Generation(10),
         step_generation: Generation(10),
         share_generation: Generation(10),

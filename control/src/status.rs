@@ -285,8 +285,8 @@ impl Sources<'_> {
             stable: rollout.stable.clone(),
             state: rollout.state,
             summary: match waiting {
-                Some(waiting) => format!("{}; {waiting}", rollout.state),
-                None => rollout.state.to_string(),
+                Some(waiting) => format!("{}; {waiting}", rollout.summary()),
+                None => rollout.summary(),
             },
             waiting: waiting.cloned(),
             live,
@@ -331,7 +331,7 @@ impl From<&Rollout> for EarlierRollout {
             canary: rollout.canary.clone(),
             stable: rollout.stable.clone(),
             state: rollout.state,
-            summary: rollout.state.to_string(),
+            summary: rollout.summary(),
             started_ms: rollout.started_ms,
             ended_ms: rollout.ended_ms,
         }

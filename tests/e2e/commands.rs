@@ -182,6 +182,9 @@ fn a_group_is_started_held_back_promoted_and_undone_by_commands() {
     assert!(
         rig.said("group promote site --full").contains("no rollout in progress; the last one was promoted")
     );
+    let (watched, code) = rig.ask("group watch site");
+    assert!(code == 0 && watched.contains("  blog  v2 100%  promoted"), "{code}: {watched}");
+    assert_eq!(rig.ask("group status site --wait").1, 0);
     let (said, code) = rig.ask("group abort site");
     assert!(code == 1 && said.contains("has ended"), "{code}: {said}");
     rig.said("group undo site --reason leaks");
@@ -191,6 +194,7 @@ fn a_group_is_started_held_back_promoted_and_undone_by_commands() {
             json!({ "v1": "100%", "v2": "0%" })
         );
     }
+    assert_eq!(rig.ask("group status site --wait").1, 1, "it was taken back");
     let journal = rig.said("journal -n 2");
     assert!(journal.lines().all(|line| line.contains(" of site  undo")), "{journal}");
     assert_eq!(rig.json("group status site")["live"], false);

@@ -104,9 +104,32 @@ pub(super) fn retry(state: &State, name: &ServiceName, who: &Who<'_>) -> Result<
             now_stable: service.stable.clone(),
         });
     }
-    let reason =
-        if who.reason.is_empty() { format!("rollout {} again", last.id) } else { who.reason.to_owned() };
+    let reason = if who.reason.is_empty() { again(last) } else { who.reason.to_owned() };
     start(state, name, Action::Retry, &Who { reason: &reason, ..*who })
+}
+
+/// Why another of the group begins with `name`, where the reason of that one would be another rollout's.
+pub(super) fn because(
+    state: &State,
+    name: &ServiceName,
+    other: &ServiceName,
+    action: Action,
+    who: &Who<'_>,
+) -> Option<String> {
+    let last = |name: &ServiceName| state.services.get(name)?.rollout.as_ref();
+    let own = (action == Action::Retry).then(|| last(name)).flatten()?;
+    if who.reason != again(own) {
+        return None;
+    }
+    let began_before = last(other).filter(|other| !matches!(other.state, S::Promoted { .. }));
+    Some(match began_before {
+        Some(last) => format!("{}, with {name}", again(last)),
+        None => format!("with {name}, whose rollout {} begins again", own.id),
+    })
+}
+
+fn again(last: &Rollout) -> String {
+    format!("rollout {} again", last.id)
 }
 
 /// Whether the step takes share away from the canary of the rollout that it belongs to.

@@ -12,9 +12,24 @@ use super::{Moved, Who, moved};
 use crate::{
     group::{threshold, waits_at},
     refusal::Refusal,
-    rollout::{AbortedBy, Event, Rollout, State as S},
+    rollout::{AbortedBy, Event, RolledBackFor, Rollout, State as S},
     state::State,
 };
+
+/// What another of the group has come to because of `leader`: its reason names that one, and so does a rollout that ended so.
+fn taken_along(leader: &Rollout, mut moved: Moved, who: &Who<'_>) -> Moved {
+    let why = if who.reason.is_empty() { String::new() } else { format!(": {}", who.reason) };
+    moved.because = Some(format!("with {} of its group{why}", leader.service));
+    if let Some(rollout) = &mut moved.record.rollout
+        && matches!(
+            rollout.state,
+            S::RolledBack { why: RolledBackFor::Group } | S::Aborted { why: AbortedBy::Group }
+        )
+    {
+        rollout.with = Some(leader.service.clone());
+    }
+    moved
+}
 
 impl State {
     /// The other services of the group.
@@ -64,7 +79,7 @@ impl State {
             // A rollout whose state the event says nothing new to stays where it is.
             let Some(event) = event_of(other) else { continue };
             if let Ok(then) = other.state.on(event, &other.weights) {
-                all.push(moved(self, other, event, then, None, who)?);
+                all.push(taken_along(leader, moved(self, other, event, then, None, who)?, who));
             }
         }
         Ok(all)

@@ -116,6 +116,15 @@ fn nobody_gets_everything_before_all_can_and_then_all_do_in_one_plan() {
 }
 
 #[test]
+fn each_that_begins_again_says_which_rollout_it_was() {
+    let aborted = steer(&started(), "web", By::Abort).unwrap().state;
+    let command = Command::Rollout { service: name("web"), action: By::Retry, if_generation: None };
+    let again = decide(&aborted, &Request::new(command, Actor::Api, ""), NOW).unwrap().unwrap();
+    let said: Vec<&str> = again.entries.iter().map(|entry| entry.reason.as_str()).collect();
+    assert_eq!(said, ["rollout 1 again", "rollout 2 again, with web"]);
+}
+
+#[test]
 fn steps_before_the_last_are_walked_alone() {
     let state = pass(started(), "web");
     assert_eq!(["api", "web"].map(|text| share(&state, text).to_string()), ["10%", "50%"]);
@@ -130,6 +139,11 @@ fn where_one_is_taken_out_all_are_in_one_plan_and_at_once() {
         assert_eq!(["api", "web"].map(|text| share(&out.state, text)), [Weight::ZERO; 2]);
         assert_eq!(state_of(&out.state, "api"), S::RolledBack { why: RolledBackFor::Evidence });
         assert_eq!(state_of(&out.state, "web"), S::RolledBack { why: RolledBackFor::Group });
+        let web = out.state.services["web"].rollout.as_ref().unwrap();
+        assert_eq!(web.summary(), "rolled back with its group, because of api");
+        assert_eq!(out.state.services["api"].rollout.as_ref().unwrap().summary(), "rolled back on evidence");
+        let said: Vec<&str> = out.entries.iter().map(|entry| entry.reason.as_str()).collect();
+        assert_eq!(said, ["the judge", "with api of its group: the judge"]);
     }
     let aborted = steer(&started(), "web", By::Abort).unwrap().state;
     assert_eq!(state_of(&aborted, "api"), S::Aborted { why: AbortedBy::Group });

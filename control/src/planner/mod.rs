@@ -166,6 +166,7 @@ pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) 
         action: Action::RollBack,
         verdict: None,
         of_rollout: false,
+        because: None,
     };
     state.take(vec![step], &who).ok()
 }
@@ -234,7 +235,17 @@ fn set_weights(state: &State, name: &ServiceName, split: &Split, who: &Who<'_>) 
     }
     let record = Record { split: in_order(service, split), ..record.clone() };
     let action = Action::SetWeights;
-    state.take(vec![Moved { service: name.clone(), record, action, verdict: None, of_rollout: false }], who)
+    state.take(
+        vec![Moved {
+            service: name.clone(),
+            record,
+            action,
+            verdict: None,
+            of_rollout: false,
+            because: None,
+        }],
+        who,
+    )
 }
 
 /// Starts a rollout, and with it those of the others of its group that can start.
@@ -245,7 +256,9 @@ fn start(state: &State, name: &ServiceName, action: Action, who: &Who<'_>) -> Re
     for other in state.companions(name) {
         let number = state.next_rollout + all.len() as u64;
         match begin(state, other, (number, gated), action, who) {
-            Ok(moved) => all.push(moved),
+            Ok(moved) => {
+                all.push(Moved { because: again::because(state, name, other, action, who), ..moved });
+            }
             Err(refusal) if refusal.is_nothing_to_start() => {}
             Err(refusal) => return Err(refusal),
         }
@@ -315,6 +328,7 @@ fn begin(
         before: Some(record.split.clone()),
         state: begun,
         halvings: 0,
+        with: None,
         start_generation: generation,
         step_generation: generation,
         share_generation: generation,
@@ -326,7 +340,7 @@ fn begin(
         verdict: None,
     };
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
-    Ok(Moved { service: name.clone(), record, action, verdict: None, of_rollout: true })
+    Ok(Moved { service: name.clone(), record, action, verdict: None, of_rollout: true, because: None })
 }
 
 /// Lets an event happen to the rollout of a service, and moves the weights to where its new state wants them. What that
@@ -410,7 +424,14 @@ fn moved(
     let split = in_order(service, &rollout.split());
     let record = Record { split, rollout: Some(rollout), ..record.clone() };
     let action = action(event, after);
-    Ok(Moved { service: before.service.clone(), record, action, verdict: verdict.cloned(), of_rollout: true })
+    Ok(Moved {
+        service: before.service.clone(),
+        record,
+        action,
+        verdict: verdict.cloned(),
+        of_rollout: true,
+        because: None,
+    })
 }
 
 /// What the journal calls it.
@@ -449,6 +470,8 @@ struct Moved {
     action: Action,
     verdict: Option<Verdict>,
     of_rollout: bool,
+    /// Why, where that is another reason than that of the whole decision.
+    because: Option<String>,
 }
 
 impl Moved {
@@ -486,7 +509,8 @@ impl State {
         let (mut touched, mut entries) = (Vec::new(), Vec::new());
         for step in all {
             let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
-            let reason = if who.urgent { format!("urgent: {}", who.reason) } else { who.reason.to_owned() };
+            let reason = step.because.as_deref().unwrap_or(who.reason);
+            let reason = if who.urgent { format!("urgent: {reason}") } else { reason.to_owned() };
             entries.push(Entry {
                 sequence: state.next_entry,
                 at_ms: who.now_ms,

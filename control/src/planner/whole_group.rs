@@ -81,6 +81,11 @@ fn each(state: &State, group: &Group, event: Event, who: &Who<'_>) -> Result<Dec
         match moves(&now, member, event, None, who) {
             Ok(moved) => {
                 for mut step in moved {
+                    // It is asked of all of them: none is to blame for the others.
+                    step.because = None;
+                    if let Some(rollout) = &mut step.record.rollout {
+                        rollout.with = None;
+                    }
                     now.services.insert(step.service.clone(), Arc::new(step.record.clone()));
                     if let (Action::Pass, Some(rollout)) = (step.action, &step.record.rollout) {
                         // It waited for its group, and what lets it go on is not evidence.

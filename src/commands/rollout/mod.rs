@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 use serin_config::ServiceName;
 
 use self::replay::Replay;
-pub(super) use self::status::steps;
+pub(super) use self::{
+    status::steps,
+    wait::{LATE, Patience, UNJUDGED, forgotten, next as next_of, result_of},
+};
 use super::{
     client::{self, Access, Answer, Outcome, output::print_json},
     print,

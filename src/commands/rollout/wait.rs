@@ -19,9 +19,9 @@ use super::{
 };
 
 /// The time is over.
-pub(super) const LATE: u8 = 3;
+pub(in crate::commands) const LATE: u8 = 3;
 /// The canary has everything by the clock alone: it had no request to be judged by.
-pub(super) const UNJUDGED: u8 = 4;
+pub(in crate::commands) const UNJUDGED: u8 = 4;
 /// What the exit codes of a command say that waits.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 the canary has everything (promoted); 1 it has not: rolled back, aborted or undone; 2 no control plane could be \
@@ -33,7 +33,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// A time as the file writes it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience(pub(super) Duration);
+pub(in crate::commands) struct Patience(pub(in crate::commands) Duration);
 
 impl FromStr for Patience {
     type Err = String;
@@ -48,12 +48,15 @@ impl FromStr for Patience {
 
 /// How a rollout ended, in one of the ways that a pipeline tells apart.
 pub(super) fn code(state: State) -> Option<ExitCode> {
+    result_of(state).map(ExitCode::from)
+}
+
+/// The same as a number; none of one in progress.
+pub(in crate::commands) fn result_of(state: State) -> Option<u8> {
     match state {
-        State::Promoted { why: PromotedBy::ClockWithoutTraffic } => Some(ExitCode::from(UNJUDGED)),
-        State::Promoted { .. } => Some(ExitCode::SUCCESS),
-        State::Aborted { .. } | State::RolledBack { .. } | State::Undone { .. } => {
-            Some(ExitCode::from(super::super::NO))
-        }
+        State::Promoted { why: PromotedBy::ClockWithoutTraffic } => Some(UNJUDGED),
+        State::Promoted { .. } => Some(0),
+        State::Aborted { .. } | State::RolledBack { .. } | State::Undone { .. } => Some(super::super::NO),
         State::Running { .. } | State::Paused { .. } | State::Held { .. } => None,
     }
 }
@@ -98,7 +101,7 @@ pub(super) async fn for_end(
 }
 
 /// The same rollout as it is by now, though another one may have begun since; none if it is not kept any more.
-pub(super) async fn next(
+pub(in crate::commands) async fn next(
     api: &Api,
     service: &ServiceText,
     last: &RolloutStatus,
@@ -113,7 +116,7 @@ pub(super) async fn next(
 }
 
 /// There is nobody to ask any more how the rollout ended.
-pub(super) fn forgotten(id: u64) -> Stop {
+pub(in crate::commands) fn forgotten(id: u64) -> Stop {
     Stop::can_not(format_args!("rollout {id} is not kept any more: how it ended can't be told"))
 }
 

@@ -1,5 +1,7 @@
 //! `serin group`: services that are rolled out together, steered as one and shown side by side.
 
+mod wait;
+
 use std::{fmt::Write, process::ExitCode, str::FromStr};
 
 use clap::{Args, Subcommand};
@@ -9,16 +11,21 @@ use serin_config::{GroupName, name::NameError};
 use serin_control::group::{GroupStatus, Member};
 
 use super::{
-    client::{self, Access, Outcome, Table, output::print_json, plain},
+    client::{
+        self, Access, Outcome, Table,
+        output::{print_json, print_value},
+        plain,
+    },
     print,
-    rollout::{Because, not_stored, steps},
+    rollout::{Because, Patience, not_stored, steps},
 };
 
 /// What to do with which group.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What is asked for of a group is done by all of its services that can, in one plan; where none can, it is refused.
-Exit codes: 0 done; 1 refused, with the reason on stderr; 2 no control plane could be asked.")]
+Exit codes: 0 done; 1 refused, with the reason on stderr; 2 no control plane could be asked. `status --wait` and `watch` exit \
+by the end of the rollouts; see their --help.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -28,8 +35,10 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Lists the groups, and how far each is
     List(List),
-    /// Shows how far each service of a group is, and which of them holds the others back
-    Status(OfGroup),
+    /// Shows how far each service of a group is, and which of them holds the others back; with --wait, exits by their end
+    Status(Status),
+    /// Shows a line whenever one of its services moves, to the end of their rollouts, and exits by it
+    Watch(Watch),
     /// Begins the rollouts of all its services that have a canary
     Start(Change),
     /// Stays at the present weights; a failing guard still rolls all of them back
@@ -54,6 +63,29 @@ enum Verb {
 struct List {
     #[command(flatten)]
     access: Access,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = wait::EXIT_CODES)]
+struct Status {
+    #[command(flatten)]
+    of: OfGroup,
+    /// Wait until the rollouts have ended, and exit by how they did
+    #[arg(long)]
+    wait: bool,
+    /// Wait no longer, such as 45m
+    #[arg(long, value_name = "TIME", default_value = "1h", requires = "wait")]
+    timeout: Patience,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = wait::EXIT_CODES)]
+struct Watch {
+    #[command(flatten)]
+    of: OfGroup,
+    /// Watch no longer, such as 45m; to the end by default
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<Patience>,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +152,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     client::run(async {
         match &arguments.verb {
             Verb::List(arguments) => list(arguments).await,
-            Verb::Status(of) => status(of).await,
+            Verb::Status(arguments) => status(arguments).await,
+            Verb::Watch(arguments) => watch(arguments).await,
             Verb::Start(change) => steer(change, "start", None).await,
             Verb::Pause(change) => steer(change, "pause", None).await,
             Verb::Resume(change) => steer(change, "resume", None).await,
@@ -148,14 +181,32 @@ async fn list(List { access }: &List) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn status(of: &OfGroup) -> Outcome {
-    let answer = of.access.api()?.get(&of.path()).await?;
-    if of.access.output.is_json() {
-        print_json(&answer);
+async fn status(Status { of, wait, timeout }: &Status) -> Outcome {
+    let api = of.access.api()?;
+    let json = of.access.output.is_json();
+    let (group, code) = if *wait {
+        wait::for_end(&api, of, Some(timeout.0), &mut wait::Quiet).await?
     } else {
-        print(&told(&answer.read()?));
+        let answer = api.get(&of.path()).await?;
+        if json {
+            print_json(&answer);
+            return Ok(ExitCode::SUCCESS);
+        }
+        (answer.read()?, ExitCode::SUCCESS)
+    };
+    if json {
+        print_value(&serde_json::to_value(&group).unwrap_or_default());
+    } else {
+        print(&told(&group));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+async fn watch(Watch { of, timeout }: &Watch) -> Outcome {
+    let api = of.access.api()?;
+    let mut lines = wait::Lines { json: of.access.output.is_json() };
+    let patience = timeout.map(|Patience(patience)| patience);
+    wait::for_end(&api, of, patience, &mut lines).await.map(|(_, code)| code)
 }
 
 async fn steer(Change { of, because }: &Change, action: &str, full: Option<bool>) -> Outcome {
@@ -198,6 +249,11 @@ fn told(group: &GroupStatus) -> String {
         ]);
     }
     text.push_str(&table.text());
+    for member in &group.members {
+        for asked in member.rollout.iter().flat_map(|rollout| &rollout.webhooks) {
+            let _ = writeln!(text, "{}: {}", member.service, plain(&asked.summary));
+        }
+    }
     for member in group.members.iter().filter(|member| member.holds_back) {
         let _ = writeln!(text, "\n{} holds the others back:", member.service);
         for line in &member.because {
