@@ -51,6 +51,11 @@ fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them
     let connect = json!({ "endpoints": [plane.fleet.to_string()], "tls": tls });
     let other = Edge::begin("edge-1", &connect);
     other.member.says("the certificate is for mallory, edge-3, and not for a proxy called \"edge-1\"");
+    let stranger = Authority::new("another fleet");
+    let own = stranger.client("edge-4", &[], &[]);
+    let tls = json!({ "ca": authority.file(), "cert": own.cert, "key": own.key });
+    let unknown = Edge::begin("edge-4", &json!({ "endpoints": [plane.fleet.to_string()], "tls": tls }));
+    unknown.member.says("received fatal alert");
     let mut third = Edge::start("edge-3", &connect);
     plane.followed_by(&["edge-1", "edge-2", "edge-3"]);
     assert!(third.member.stop().success());
@@ -182,8 +187,17 @@ fn a_proxy_without_the_token_or_with_a_name_that_is_taken_is_refused() {
     stranger.member.says("the token is missing or another one");
     plane.member.says("it does not show the token of control.fleet");
     assert!(plane.proxies().is_empty());
-    let edge = Edge::start("edge-1", &with(token("right")));
+    let mut edge = Edge::start("edge-1", &with(token("right")));
     plane.followed_by(&["edge-1"]);
+    // On the same machine, from the same file, nobody takes its name by mistake.
+    let mut again = edge.another();
+    assert_eq!(again.wait(SOON, "it ends").code(), Some(2));
+    assert!(
+        again.stderr().contains("a proxy called \"edge-1\" runs already (process "),
+        "{}",
+        again.stderr()
+    );
+    edge.connected(true);
     // The later one has the name; the one before says what is wrong.
     let twin = Edge::start("edge-1", &with(token("right")));
     edge.member.says("another proxy that started later is connected as \"edge-1\"");

@@ -1,6 +1,6 @@
 //! One stream to a control plane: a hello, then windows up and plans down until it breaks off.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use serin_config::{
     fleet::{
@@ -239,11 +239,29 @@ async fn begin(joining: &super::Joining, has: Has, open: Open) -> Result<(Stream
     }
 }
 
+/// What it says, and what caused it: where a connection breaks, the cause alone says why, such as a certificate that the
+/// other side does not know.
+fn words(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = if text.is_empty() { said } else { format!("{text}: {said}") };
+        }
+        cause = error.source();
+    }
+    match status.code() {
+        Code::Unknown => text,
+        code => format!("{text} ({code})"),
+    }
+}
+
 fn failure(endpoint: &str, status: &Status) -> Failure {
     let leader = status.metadata().get(LEADER_METADATA).and_then(|leader| leader.to_str().ok());
     Failure {
         endpoint: endpoint.to_owned(),
-        why: format!("{} ({})", status.message(), status.code()),
+        why: words(status),
         leader: leader.map(Into::into),
         silent: status.code() == Code::DeadlineExceeded,
     }

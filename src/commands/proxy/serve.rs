@@ -42,6 +42,16 @@ async fn serve(begun: Begun, options: &Serving) -> ExitCode {
     };
     serin_proxy::install_metrics_recorder();
     let state = state(&connect.cache, &config.telemetry.instance);
+    // Its stream would end that of the other one, before it is known whether this process can even listen.
+    if !options.takeover
+        && let Some(owner) = takeover::owner(&state).await
+    {
+        return can_not(format_args!(
+            "a proxy called \"{}\" runs already ({owner}): take over from it with --takeover, or give this one another name \
+             with --instance",
+            config.telemetry.instance
+        ));
+    }
     let (predecessor, inherited) = match inherited(options.takeover, &state).await {
         Ok(inherited) => inherited,
         Err(error) => return can_not(error),

@@ -33,7 +33,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(super) use give::{Door, Successor, next};
-pub(super) use take::{Predecessor, begin};
+pub(super) use take::{Predecessor, begin, owner};
 
 /// What the running process says first.
 #[derive(Debug, Serialize, Deserialize)]

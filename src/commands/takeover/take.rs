@@ -35,6 +35,13 @@ pub(crate) async fn begin(
     }
 }
 
+/// Whether a process that runs owns this state: its number, where the system tells.
+pub(crate) async fn owner(state: &Path) -> Option<String> {
+    let stream = UnixStream::connect(path_beside(state)).await.ok()?;
+    let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    Some(pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}")))
+}
+
 /// Takes the sockets of the process that owns this state; none if there is no such process.
 async fn meet(state: &Path) -> Result<Option<(Predecessor, Inherited)>, TakeoverError> {
     let stream = match UnixStream::connect(path_beside(state)).await {

@@ -219,6 +219,12 @@ impl Edge {
         http::get(self.web, path).unwrap_or_else(|error| panic!("{path}: {error}; {}", self.member.stderr()))
     }
 
+    /// Another process from the same file, which is not asked to take over.
+    pub(crate) fn another(&mut self) -> Process {
+        let mut command = command(self.member.command, &self.member.file());
+        Process::start(&mut command, "it is built with the tests")
+    }
+
     /// Starts a new process from the same file, which is asked to take over; waits until it serves alone, and gives what the
     /// one before said.
     pub(crate) fn taken_over(&mut self) -> String {
