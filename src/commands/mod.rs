@@ -14,6 +14,7 @@ mod daemon;
 mod demo;
 mod freeze;
 mod group;
+mod instance;
 mod journal;
 mod judge;
 mod logging;

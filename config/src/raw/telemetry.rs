@@ -15,7 +15,8 @@ use crate::{
 record! {
     /// What is told about the traffic.
     pub struct Telemetry {
-        /// The name of this proxy in windows, metrics and spans. Default: serin.
+        /// The name of this process in windows, metrics and spans, and among the control planes of one store. Default: serin;
+        /// the host's name for serin proxy and serin control.
         @ instance: String,
         /// The share of the traces that begin here which are marked as sampled; what comes with a trace
         /// context keeps its own mark. Default: 1%.

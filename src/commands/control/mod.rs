@@ -12,6 +12,7 @@ use super::{
     can_not,
     config_file::ConfigFile,
     daemon::{self, Begun, Threads},
+    instance::instance,
     logging::Logging,
     reload::{Reloader, Target},
     serving::unix_ms,
@@ -39,7 +40,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn serve(begun: Begun) -> ExitCode {
-    let Begun { signals, file, changes, config } = begun;
+    let Begun { signals, file, changes, mut config } = begun;
+    let as_read = config.clone();
+    match instance(None, &config.telemetry.instance) {
+        Ok(name) => config.telemetry.instance = name,
+        // It leads and follows under any name; it is only told apart by it.
+        Err(error) => tracing::warn!("{error}"),
+    }
     serin_proxy::install_metrics_recorder();
     let started = start(&config).await;
     let (control, admin) = match started {
@@ -52,7 +59,7 @@ async fn serve(begun: Begun) -> ExitCode {
     }
     tracing::info!(api = %control.address(), fleet, admin = %admin.address(), "ready");
     systemd::ready();
-    let reloader = Reloader::new(file, config);
+    let reloader = Reloader::new(file, as_read);
     Life { control, admin, signals, changes, reloader }.live().await
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use serin_config::{Purpose, ServiceName, telemetry::INSTANCE_DEFAULT};
+use serin_config::Purpose;
 use serin_proxy::{Ending, Inherited, Joining, Proxy, Setup, Uplink};
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
         can_not,
         config_file::ConfigFile,
         daemon::{self, Begun, Threads},
+        instance::instance,
         reload::{Reloader, Target},
         serving::unix_ms,
         shutdown::{Asked, Signals},
@@ -119,20 +120,6 @@ fn state(cache: &Path, instance: &str) -> PathBuf {
     path.into()
 }
 
-/// The name of this proxy: as it is given, else as the file has it, else the host's.
-fn instance(given: Option<&str>, of_file: &str) -> Result<String, String> {
-    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
-    let (name, whence) = match given {
-        Some(given) => (given.to_owned(), "--instance"),
-        None if of_file != INSTANCE_DEFAULT => (of_file.to_owned(), "telemetry.instance"),
-        None => (host().unwrap_or_default(), "the host's name"),
-    };
-    match ServiceName::try_new(&name) {
-        Ok(_) => Ok(name),
-        Err(error) => Err(format!("{whence} can't name this proxy: {error}; give it one with --instance")),
-    }
-}
-
 /// A proxy that serves, and whatever may happen to it.
 struct Life {
     proxy: Proxy,
@@ -224,19 +211,5 @@ impl Life {
             }
         }
         ExitCode::SUCCESS
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proxy_is_named_by_its_command_line_else_its_file_else_its_host() {
-        assert_eq!(instance(Some("edge-1"), "edge-2"), Ok("edge-1".into()));
-        assert_eq!(instance(None, "edge-2"), Ok("edge-2".into()));
-        assert_ne!(instance(None, INSTANCE_DEFAULT), Ok(INSTANCE_DEFAULT.into()));
-        let refused = instance(Some("no name"), "edge-2").unwrap_err();
-        assert!(refused.contains("--instance can't name this proxy"), "{refused}");
     }
 }
