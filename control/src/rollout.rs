@@ -473,7 +473,11 @@ impl std::fmt::Display for State {
                 write!(f, "held, step {}: passed, waits for an approval", step + 1)
             }
             Self::Held { step, why: HeldFor::Unsafe } => {
-                write!(f, "held, step {}: a guard failed, and going back is held as unsafe", step + 1)
+                write!(
+                    f,
+                    "held, step {}: it would be rolled back, and going back is held as unsafe",
+                    step + 1
+                )
             }
             Self::Held { step, why: HeldFor::Group } => {
                 write!(f, "held, step {}: passed, waits for its group", step + 1)

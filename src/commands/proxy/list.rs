@@ -82,8 +82,7 @@ async fn list(List { access }: &List) -> Outcome {
 }
 
 fn table(Listed { generation, proxies }: Listed) -> String {
-    let none = proxies.is_empty();
-    let behind = proxies.iter().filter(|proxy| !proxy.acknowledged).count();
+    let standing = standing(generation, &proxies);
     let mut table =
         Table::new(["proxy", "state", ">plan", "acknowledged", "version", "address", "last window"]);
     for proxy in proxies {
@@ -102,13 +101,39 @@ fn table(Listed { generation, proxies }: Listed) -> String {
         ]);
     }
     let mut text = table.text();
-    let _ = match behind {
-        0 if none => writeln!(text, "\nNo proxy has connected yet."),
-        0 => writeln!(text, "\nPlan {generation} is in force on all of them."),
-        behind => writeln!(text, "\nPlan {generation} is not, or not yet, in force on {behind} of them."),
-    };
+    let _ = writeln!(text, "\n{standing}");
     text
 }
+
+/// On how many the plan is in force, and on which it is not; a proxy that is away goes on with what it had.
+fn standing(generation: u64, proxies: &[Proxy]) -> String {
+    if proxies.is_empty() {
+        return "No proxy has connected yet.".into();
+    }
+    let names = |of: &dyn Fn(&Proxy) -> bool| {
+        let names: Vec<&str> =
+            proxies.iter().filter(|proxy| of(proxy)).map(|proxy| proxy.proxy.as_str()).collect();
+        match names.len() {
+            0 => None,
+            1..=NAMED_MAX => Some(names.join(", ")),
+            more => Some(format!("{} and {} more", names[..NAMED_MAX].join(", "), more - NAMED_MAX)),
+        }
+    };
+    let in_force = proxies.iter().filter(|proxy| proxy.connected && proxy.acknowledged).count();
+    let behind = names(&|proxy| proxy.connected && !proxy.acknowledged);
+    let away = names(&|proxy| !proxy.connected);
+    let behind = behind.map(|names| format!("; not, or not yet, on {names}")).unwrap_or_default();
+    let away = away.map(|names| format!("; away: {names}")).unwrap_or_default();
+    let on = if in_force == proxies.len() {
+        "all of them".into()
+    } else {
+        format!("{in_force} of {}", proxies.len())
+    };
+    format!("Plan {generation} is in force on {on}{behind}{away}.")
+}
+
+/// Proxies that are named below the list.
+const NAMED_MAX: usize = 5;
 
 async fn show(Show { proxy, access }: &Show) -> Outcome {
     let name = proxy.0.as_str();
@@ -167,5 +192,39 @@ impl Proxy {
             let _ = writeln!(text, "refused   {}", plain(problem));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn proxy(name: &str, connected: bool, acknowledged: bool) -> Proxy {
+        let value = json!({
+            "proxy": name, "connected": connected, "since_ms": 0, "acknowledged": acknowledged, "generation": 7, "refused": [],
+            "lag_ms": null, "version": null, "address": null, "last_window": null,
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn below_the_list_it_says_where_the_plan_is_in_force_and_names_where_it_is_not() {
+        let [one, two] = [proxy("edge-1", true, true), proxy("edge-2", true, true)];
+        assert_eq!(standing(7, &[]), "No proxy has connected yet.");
+        assert_eq!(standing(7, &[one, two]), "Plan 7 is in force on all of them.");
+        let some = [
+            proxy("edge-1", true, true),
+            proxy("edge-2", true, false),
+            // What it had in force when it left says nothing of now.
+            proxy("edge-3", false, true),
+        ];
+        assert_eq!(
+            standing(7, &some),
+            "Plan 7 is in force on 1 of 3; not, or not yet, on edge-2; away: edge-3."
+        );
+        let away: Vec<Proxy> = (1..=7).map(|n| proxy(&format!("edge-{n}"), false, false)).collect();
+        assert!(standing(7, &away).ends_with("edge-5 and 2 more."), "{}", standing(7, &away));
     }
 }
