@@ -125,7 +125,7 @@ fn because(rollout: &RolloutStatus, frozen: Option<String>) -> Vec<String> {
 
 /// The webhooks that have not allowed it to go on.
 fn open(rollout: &RolloutStatus) -> impl Iterator<Item = &HookStatus> {
-    rollout.webhooks.iter().filter(|asked| asked.stands != Stands::Allows)
+    rollout.asked().filter(|asked| asked.stands != Stands::Allows)
 }
 
 /// Who waits for which webhook.

@@ -163,9 +163,10 @@ pub struct RolloutStatus {
     /// How often the share at its step is halved, since evidence mounts against the canary.
     #[serde(default)]
     pub halvings: u8,
-    /// What webhooks are asked about it at this moment, and how each stands.
+    /// What webhooks are asked about it at this moment, and how each stands; none where that is not known here, since
+    /// only the control plane that leads asks them.
     #[serde(default)]
-    pub webhooks: Vec<HookStatus>,
+    pub webhooks: Option<Vec<HookStatus>>,
     /// Whether it began as an urgent change, which no freeze stops.
     #[serde(default)]
     pub urgent: bool,
@@ -180,6 +181,13 @@ pub struct RolloutStatus {
     pub ended_ms: Option<u64>,
     /// The latest verdict; once it has ended, the one that the last decision rests on.
     pub verdict: Option<Verdict>,
+}
+
+impl RolloutStatus {
+    /// What webhooks are asked, as far as it is known.
+    pub fn asked(&self) -> impl Iterator<Item = &HookStatus> {
+        self.webhooks.iter().flatten()
+    }
 }
 
 /// One earlier rollout.
@@ -294,7 +302,7 @@ impl Sources<'_> {
             steps: rollout.weights.clone(),
             halvings: rollout.halvings,
             urgent: rollout.urgent,
-            webhooks: self.hooks(rollout),
+            webhooks: self.counted.then(|| self.hooks(rollout)),
             course: self.courses.get(&rollout.service).filter(|_| live).unwrap_or(&rollout.course).clone(),
             started_ms: rollout.started_ms,
             step_began_ms: rollout.step_began_ms,

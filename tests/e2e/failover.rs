@@ -14,7 +14,9 @@ use crate::harness::{
     etcd::Cluster,
     eventually,
     fleet::{Edge, Plane},
-    http, until,
+    http,
+    serin::binary,
+    until,
 };
 
 /// Within which a failing canary must be out everywhere after its leader has died.
@@ -112,6 +114,17 @@ fn a_canary_that_fails_while_its_leader_dies_is_rolled_back_everywhere_by_the_ne
     });
     assert_eq!(edges[0].get("/").status, 200);
     assert_eq!(edges[0].generation(), generation);
+    until(SOON, "the command line says that what it shows may be old", || {
+        let api = planes[first].api.to_string();
+        let shown = binary()
+            .args(["rollout", "status", SERVICE, "--output", "json", "--api", &api])
+            .env("SERIN_LOG", "warn")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&shown.stderr).into_owned();
+        let json: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        said.contains("this may be old: the control plane at") && json["stale_seconds"].is_u64()
+    });
     cluster.start_again(1);
     // It may be done although its answer came too late; asked again, the rollout is in progress.
     until(2 * SOON, "with a majority again, changes are made", || {

@@ -149,14 +149,8 @@ pub(super) async fn explain(
     let what =
         if rollout.urgent { "It is urgent, and goes on in spite of" } else { "It does not go forward:" };
     lines.extend(frozen.filter(|_| rollout.live).map(|freeze| format!("{what} {freeze}.")));
-    lines.extend(rollout.webhooks.iter().map(|asked| asked.summary.clone()));
-    if !service.counted && rollout.live {
-        lines.push(
-            "This control plane follows, and did not reach the one that leads: the evidence is that of the last checkpoint, and which \
-             webhooks are asked is not known here."
-                .into(),
-        );
-    }
+    lines.extend(rollout.asked().map(|asked| asked.summary.clone()));
+    lines.extend(known_in_part(&service, &rollout).map(ToOwned::to_owned));
     let wants_json = super::accepts(&headers, "application/json");
     if !wants_json {
         return Ok((
@@ -168,6 +162,14 @@ pub(super) async fn explain(
     let journal: Vec<EntryView<'_>> = entries.iter().map(|entry| EntryView::from(entry.as_ref())).collect();
     Ok(Json(json!({ "service": service.name, "lines": lines, "rollout": rollout, "journal": journal }))
         .into_response())
+}
+
+/// What is to be said of a rollout in progress where the leader was not reached.
+pub(super) fn known_in_part(service: &ServiceStatus, rollout: &RolloutStatus) -> Option<&'static str> {
+    (!service.counted && rollout.live).then_some(
+        "This control plane follows, and did not reach the one that leads: the evidence is that of the last checkpoint, and which \
+         webhooks are asked is not known here.",
+    )
 }
 
 fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Arc<Entry>]) -> Vec<String> {

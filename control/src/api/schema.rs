@@ -321,7 +321,7 @@ pub(super) fn all() -> Value {
                 ("kind", text()),
                 ("why", text()),
             ]))),
-            ("webhooks", list(told(&[
+            ("webhooks", maybe(list(told(&[
                 ("webhook", name()),
                 ("when", json!({ "enum": ["before_step", "at_step"] })),
                 ("step", number()),
@@ -331,7 +331,7 @@ pub(super) fn all() -> Value {
                 ("last", maybe(text())),
                 ("since_ms", number()),
                 ("summary", text()),
-            ]))),
+            ])))),
             ("started_ms", number()),
             ("step_began_ms", number()),
         ]),

@@ -18,7 +18,7 @@ use super::{
     name::Name,
     peer::Peer,
     problem::Problem,
-    read::{find_rollout, malformed},
+    read::{find_rollout, known_in_part, malformed},
     serve::stopped,
 };
 use crate::{
@@ -137,7 +137,8 @@ fn view((service, rollout): &(ServiceStatus, RolloutStatus)) -> Value {
         .map(|verdict| serin_judge::explain(verdict, rollout.canary.as_str(), rollout.stable.as_str()));
     let mut reasons = vec![rollout.summary.clone()];
     reasons.extend(explained.unwrap_or_default());
-    reasons.extend(rollout.webhooks.iter().map(|asked| asked.summary.clone()));
+    reasons.extend(rollout.asked().map(|asked| asked.summary.clone()));
+    reasons.extend(known_in_part(service, rollout).map(ToOwned::to_owned));
     let promoted_by = match rollout.state {
         rollout::State::Promoted { why } => Some(why),
         _ => None,

@@ -177,6 +177,10 @@ fn what_only_the_leader_knows_is_absent_where_it_is_not_reached_and_no_zero() {
         assert!(answer.contains(r#""counts":null"#) && answer.contains(r#""observed":null"#), "{answer}");
         let (_, answer) = b.http("GET", "/v1/services/shop/rollout/explain", "").await;
         assert!(answer.contains("did not reach the one that leads"), "{answer}");
+        let (_, answer) = b.http("GET", "/v1/services/shop/verdict", "").await;
+        assert!(answer.contains("did not reach the one that leads"), "{answer}");
+        let (_, answer) = b.http("GET", "/v1/services/shop/rollout", "").await;
+        assert!(answer.contains(r#""webhooks":null"#), "{answer}");
         let (status, answer) = b.http("GET", "/v1/proxies", "").await;
         assert!(status == 503 && answer.contains("ask its API at http://127.0.0.1:1"), "{answer}");
         b.handle.shutdown().await;

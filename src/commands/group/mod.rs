@@ -8,7 +8,10 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
 use serin_config::{GroupName, name::NameError};
-use serin_control::group::{GroupStatus, Member};
+use serin_control::{
+    group::{GroupStatus, Member},
+    status::RolloutStatus,
+};
 
 use super::{
     client::{
@@ -250,7 +253,7 @@ fn told(group: &GroupStatus) -> String {
     }
     text.push_str(&table.text());
     for member in &group.members {
-        for asked in member.rollout.iter().flat_map(|rollout| &rollout.webhooks) {
+        for asked in member.rollout.iter().flat_map(RolloutStatus::asked) {
             let _ = writeln!(text, "{}: {}", member.service, plain(&asked.summary));
         }
     }

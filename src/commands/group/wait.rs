@@ -80,14 +80,14 @@ impl Tell for Lines {
 fn line(service: &ServiceName, rollout: &RolloutStatus) -> String {
     let at = rollout.ended_ms.unwrap_or(rollout.step_began_ms);
     let at = moment::rfc3339_seconds(at).split_off("2026-11-21T".len());
-    let asked: Vec<String> = rollout.webhooks.iter().map(|asked| format!("; {}", asked.summary)).collect();
+    let asked: Vec<String> = rollout.asked().map(|asked| format!("; {}", asked.summary)).collect();
     let RolloutStatus { canary, weight, summary, .. } = rollout;
     plain(&format!("{at}  {service}  {canary} {weight}  {summary}{}", asked.concat())) + "\n"
 }
 
 /// What a change is: everything of a rollout that a line shows.
 fn shown(rollout: &RolloutStatus) -> (u64, String, String) {
-    let asked: Vec<&str> = rollout.webhooks.iter().map(|asked| asked.summary.as_str()).collect();
+    let asked: Vec<&str> = rollout.asked().map(|asked| asked.summary.as_str()).collect();
     (rollout.id, format!("{} {}", rollout.weight, rollout.summary), asked.join("; "))
 }
 

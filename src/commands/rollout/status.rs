@@ -64,7 +64,10 @@ fn told(service: &str, rollout: &RolloutStatus) -> String {
             writeln!(text, ", its present step at {}.", moment::rfc3339_seconds(rollout.step_began_ms))
         }
     };
-    for asked in &rollout.webhooks {
+    if rollout.live && rollout.webhooks.is_none() {
+        let _ = writeln!(text, "Which webhooks are asked is known to the control plane that leads only.");
+    }
+    for asked in rollout.asked() {
         let _ = writeln!(text, "{}", plain(&asked.summary));
     }
     if let Some(verdict) = &rollout.verdict {

@@ -111,7 +111,7 @@ impl Frame {
         let judged = verdict
             .as_ref()
             .map(|verdict| format!("  evidence {}, {}", odds(&verdict.against), word(verdict.state)));
-        let waits = self.rollout.webhooks.iter().filter(|asked| asked.stands != Stands::Allows);
+        let waits = self.rollout.asked().filter(|asked| asked.stands != Stands::Allows);
         let waits: Vec<String> = waits.map(|asked| format!("  {}", asked.summary)).collect();
         plain(&format!(
             "{at}  {summary}  {canary} {weight}  {}  {}{}{}",
@@ -137,7 +137,7 @@ impl Frame {
             line(summary.clone(), colour),
             line(format!("{}{}", steps(&self.rollout), self.at_step()), ""),
         ];
-        let asked = self.rollout.webhooks.iter();
+        let asked = self.rollout.asked();
         lines.extend(asked.map(|asked| line(asked.summary.clone(), attention(asked.stands))));
         lines.push(line(String::new(), ""));
         let table = self.versions().lines().into_iter();
