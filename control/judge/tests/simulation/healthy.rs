@@ -13,10 +13,14 @@ use crate::{
 /// Hours of each setting at each traffic.
 const HOURS: usize = 20;
 
-/// Runs the settings at every traffic, prints a row for each, and gives hours and false rollbacks.
-fn table(policy: &RolloutPolicy, settings: &[Setting], seed: u64) -> (usize, usize) {
-    let mixes = Mix::NULLS;
-    let cell = mixes.len() * HOURS;
+/// Runs the settings for so many hours at each traffic, prints a row for each, and gives hours and false rollbacks.
+fn table(
+    policy: &RolloutPolicy,
+    (mixes, each_mix): (&[Mix], usize),
+    settings: &[Setting],
+    seed: u64,
+) -> (usize, usize) {
+    let cell = mixes.len() * each_mix;
     println!(
         "| healthy canary | hours | rolled back | hours with E >= 20 | highest E | self-test: alarms, suspicions |"
     );
@@ -44,7 +48,7 @@ fn table(policy: &RolloutPolicy, settings: &[Setting], seed: u64) -> (usize, usi
 
 #[test]
 fn no_healthy_canary_is_rolled_back_in_two_thousand_hours() {
-    let (hours, rolled_back) = table(&RolloutPolicy::default(), &Setting::NULLS, 100);
+    let (hours, rolled_back) = table(&RolloutPolicy::default(), (&Mix::NULLS, HOURS), &Setting::NULLS, 100);
     println!("balanced: {rolled_back} of {hours} healthy canary-hours ended in a rollback");
     assert!(hours >= 2_000 && rolled_back == 0, "{rolled_back} of {hours}");
 }
@@ -52,6 +56,14 @@ fn no_healthy_canary_is_rolled_back_in_two_thousand_hours() {
 #[test]
 fn no_canary_that_starts_cold_is_rolled_back_where_the_policy_grants_a_warm_up() {
     let policy = RolloutPolicy { warm_up: Duration::from_secs(120), ..RolloutPolicy::default() };
-    let (hours, rolled_back) = table(&policy, &[Setting::COLD], 200);
+    let (hours, rolled_back) = table(&policy, (&Mix::NULLS, HOURS), &[Setting::COLD], 200);
     assert!(hours >= 100 && rolled_back == 0, "{rolled_back} of {hours}");
+}
+
+#[test]
+fn no_healthy_canary_is_rolled_back_on_the_traffic_of_two_thousand_proxies() {
+    let fleet = [Mix::new(100_000.0, 0.1)];
+    let (hours, rolled_back) = table(&RolloutPolicy::default(), (&fleet, 2), &Setting::NULLS, 300);
+    println!("a fleet: {rolled_back} of {hours} healthy canary-hours ended in a rollback");
+    assert!(hours >= 30 && rolled_back == 0, "{rolled_back} of {hours}");
 }
