@@ -128,6 +128,8 @@ pub struct Aligned {
     pub late: bool,
     /// The window, if so.
     pub left_out: Option<Box<LeftOut>>,
+    /// Cells that nobody needs any more, to be filled anew.
+    pub spent: Vec<WindowCell>,
 }
 
 /// A window that came too late for its second.
@@ -159,9 +161,9 @@ struct Open {
 }
 
 impl Open {
-    fn add(&mut self, report: WindowReport, mark: Mark) {
+    fn add(&mut self, report: WindowReport, mark: Mark) -> Vec<WindowCell> {
         self.windows.push(mark);
-        self.sheets.add(Sheet::from(report));
+        self.sheets.add(Sheet::from(report))
     }
 
     fn close(self, at: u64) -> Second {
@@ -202,7 +204,7 @@ impl Aligner {
         let newest = self.newest.get_mut(&report.proxy);
         let behind = newest.as_deref().copied().filter(|newest| *newest > at);
         let mark = Mark::new(&report, ended_ms, behind);
-        let mut left_out = None;
+        let (mut left_out, mut spent) = (None, Vec::new());
         if late {
             left_out = Some(Box::new(LeftOut { at, mark, cells: report.cells }));
         } else {
@@ -211,9 +213,9 @@ impl Aligner {
                 None => drop(self.newest.insert(report.proxy.clone(), at)),
             }
             let open = self.open.entry(at).or_insert_with(|| Open { since_ms: now_ms, ..Open::default() });
-            open.add(report, mark);
+            spent = open.add(report, mark);
         }
-        Aligned { seconds: self.close(now_ms), late, left_out }
+        Aligned { seconds: self.close(now_ms), late, left_out, spent }
     }
 
     /// Closes what has waited long enough.

@@ -51,22 +51,26 @@ struct Growing {
 }
 
 impl Sheets {
-    /// Adds a window.
-    pub fn add(&mut self, window: Sheet) {
+    /// Adds a window. Gives its cells back where they are not kept.
+    pub fn add(&mut self, window: Sheet) -> Vec<WindowCell> {
         let same = |known: &&mut Growing| {
             let Sheet { generation, began_under, probing, .. } = &known.sheet;
             (*generation, *began_under) == (window.generation, window.began_under)
                 && *probing == window.probing
         };
         match self.0.iter_mut().find(same) {
-            None => self.0.push(Growing { sheet: window, sums: None }),
+            None => {
+                self.0.push(Growing { sheet: window, sums: None });
+                Vec::new()
+            }
             Some(Growing { sheet, sums }) => {
                 let sums = sums.get_or_insert_with(|| {
                     let mut sums = Sums::default();
-                    sums.add(std::mem::take(&mut sheet.cells));
+                    sums.add(&std::mem::take(&mut sheet.cells));
                     sums
                 });
-                sums.add(window.cells);
+                sums.add(&window.cells);
+                window.cells
             }
         }
     }
@@ -103,12 +107,12 @@ struct Sum {
 }
 
 impl Sums {
-    fn add(&mut self, cells: Vec<WindowCell>) {
+    fn add(&mut self, cells: &[WindowCell]) {
         // Proxies of one fleet tell the same cells in the same order.
         let mut next = 0;
         for cell in cells {
-            if !self.cells.get(next).is_some_and(|known| known.is_for(&cell)) {
-                next = self.place(&cell);
+            if !self.cells.get(next).is_some_and(|known| known.is_for(cell)) {
+                next = self.place(cell);
             }
             if let Some(sum) = self.cells.get_mut(next) {
                 sum.add(cell);
@@ -162,7 +166,7 @@ impl Sum {
                 == (cell.clients.is_some(), cell.control.is_some())
     }
 
-    fn add(&mut self, cell: WindowCell) {
+    fn add(&mut self, cell: &WindowCell) {
         self.outcomes.merge(&cell.outcomes);
         self.headers.add(&cell.headers);
         if let (Some(sum), Some(clients)) = (&mut self.clients, cell.clients) {
@@ -172,10 +176,10 @@ impl Sum {
             sum.0.merge(&slice.outcomes);
             sum.1.add(&slice.headers);
         }
-        for (event, count) in cell.events {
-            match self.events.iter_mut().find(|(name, _)| *name == event) {
-                Some((_, sum)) => *sum = sum.saturating_add(count),
-                None => self.events.push((event, count)),
+        for (event, count) in &cell.events {
+            match self.events.iter_mut().find(|(name, _)| name == event) {
+                Some((_, sum)) => *sum = sum.saturating_add(*count),
+                None => self.events.push((event.clone(), *count)),
             }
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! A window of a hundred versions has some hundred names and twice as many lists. To make a message of that first, and a
 //! window of the message, is a thousand small pieces of memory, most of them for names that came a second ago too. Here
-//! there is one for each histogram: names are those of the window before where they are the same, cell by cell.
+//! there is none where the cells of a window that nobody needs any more are filled anew ([`Reader::reuse`]): windows of one
+//! fleet have the same cells in the same order, so names stay and lists have room enough already. Where there are no
+//! such cells, names are those of the window before where they are the same.
 //!
 //! Only what every encoder writes is read so: each field once, lists packed, values that can be. Whatever differs is read the long way
 //! ([`super::window::from_message`]), and that decides what it means, or what is wrong with it. So there is one set of
@@ -28,6 +30,8 @@ use crate::{
 pub struct Reader {
     /// What the cells of the window before were of.
     known: Vec<(ServiceName, VersionName, RouteName)>,
+    /// Of a window that nobody needs any more; what is in them means nothing.
+    spent: Vec<WindowCell>,
 }
 
 /// Wire types.
@@ -35,6 +39,11 @@ const VARINT: u64 = 0;
 const LENGTH: u64 = 2;
 
 impl Reader {
+    /// Fills these cells anew with the next window, whatever they are of.
+    pub fn reuse(&mut self, spent: Vec<WindowCell>) {
+        self.spent = spent;
+    }
+
     /// The window in these bytes, which are a message `Window`.
     ///
     /// # Errors
@@ -61,10 +70,12 @@ impl Reader {
             generation: Generation(0),
             began_under: Generation(0),
             probing: Vec::new(),
-            cells: Vec::with_capacity(self.known.len()),
+            cells: Vec::new(),
             trips: Vec::new(),
             unready: Vec::new(),
         };
+        let mut cells = std::mem::take(&mut self.spent);
+        let mut place = 0;
         let mut rest = Bytes(bytes);
         while !rest.is_empty() {
             match rest.field()? {
@@ -79,8 +90,8 @@ impl Reader {
                     report.probing.push(ServiceName::try_new(name).ok()?);
                 }
                 (8, LENGTH) => {
-                    let cell = self.cell(report.cells.len(), rest.piece()?)?;
-                    report.cells.push(cell);
+                    self.cell(&mut cells, place, rest.piece()?)?;
+                    place += 1;
                 }
                 (9, LENGTH) => report.trips.push(window::trip(Trip::decode(rest.piece()?).ok()?).ok()?),
                 (10, LENGTH) => {
@@ -90,10 +101,12 @@ impl Reader {
                 _ => return None,
             }
         }
-        Some(report)
+        cells.truncate(place);
+        Some(WindowReport { cells, ..report })
     }
 
-    fn cell(&mut self, place: usize, bytes: &[u8]) -> Option<WindowCell> {
+    /// Reads a cell into this place, which is there already or the next.
+    fn cell(&mut self, cells: &mut Vec<WindowCell>, place: usize, bytes: &[u8]) -> Option<()> {
         let (mut service, mut version, mut route): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
         let (mut counted, mut control, mut clients, mut events) = (None, None, None, Vec::new());
         let mut rest = Bytes(bytes);
@@ -102,9 +115,9 @@ impl Reader {
                 (1, LENGTH) => service = rest.piece()?,
                 (2, LENGTH) => version = rest.piece()?,
                 (3, LENGTH) => route = rest.piece()?,
-                (4, LENGTH) if counted.is_none() => counted = Some(counts(rest.piece()?)?),
+                (4, LENGTH) if counted.is_none() => counted = Some(rest.piece()?),
                 (5, VARINT) => clients = Some(rest.count()?),
-                (6, LENGTH) if control.is_none() => control = Some(Box::new(counts(rest.piece()?)?)),
+                (6, LENGTH) if control.is_none() => control = Some(rest.piece()?),
                 (7, LENGTH) => {
                     let Event { name, count } = Event::decode(rest.piece()?).ok()?;
                     events.push((EventName::try_new(&name).ok()?, within(count)?));
@@ -112,9 +125,40 @@ impl Reader {
                 _ => return None,
             }
         }
-        let Slice { outcomes, headers } = counted.unwrap_or_default();
-        let (service, version, route) = self.names(place, [service, version, route])?;
-        Some(WindowCell { service, version, route, outcomes, headers, clients, control, events })
+        let there = cells.get(place).is_some_and(|cell| {
+            cell.version.as_str().as_bytes() == version
+                && cell.service.as_str().as_bytes() == service
+                && cell.route.as_str().as_bytes() == route
+        });
+        if !there {
+            let (service, version, route) = self.names(place, [service, version, route])?;
+            let Slice { outcomes, headers } = Slice::default();
+            let cell = WindowCell {
+                service,
+                version,
+                route,
+                outcomes,
+                headers,
+                clients,
+                control: None,
+                events: vec![],
+            };
+            match cells.get_mut(place) {
+                Some(other) => *other = cell,
+                None => cells.push(cell),
+            }
+        }
+        let cell = cells.get_mut(place)?;
+        counts(counted.unwrap_or_default(), &mut cell.outcomes, &mut cell.headers)?;
+        match control {
+            None => cell.control = None,
+            Some(control) => {
+                let slice = cell.control.get_or_insert_with(Box::default);
+                counts(control, &mut slice.outcomes, &mut slice.headers)?;
+            }
+        }
+        (cell.clients, cell.events) = (clients, events);
+        Some(())
     }
 
     fn names(
@@ -147,7 +191,8 @@ impl Reader {
     }
 }
 
-fn counts(bytes: &[u8]) -> Option<Slice> {
+/// Reads counts, in the place of those that are there.
+fn counts(bytes: &[u8], outcomes: &mut OutcomeCounts, headers: &mut LatencyCounts) -> Option<()> {
     let (mut by_outcome, mut buckets, mut counts) = (None, None, None);
     let mut rest = Bytes(bytes);
     while !rest.is_empty() {
@@ -159,7 +204,7 @@ fn counts(bytes: &[u8]) -> Option<Slice> {
         }
     }
     let mut by_outcome = Bytes(by_outcome.unwrap_or_default());
-    let mut outcomes = OutcomeCounts::default();
+    *outcomes = OutcomeCounts::default();
     for outcome in Outcome::ALL {
         if by_outcome.is_empty() {
             break;
@@ -168,7 +213,9 @@ fn counts(bytes: &[u8]) -> Option<Slice> {
     }
     let (mut buckets, mut counts) = (Bytes(buckets.unwrap_or_default()), Bytes(counts.unwrap_or_default()));
     // A number takes a byte at least, so this is room enough and no more than was told.
-    let mut headers = Vec::with_capacity(buckets.0.len().min(BUCKETS));
+    let LatencyCounts(headers) = headers;
+    headers.clear();
+    headers.reserve(buckets.0.len().min(BUCKETS));
     let mut at = 0_u64;
     while !buckets.is_empty() {
         let (gap, count) = (buckets.varint()?, u32::try_from(counts.varint()?).ok()?);
@@ -179,8 +226,7 @@ fn counts(bytes: &[u8]) -> Option<Slice> {
         }
         headers.push((bucket, count));
     }
-    (by_outcome.is_empty() && counts.is_empty())
-        .then_some(Slice { outcomes, headers: LatencyCounts(headers) })
+    (by_outcome.is_empty() && counts.is_empty()).then_some(())
 }
 
 fn within(count: u64) -> Option<u64> {

@@ -79,6 +79,17 @@ proptest! {
     }
 
     #[test]
+    fn nothing_is_left_of_a_window_whose_cells_are_filled_anew(windows in vec(any_window(), 2..6)) {
+        let mut reader = Reader::default();
+        for report in &windows {
+            let bytes = window::to_message(report, report.age_ms).encode_to_vec();
+            let read = reader.short("edge-1", &bytes);
+            prop_assert_eq!(read.as_ref(), Some(report));
+            reader.reuse(read.map_or_else(Vec::new, |read| read.cells));
+        }
+    }
+
+    #[test]
     fn damaged_bytes_mean_the_same_either_way(
         report in any_window(),
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),

@@ -15,6 +15,7 @@ pub mod registry;
 mod seat;
 mod serve;
 mod session;
+mod spares;
 
 pub(crate) use door::Door;
 pub use door::FleetBindError;

@@ -25,6 +25,7 @@ use super::{
     budget::Budget,
     codec::encoded,
     registry::{FleetCounts, Overdue, PlanName, ProxyStatus, Registry},
+    spares::Spares,
 };
 use crate::{clock::Clock, keeper::Keeper};
 
@@ -73,6 +74,7 @@ pub(crate) struct Seat {
     marks: Arc<watch::Sender<Arc<Marks>>>,
     reports: mpsc::Sender<Report>,
     beats: Arc<Budget>,
+    spares: Arc<Spares>,
 }
 
 impl Seat {
@@ -87,6 +89,7 @@ impl Seat {
             marks: Arc::new(watch::Sender::new(Arc::new(marks))),
             reports,
             beats: Arc::default(),
+            spares: Arc::default(),
         }
     }
 
@@ -149,6 +152,11 @@ impl Seat {
     pub(super) fn takes_beat(&self, now_ms: u64) -> bool {
         // Windows are what counts.
         self.reports.capacity() >= self.reports.max_capacity() / 2 && self.beats.take(now_ms)
+    }
+
+    /// Cells to be filled anew.
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     pub(super) fn reports(&self) -> &mpsc::Sender<Report> {

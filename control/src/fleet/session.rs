@@ -227,6 +227,7 @@ impl Session {
         let place = self.seat.reports().reserve().await;
         let place = place
             .map_err(|_| Ended::Closed(Status::unavailable("the control plane has stopped to decide")))?;
+        reader.reuse(self.seat.spares().take());
         let report = match reader.window(proxy, told) {
             Ok(report) if report.epoch == self.hello.epoch => report,
             // To end the stream would be to hear the same again. What is missing is counted as lost.

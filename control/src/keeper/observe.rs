@@ -22,7 +22,10 @@ impl Keeper {
                     seat.heard(&report, now_ms);
                 }
                 let trips = report.trips.clone();
-                let aligned = self.aligner.take(report, now_ms);
+                let mut aligned = self.aligner.take(report, now_ms);
+                if let Some(seat) = &self.seat {
+                    seat.spares().put(std::mem::take(&mut aligned.spent));
+                }
                 metrics::late(u64::from(aligned.late));
                 if let Some(late) = aligned.left_out.as_deref() {
                     self.settled.left_out(late);
