@@ -43,6 +43,8 @@ impl Server {
             .args(["--listen-client-urls", &format!("{scheme}://{address}")])
             .args(["--advertise-client-urls", &format!("{scheme}://{address}")])
             .args(arguments)
+            // A password is as slow to check as it may be quick: a machine that is busy with other tests has no time for it.
+            .args(["--bcrypt-cost", "4"])
             .args(["--listen-peer-urls", &format!("http://{peer_address}")])
             .args(["--initial-advertise-peer-urls", &format!("http://{peer_address}")])
             .args(["--initial-cluster", &format!("m=http://{peer_address}")])
