@@ -184,6 +184,27 @@ fn an_a_b_test_is_one_step_on_the_clock_that_ends_in_a_question() {
 }
 
 #[test]
+fn steps_may_copy_requests_before_the_canary_has_a_user() {
+    let policy =
+        rollout("steps: [{ mirror: 1% }, { weight: 0%, mirror: 20%, min_requests: 900 }, { weight: 5% }]");
+    let steps: Vec<_> = policy.steps.iter().map(|step| (step.share(), step.min_requests)).collect();
+    let expected = [("copies of 1%", 500), ("copies of 20%", 900), ("5%", 500), ("100%", 500)];
+    assert_eq!(steps, expected.map(|(share, requests)| (share.to_owned(), requests)));
+    assert_eq!(margins(&policy)[..2], ["2 × + 1%", "2 × + 1%"], "what comes next exposes few users");
+    assert_eq!((policy.copies_first(), policy.mirror.methods.len()), (true, 3));
+    let copying = rollout(
+        "steps: [{ mirror: 5%, until: time }, { weight: 5% }], \
+         mirror: { methods: [POST, GET, POST], max_in_flight: 7, max_body: 1KiB, timeout: 2s }",
+    )
+    .mirror;
+    assert_eq!(copying.methods, ["GET", "POST"]);
+    assert_eq!((copying.max_in_flight, copying.max_body, copying.timeout.as_secs()), (7, 1024, 2));
+    let text = summary(&read("rollout: { steps: [{ mirror: 10% }, { weight: 5% }] }").unwrap());
+    assert!(text.contains("rollout   copies of 10%: at least 500 requests"), "{text}");
+    assert!(text.contains("copies    GET, HEAD, OPTIONS; at most 64 at once"), "{text}");
+}
+
+#[test]
 fn where_rollbacks_are_held_nothing_takes_the_canary_out_by_itself() {
     let service = shop("rollout: { rollback: { hold: v1 can not read what v2 writes } }");
     let reason = "v1 can not read what v2 writes".to_owned();
@@ -195,7 +216,7 @@ fn where_rollbacks_are_held_nothing_takes_the_canary_out_by_itself() {
 #[test]
 fn what_is_at_its_default_is_not_in_the_text_of_the_rules() {
     let text = serde_json::to_value(RolloutPolicy::default()).unwrap();
-    for field in ["strategy", "bake", "on_fail", "on_new_canary"] {
+    for field in ["mirror", "strategy", "bake", "on_fail", "on_new_canary"] {
         assert_eq!(text.get(field), None, "a rollout that an older release began would be under other rules");
     }
     assert!(
@@ -203,7 +224,7 @@ fn what_is_at_its_default_is_not_in_the_text_of_the_rules() {
             .as_array()
             .unwrap()
             .iter()
-            .all(|step| step.get("until").or(step.get("approval")).is_none())
+            .all(|step| ["until", "approval", "mirror"].iter().all(|field| step.get(field).is_none()))
     );
 }
 
@@ -269,6 +290,51 @@ fn what_is_wrong_is_placed_and_says_what_would_be_right() {
             "rollout.steps[0].approval",
             &["waits for nothing"],
         ),
+        (
+            "rollout: { steps: [{ mirror: 10%, weight: 5% }] }",
+            "rollout.steps[0].weight",
+            &["copies or users", "a step of its own"],
+        ),
+        ("rollout: { steps: [{ min_requests: 5 }] }", "rollout.steps[0]", &["\"weight\" is missing"]),
+        (
+            "rollout: { steps: [{ mirror: 0% }] }",
+            "rollout.steps[0].mirror",
+            &["a mirror of 0% shows nothing"],
+        ),
+        (
+            "rollout: { steps: [{ weight: 5% }, { mirror: 10% }] }",
+            "rollout.steps[1].mirror",
+            &["has users already", "before those with weight"],
+        ),
+        (
+            "rollout: { steps: [{ mirror: 10% }, { mirror: 10% }, { weight: 5% }] }",
+            "rollout.steps[1].mirror",
+            &["must rise, and 10% comes after 10%"],
+        ),
+        (
+            "rollout: { steps: [{ mirror: 10% }] }",
+            "rollout.steps",
+            &["it would have everything", "{ weight: 5% }"],
+        ),
+        (
+            "rollout: { steps: [{ mirror: 10% }, { weight: 100% }] }",
+            "rollout.steps",
+            &["neither what writes do nor how fast"],
+        ),
+        (
+            "rollout: { strategy: ab, steps: [{ mirror: 10%, min_duration: 1h }] }",
+            "rollout.steps[0].mirror",
+            &["compares users"],
+        ),
+        (
+            "rollout: { steps: [{ mirror: 10% }, { weight: 5% }] }\n    mirror: { version: canary }",
+            "mirror",
+            &["could not be told", "leave \"mirror\" out here"],
+        ),
+        ("rollout: { mirror: { methods: [] } }", "rollout.mirror.methods", &["no method is copied"]),
+        ("rollout: { mirror: { methods: [get] } }", "rollout.mirror.methods[0]", &["write GET"]),
+        ("rollout: { mirror: { max_in_flight: 0 } }", "rollout.mirror.max_in_flight", &["from 1 to"]),
+        ("rollout: { mirror: { max_body: 2MiB } }", "rollout.mirror.max_body", &["copies wait in memory"]),
         ("rollout: { preset: cautios }", "rollout.preset", &["did you mean cautious?"]),
         ("rollout: { soak: 31h, strata: 0 }", "rollout.strata", &["from 1 to 1000"]),
         ("rollout: { soak: 10000h }", "rollout.soak", &["out of range"]),

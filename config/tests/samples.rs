@@ -107,7 +107,13 @@ fn the_rollout_sample_says_every_word_of_a_rollout() {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/samples/rollout.yaml"))
             .unwrap();
-    let fields = [raw::Rollout::FIELDS, raw::Step::FIELDS, raw::Guards::FIELDS, raw::BlastRadius::FIELDS];
+    let fields = [
+        raw::Rollout::FIELDS,
+        raw::Step::FIELDS,
+        raw::Copying::FIELDS,
+        raw::Guards::FIELDS,
+        raw::BlastRadius::FIELDS,
+    ];
     for field in fields.into_iter().flatten() {
         assert!(text.contains(&format!("{field}:")), "{field} is not in the sample");
     }

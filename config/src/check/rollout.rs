@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::{
     all, guards,
     range::{within_if_any, within_or},
-    section,
+    section, steer,
     steps::{self, Terms},
     strategy, switched,
 };
@@ -54,9 +54,10 @@ pub(super) fn check(
     // Where the guards are wrong, the steps may be wrong by themselves all the same.
     let errors = guards.as_ref().map_or(default.guards.errors, |guards| guards.errors);
     let full = errors.as_ref().map(ErrorComparison::pass);
-    let clock = matches!(shape, Ok(strategy::Shape { strategy: Strategy::Ab, .. }));
+    let clock = raw.strategy.given().is_some_and(|given| given.value == Strategy::Ab);
     let terms = Terms { preset: default.preset, full, given: margins_given, clock };
     let steps = steps::check(raw.steps, &terms, problems);
+    let mirror = steer::copying(raw.mirror, problems);
     let on_timeout = raw.on_timeout.or(default.on_timeout);
     let false_alarm = within_or(raw.false_alarm, FALSE_ALARM, default.false_alarm, problems);
     let false_pass = within_or(raw.false_pass, FALSE_PASS, default.false_pass, problems);
@@ -82,6 +83,7 @@ pub(super) fn check(
     Ok(RolloutPolicy {
         preset: preset?,
         steps,
+        mirror: mirror?,
         on_timeout: on_timeout?,
         guards: guards?,
         false_alarm: false_alarm?,

@@ -73,6 +73,7 @@ fn check(
     let on_unready = raw.on_unready.or(OnUnready::default());
     let shared = version::Shared { policy: policy.as_ref().ok(), sticky: sticky.as_ref().ok(), around };
     let versions = version::check_all(raw.versions, key, &shared, problems);
+    let mirror_place = raw.mirror.given().map(|given| given.place.clone());
     let roles = known.map(|known| {
         let stable = stable(raw.stable, &known, key, problems);
         let canary = canary(raw.canary, stable.as_ref().ok(), &known, problems);
@@ -109,6 +110,12 @@ fn check(
     let (name, sticky, timeouts, events, rollout) = (name?, sticky?, timeouts?, events?, rollout?);
     let (mut resilience, on_unready, upgrades) = (resilience?, on_unready?, upgrades?);
     strategy::users_stay(rollout.strategy, &sticky, named_strategy.as_ref().unwrap_or(key), problems)?;
+    if let Some(place) = mirror_place.filter(|_| rollout.copies_first()) {
+        let wrong =
+            "the steps of the rollout copy requests too, and which copies are whose could not be told";
+        let right = "leave \"mirror\" out here, or the steps with mirror in the rollout";
+        return Err(problems.add(&place, wrong, right));
+    }
     if rollout.on_fail != OnFail::RollBack {
         if let Some((place, true)) = tripwire {
             return Err(strategy::no_tripwire(&place, problems));

@@ -1,4 +1,4 @@
-//! What bends the split: overrides and the mirror.
+//! What bends the split: overrides, the mirror, and how the steps of a rollout copy requests.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -6,9 +6,10 @@ use super::{all, range::within_or, service::existing, sticky::token};
 use crate::{
     limits::{
         CONCURRENCY_MAX, MIRROR_BODY_DEFAULT, MIRROR_BODY_MAX, MIRROR_IN_FLIGHT_DEFAULT,
-        MIRROR_TIMEOUT_DEFAULT, OVERRIDES_MAX, TIMEOUT_MAX,
+        MIRROR_TIMEOUT_DEFAULT, OVERRIDES_MAX, ROUTE_ITEMS_MAX, TIMEOUT_MAX,
     },
     name::VersionName,
+    policy::Copying,
     problem::{Problems, Reported},
     raw::{
         self,
@@ -86,6 +87,32 @@ pub(super) fn mirror(
         max_body: max_body?,
         timeout: timeout?,
     }))
+}
+
+/// How steps with mirror copy requests.
+pub(super) fn copying(field: Field<raw::Copying>, problems: &mut Problems) -> Result<Copying, Reported> {
+    let Some(Spanned { value: raw, .. }) = field.optional()? else { return Ok(Copying::default()) };
+    let default = Copying::default();
+    let methods = match raw.methods.optional()? {
+        None => Ok(default.methods),
+        Some(Spanned { place, value: List(items) }) if items.is_empty() => {
+            let right = "write [GET, HEAD, OPTIONS], or leave \"methods\" out";
+            Err(problems.add(&place, "no method is copied", right))
+        }
+        Some(Spanned { place, value: List(items) }) if items.len() > ROUTE_ITEMS_MAX => {
+            let right = format!("write at most {ROUTE_ITEMS_MAX}");
+            Err(problems.add(&place, format!("there are {} methods", items.len()), right))
+        }
+        Some(Spanned { value: List(items), .. }) => {
+            let each = items.into_iter().map(|item| Ok(item?.value.0)).collect();
+            all(each).map(|methods| BTreeSet::from_iter(methods).into_iter().collect())
+        }
+    };
+    let in_flight = 1..=CONCURRENCY_MAX as u64;
+    let max_in_flight = within_or(raw.max_in_flight, in_flight, default.max_in_flight, problems);
+    let max_body = body(raw.max_body, problems);
+    let timeout = within_or(raw.timeout, SHORTEST..=TIMEOUT_MAX, default.timeout, problems);
+    Ok(Copying { methods: methods?, max_in_flight: max_in_flight?, max_body: max_body?, timeout: timeout? })
 }
 
 fn body(field: Field<ByteSize>, problems: &mut Problems) -> Result<u64, Reported> {

@@ -55,9 +55,17 @@ fn written(
         let right = "write [{ weight: 1% }, …], or leave \"steps\" out for the default";
         return Err(problems.add(&place, "there is no step", right));
     }
-    let mut before: Option<Weight> = None;
+    let mut before = Before::default();
     let each = items.into_iter().map(|item| step(item, &mut before, terms, problems));
     let mut steps = all(each.collect())?;
+    let first = steps.iter().find(|step| step.mirror.is_none());
+    // An A/B test, which is on the clock, has no copies at all, and says so.
+    let copied = before.copies.is_some() && !terms.clock;
+    if copied && first.is_none_or(|first| first.weight == Weight::WHOLE) {
+        let wrong = "copies show neither what writes do nor how fast the canary is, and after them it would have everything";
+        let right = "write a step between them and 100%, such as { weight: 5% }";
+        return Err(problems.add(&place, wrong, right));
+    }
     if steps.last().is_some_and(|last| last.weight < Weight::WHOLE) {
         steps.push(terms.preset.step(Weight::WHOLE));
     }
@@ -70,14 +78,19 @@ fn written(
 
 fn step(
     item: Element<raw::Step>,
-    before: &mut Option<Weight>,
+    before: &mut Before,
     terms: &Terms,
     problems: &mut Problems,
 ) -> Result<Step, Reported> {
     let Spanned { place, value: raw } = item?;
-    let right = "write the canary's share during the step, such as \"weight: 5%\"";
-    let weight = raw.weight.required("weight", &place, problems, right);
-    let weight = weight.and_then(|given| rising(&given, before, problems));
+    let (weight, mirror) = match raw.mirror.optional()? {
+        Some(mirror) => (Ok(Weight::ZERO), before.copied(&mirror, raw.weight, problems).map(Some)),
+        None => {
+            let right = "write the canary's share during the step, such as \"weight: 5%\"";
+            let weight = raw.weight.required("weight", &place, problems, right);
+            (weight.and_then(|given| before.rising(&given, problems)), Ok(None))
+        }
+    };
     let default = terms.preset.step(Weight::WHOLE);
     let conditions = [
         raw.min_requests.given().map(|given| given.place.clone()),
@@ -128,6 +141,7 @@ fn step(
     let (weight, min_requests, (min_duration, max_duration)) = (weight?, requests?, durations?);
     let step = Step {
         weight,
+        mirror: mirror?,
         min_requests,
         min_duration,
         max_duration,
@@ -143,28 +157,59 @@ pub(super) fn on_the_clock(step: &Step) -> Step {
     Step { min_requests: 1, max_duration: STEP_DURATION_MAX, pass: None, until: Until::Time, ..step.clone() }
 }
 
-fn rising(
-    given: &Spanned<Weight>,
-    before: &mut Option<Weight>,
-    problems: &mut Problems,
-) -> Result<Weight, Reported> {
-    let (weight, place) = (given.value, &given.place);
-    if weight == Weight::ZERO {
-        let right = "write a share above 0%: a canary without requests gives no evidence";
-        return Err(problems.add(place, "a step at 0% shows nothing", right));
+/// What the steps so far have come to.
+#[derive(Default)]
+struct Before {
+    /// The last share of users.
+    weight: Option<Weight>,
+    /// The last share of copies.
+    copies: Option<Weight>,
+}
+
+impl Before {
+    fn rising(&mut self, given: &Spanned<Weight>, problems: &mut Problems) -> Result<Weight, Reported> {
+        let (weight, place) = (given.value, &given.place);
+        if weight == Weight::ZERO {
+            let right = "write a share above 0%, or \"mirror: 10%\" for copies: a canary without requests gives no evidence";
+            return Err(problems.add(place, "a step at 0% shows nothing", right));
+        }
+        must_rise(given, self.weight, problems)?;
+        self.weight = Some(weight);
+        Ok(weight)
     }
-    if let Some(last) = *before
-        && weight <= last
-    {
-        let wrong = format!("the steps must rise, and {weight} comes after {last}");
-        return Err(problems.add(
-            place,
-            wrong,
-            format!("write a share above {last}, or put the steps in order"),
-        ));
+
+    /// A step that copies requests; `weight` is what it says of users.
+    fn copied(
+        &mut self,
+        given: &Spanned<Weight>,
+        weight: Field<Weight>,
+        problems: &mut Problems,
+    ) -> Result<Weight, Reported> {
+        if let Some(Spanned { place, .. }) = weight.optional()?.filter(|weight| weight.value > Weight::ZERO) {
+            let wrong = "a step gives the canary copies or users, so that it is clear by which it is judged";
+            let right = "leave \"weight\" out, and write a step of its own for it";
+            return Err(problems.add(&place, wrong, right));
+        }
+        let place = &given.place;
+        if given.value == Weight::ZERO {
+            let right = "write a share above 0%: without copies there is no evidence";
+            return Err(problems.add(place, "a mirror of 0% shows nothing", right));
+        }
+        if self.weight.is_some() {
+            let wrong = "the canary has users already, who show more than copies do";
+            return Err(problems.add(place, wrong, "put the steps with mirror before those with weight"));
+        }
+        must_rise(given, self.copies, problems)?;
+        self.copies = Some(given.value);
+        Ok(given.value)
     }
-    *before = Some(weight);
-    Ok(weight)
+}
+
+fn must_rise(given: &Spanned<Weight>, last: Option<Weight>, problems: &mut Problems) -> Result<(), Reported> {
+    let share = given.value;
+    let Some(last) = last.filter(|last| share <= *last) else { return Ok(()) };
+    let wrong = format!("the steps must rise, and {share} comes after {last}");
+    Err(problems.add(&given.place, wrong, format!("write a share above {last}, or put the steps in order")))
 }
 
 /// A margin of a step's own.

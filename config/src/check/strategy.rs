@@ -118,6 +118,10 @@ fn fixed_end(
             None => Err(problems.add(place, format!("an A/B test has one step, not {}", steps.len()), RIGHT)),
         };
     };
+    if let Some(mirror) = step.mirror.given() {
+        let wrong = "an A/B test compares users, and copies have none";
+        return Err(problems.add(&mirror.place, wrong, RIGHT));
+    }
     match step.min_duration {
         Field::Absent => Err(problems.add(place, "an A/B test without a min_duration has no end", RIGHT)),
         _ => Ok(()),

@@ -3,6 +3,7 @@
 //! A file may say every part of it, or choose a [`Preset`] and say nothing; what is left out comes from the preset.
 
 mod actions;
+mod copying;
 mod guards;
 mod mode;
 mod preset;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 pub use self::{
     actions::{Actions, BlastRadius, BothWorse, Mounting, Probe},
+    copying::{COPIED_METHODS_DEFAULT, Copying},
     guards::{
         CountedBy, Direction, EVENT_RATIO_DEFAULT, ErrorComparison, EventGuard, Guards, LatencyComparison,
     },
@@ -22,6 +24,7 @@ pub use self::{
     preset::{Preset, STRATA_DEFAULT},
     step::{
         Margin, STEP_MAX_DURATION_DEFAULT, STEP_MIN_DURATION_DEFAULT, STEP_MIN_REQUESTS_DEFAULT, Step, Until,
+        share_text,
     },
     strategy::{BAKE_DEFAULT, OnFail, OnNewCanary, Strategy},
 };
@@ -31,8 +34,12 @@ pub use self::{
 pub struct RolloutPolicy {
     /// Where the values come from that the file leaves out.
     pub preset: Preset,
-    /// The steps in order: weights rise, the last is 100 %.
+    /// The steps in order: first those that copy requests, whose shares rise, then those with users, whose weights
+    /// rise. The last is 100 %.
     pub steps: Vec<Step>,
+    /// How requests are copied, in steps that do.
+    #[serde(skip_serializing_if = "Copying::is_default")]
+    pub mirror: Copying,
     /// What is done when a step has lasted its `max_duration` on insufficient evidence.
     pub on_timeout: OnTimeout,
     /// The conditions on the canary.
@@ -73,6 +80,13 @@ pub struct RolloutPolicy {
     /// What a file means that names another canary while this rollout is in progress.
     #[serde(skip_serializing_if = "OnNewCanary::is_default")]
     pub on_new_canary: OnNewCanary,
+}
+
+impl RolloutPolicy {
+    /// Whether the canary is judged by copies before it has a user.
+    pub fn copies_first(&self) -> bool {
+        self.steps.iter().any(|step| step.mirror.is_some())
+    }
 }
 
 impl Default for RolloutPolicy {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Actions, BlastRadius, ErrorComparison, ErrorWeights, Guards, Mode, Mounting, OnFail, OnNewCanary,
-    OnTimeout, Probe, RolloutPolicy, Step, Strategy, step,
+    Actions, BlastRadius, Copying, ErrorComparison, ErrorWeights, Guards, Mode, Mounting, OnFail,
+    OnNewCanary, OnTimeout, Probe, RolloutPolicy, Step, Strategy, step,
 };
 use crate::weight::Weight;
 
@@ -129,6 +129,7 @@ impl Preset {
         RolloutPolicy {
             preset: self,
             steps,
+            mirror: Copying::default(),
             on_timeout: OnTimeout::Hold,
             guards: Guards { errors: Some(errors), ..Guards::default() },
             false_alarm: self.false_alarm(),

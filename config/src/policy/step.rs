@@ -26,9 +26,12 @@ const MIDDLE_UP_TO: u32 = 100_000;
 /// One weight, and what must be seen at it before the next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
-    /// The canary's share during the step.
+    /// The canary's share during the step; nothing where requests are copied.
     pub weight: Weight,
-    /// Requests of the canary that must have been judged in this step.
+    /// The share of the stable version's requests that the canary gets copies of; none in a step with users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Weight>,
+    /// Requests of the canary, or copies, that must have been judged in this step.
     pub min_requests: u64,
     /// The step lasts at least this long.
     #[serde(serialize_with = "crate::duration::serialize")]
@@ -78,6 +81,7 @@ impl Step {
     pub const fn at(weight: Weight) -> Self {
         Self {
             weight,
+            mirror: None,
             min_requests: STEP_MIN_REQUESTS_DEFAULT,
             min_duration: STEP_MIN_DURATION_DEFAULT,
             max_duration: STEP_MAX_DURATION_DEFAULT,
@@ -86,6 +90,16 @@ impl Step {
             approval: false,
         }
     }
+
+    /// What the canary gets in it, for people: `5%`, or `copies of 5%`.
+    pub fn share(&self) -> String {
+        share_text(self.weight, self.mirror.unwrap_or(Weight::ZERO))
+    }
+}
+
+/// What a canary gets, for people: its share of users, or of what share of them it gets copies.
+pub fn share_text(weight: Weight, mirror: Weight) -> String {
+    if mirror > Weight::ZERO { format!("copies of {mirror}") } else { weight.to_string() }
 }
 
 /// Not inferior: an error rate below `ratio` × the stable version's + `margin`.

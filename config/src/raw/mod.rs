@@ -31,8 +31,8 @@ pub use notification::Recipient;
 pub use operation::{Admin, Advertise, Control, Etcd, Identity, Limits};
 pub use resilience::{AdaptiveConcurrency, Breaker, Fallback, Hang, Retries, Tripwire};
 pub use rollout::{
-    Actions, BlastRadius, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe, Rollback,
-    Rollout, Score, Step,
+    Actions, BlastRadius, Copying, ErrorComparison, EventGuard, Guards, LatencyComparison, Margin, Probe,
+    Rollback, Rollout, Score, Step,
 };
 pub use route::{
     HeaderEdits, HeaderKey, LimitKey, Method, RateLimit, Redirect, Respond, Rewrite, Route, ValueForm,

@@ -6,6 +6,8 @@ use super::{
     choice::ModeName,
     decode::{List, Named, Switch},
     record::record,
+    route::Method,
+    size::ByteSize,
 };
 use crate::{
     name::EventName,
@@ -20,9 +22,12 @@ record! {
         /// The defaults of all other fields here: cautious, balanced or fast. Where a default differs, all three are
         /// given in this order. Default: balanced.
         @ preset: Preset,
-        /// The steps in order, weights rising. A step at 100% is added if the last is lower. Default:
+        /// The steps in order, weights rising. A step at 100% is added if the last is lower. Steps with mirror in place of
+        /// weight come first. Default:
         /// 1%, 2%, 5%, 10%, 25%, 50%, 100% / 1%, 5%, 10%, 25%, 50%, 100% / 5%, 25%, 50%, 100%.
         @ steps: List<Step>,
+        /// How requests are copied, in steps with mirror.
+        @ mirror: Copying,
         /// What is done when a step has lasted its max_duration without a verdict: hold stays at the weight,
         /// promote goes on, rollback takes the canary out. Default: hold.
         @ on_timeout: OnTimeout,
@@ -84,8 +89,12 @@ record! {
     /// One weight, and what must be seen at it before the next.
     pub struct Step {
         /// The canary's share during the step.
-        required @ weight: Weight,
-        /// Requests of the canary that must have been judged in this step. Default: 1000 / 500 / 200.
+        @ weight: Weight,
+        /// In place of a weight: of this share of the stable version's requests the canary gets copies, and nobody gets its
+        /// answers. It is judged by how many of its answers are errors where the stable version's to the same requests are
+        /// not.
+        @ mirror: Weight,
+        /// Requests of the canary, or copies, that must have been judged in this step. Default: 1000 / 500 / 200.
         @ min_requests: u64,
         /// The step lasts at least this long. Default: 30s / 10s / 5s.
         @ min_duration: Duration,
@@ -101,6 +110,20 @@ record! {
         @ until: Until,
         /// true: when the step is over, somebody must approve before the next. Default: false.
         @ approval: bool,
+    }
+
+    /// Copies of the stable version's requests, in steps with mirror. They never delay a request, and nobody gets an answer of the
+    /// canary.
+    pub struct Copying {
+        /// The methods that are copied. A request that changes something is then done twice: name others only where that
+        /// is no matter. Default: [GET, HEAD, OPTIONS].
+        @ methods: List<Method>,
+        /// Copies under way at once in each proxy; beyond it requests are not copied. Default: 64.
+        @ max_in_flight: u64,
+        /// A request with a longer body is not copied. Default: 64KiB.
+        @ max_body: ByteSize,
+        /// For a copy and its whole answer; one that takes longer has failed. Default: 15s.
+        @ timeout: Duration,
     }
 
     /// Promotion needs proof that the canary's error rate is below ratio × the stable version's + margin.

@@ -7,8 +7,8 @@ use crate::{
     duration::show,
     outcome::Outcome,
     policy::{
-        Actions, BlastRadius, BothWorse, CountedBy, Direction, ErrorComparison, ErrorWeights, Guards, Margin,
-        Mode, Mounting, OnFail, OnNewCanary, OnTimeout, RolloutPolicy, Step, Strategy, Until,
+        Actions, BlastRadius, BothWorse, Copying, CountedBy, Direction, ErrorComparison, ErrorWeights,
+        Guards, Margin, Mode, Mounting, OnFail, OnNewCanary, OnTimeout, RolloutPolicy, Step, Strategy, Until,
     },
     weight::Weight,
 };
@@ -25,6 +25,9 @@ pub(super) fn write(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
         Strategy::Canary => {}
         Strategy::BlueGreen => writeln!(to, "  strategy  blue/green: one plan there, one back")?,
         Strategy::Ab => writeln!(to, "  strategy  A/B: no verdict ends it before its time")?,
+    }
+    if policy.copies_first() {
+        writeln!(to, "  copies    {}", copying(&policy.mirror))?;
     }
     if !policy.bake.is_zero() {
         writeln!(to, "  bake      {} at 100%, against its limits", show(policy.bake))?;
@@ -64,7 +67,8 @@ pub(super) fn write(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
 }
 
 fn write_steps(gates: &[Step], to: &mut String) -> fmt::Result {
-    let alike = |a: &Step, b: &Step| Step { weight: b.weight, pass: b.pass, ..a.clone() } == *b;
+    let alike =
+        |a: &Step, b: &Step| Step { weight: b.weight, pass: b.pass, ..a.clone() } == *b && a.mirror.is_none();
     match gates {
         [] => writeln!(to, "  rollout   100% at once"),
         [first, rest @ ..] if rest.iter().all(|step| alike(step, first)) => {
@@ -74,11 +78,18 @@ fn write_steps(gates: &[Step], to: &mut String) -> fmt::Result {
         _ => {
             for (i, step) in gates.iter().enumerate() {
                 let title = if i == 0 { "rollout" } else { "" };
-                writeln!(to, "  {title:<9} {}: {}", step.weight, conditions(step))?;
+                writeln!(to, "  {title:<9} {}: {}", step.share(), conditions(step))?;
             }
             writeln!(to, "            then 100%")
         }
     }
+}
+
+fn copying(Copying { methods, max_in_flight, max_body, timeout }: &Copying) -> String {
+    let (methods, timeout) = (join(methods, ", "), show(*timeout));
+    format!(
+        "{methods}; at most {max_in_flight} at once, bodies up to {max_body} bytes, {timeout} each; errors alone are judged"
+    )
 }
 
 fn conditions(step: &Step) -> String {
@@ -140,7 +151,7 @@ fn needed(guards: &Guards, gates: &[Step]) -> Option<String> {
                 let tight = full_is_wider(guards, &asked)
                     .then_some(" (tighter than what is harmless: may never be proven)");
                 let tight = tight.unwrap_or_default();
-                each.push(format!("at {} {} × stable + {}{tight}", step.weight, asked.ratio, asked.margin));
+                each.push(format!("at {} {} × stable + {}{tight}", step.share(), asked.ratio, asked.margin));
             }
             before = Some(asked);
         }
