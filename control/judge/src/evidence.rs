@@ -14,6 +14,7 @@ use serin_config::{
 use crate::{
     block::{Pair, Trials},
     comparison::Comparison,
+    copies::CopiesReport,
     event::EventRate,
     exact,
     harm::Harm,
@@ -71,7 +72,7 @@ impl Rules {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     pub(crate) rules: Rules,
-    scheme: Scheme,
+    pub(crate) scheme: Scheme,
     pub(crate) windows: u64,
     pub(crate) rollout: Totals,
     pub(crate) lately: Lately,
@@ -87,6 +88,12 @@ pub struct Evidence {
     pub(crate) control: NegativeControl,
     pub(crate) share: Share,
     pub(crate) harm: Harm,
+    /// The evidence of users' requests, while copies are judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) users: Option<Box<Self>>,
+    /// What copies came to, before these were users' requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) copies: Option<CopiesReport>,
 }
 
 impl Evidence {
@@ -97,6 +104,11 @@ impl Evidence {
 
     /// The same for windows whose latencies were counted on another scale than the proxies' own.
     pub fn with_scheme(policy: &RolloutPolicy, scheme: Scheme) -> Self {
+        Self::of_copies_first(policy, scheme).unwrap_or_else(|| Self::of_users(policy, scheme))
+    }
+
+    /// Before the first window with users.
+    pub(crate) fn of_users(policy: &RolloutPolicy, scheme: Scheme) -> Self {
         let guards = &policy.guards;
         let max_error_rate = guards.max_error_rate.map(|share| LimitGuard::error_rate(share.fraction()));
         let max_p99 = guards.max_p99.map(|limit| LimitGuard::p99(limit, scheme));
@@ -116,6 +128,8 @@ impl Evidence {
             control: NegativeControl::new(policy, scheme),
             share: Share::new(),
             harm: Harm::new(&policy.blast_radius),
+            users: None,
+            copies: None,
         }
     }
 
@@ -124,6 +138,7 @@ impl Evidence {
     #[must_use]
     pub fn without_late_starts(mut self) -> Self {
         self.comparison.drop_late_starts();
+        self.users = self.users.map(|users| Box::new(users.without_late_starts()));
         self
     }
 
@@ -132,10 +147,16 @@ impl Evidence {
     pub fn pre(&mut self, window: &Window) {
         self.rest_lane_where_users_stick(window);
         self.comparison.pre(window);
+        if let Some(users) = &mut self.users {
+            users.pre(window);
+        }
     }
 
     /// Takes the next second. Ask for the judgement after each: the promise covers every look.
     pub fn observe(&mut self, window: &Window) {
+        if !self.takes(window) {
+            return;
+        }
         let number = self.windows;
         self.windows = self.windows.saturating_add(1);
         let (mut failures, mut counted) = (Pair::default(), Pair::default());
@@ -172,6 +193,8 @@ impl Evidence {
     /// the next window as well: the fast lane and the guards each see all of the traffic. Where the split is sticky, leave
     /// beats out: they can't tell one broken client from many.
     pub fn beat(&mut self, counts: Pair, probing: bool) {
+        // Of copies there are none.
+        self.begin_users();
         if self.lane.as_ref().is_some_and(|lane| !lane.has_begun()) {
             let others = self.ln_e_of_all();
             self.lane.iter_mut().for_each(|lane| lane.begin(others));
@@ -204,9 +227,9 @@ impl Evidence {
         self.limits.iter_mut().for_each(LimitGuard::begin_step);
     }
 
-    /// Windows taken so far, which is seconds.
+    /// Windows taken so far, which is seconds; those of copies are among them.
     pub fn windows(&self) -> u64 {
-        self.windows
+        self.windows.saturating_add(self.copies.map_or(0, |copies| copies.seconds))
     }
 
     /// How the comparison did on a slice of the stable version, where there is nothing to find.

@@ -3,7 +3,7 @@
 //! What happened stands first, then why it was decided so, then what it rests on. Counts of the last minute come
 //! before those of the whole rollout: they are what changed.
 
-use serin_config::RouteName;
+use serin_config::{RouteName, Weight, policy::share_text};
 
 use crate::{
     block::{Pair, Trials},
@@ -49,6 +49,7 @@ impl Words<'_> {
         let route = self.route().filter(|_| matches!(culprit, Some(Guard::Errors | Guard::Latency)));
         let route = route.map_or(String::new(), |(route, _)| format!(" on route {route}"));
         let mut lines = vec![format!("Rolled back: {reason}.")];
+        lines.extend(self.nobody_saw());
         if let Some(score) = &self.verdict.score {
             let (points, fail_below) = (significant(score.points), score.fail_below);
             lines.push(format!("{canary} has {points} points of 100; below {fail_below} it is taken out."));
@@ -59,6 +60,20 @@ impl Words<'_> {
         lines.extend(self.counted().filter(|_| culprit != Some(Guard::Latency)));
         lines.extend(self.clumped());
         lines
+    }
+
+    /// What copies mean for users.
+    fn nobody_saw(&self) -> Option<String> {
+        let canary = self.canary;
+        self.verdict.is_of_copies.then(|| {
+            format!("These were copies of requests in the mirror step. No user got an answer of {canary}.")
+        })
+    }
+
+    /// How far the step is that was judged, for people: its share, or of what share there are copies.
+    fn at(&self) -> String {
+        let step = &self.verdict.step;
+        share_text(step.weight, step.mirror.unwrap_or(Weight::ZERO))
     }
 
     /// What the comparison of errors has counted, where that is not failed requests.
@@ -116,7 +131,7 @@ impl Words<'_> {
 
     fn passed(&self) -> Vec<String> {
         let step = &self.verdict.step;
-        let (weight, failures) = (step.weight, self.pair(step.failures));
+        let (weight, failures) = (self.at(), self.pair(step.failures));
         let seconds = duration(step.elapsed_ms / 1_000);
         // Only a step on the clock passes without a request, or without a proof that a policy could ask for.
         if step.failures.canary.requests == 0 {
@@ -146,7 +161,7 @@ impl Words<'_> {
 
     fn undecided(&self) -> Vec<String> {
         let step = &self.verdict.step;
-        let (weight, failures) = (step.weight, self.pair(step.failures));
+        let (weight, failures) = (self.at(), self.pair(step.failures));
         let counted = step.failures.canary.requests > 0 || step.failures.stable.requests > 0;
         let mut lines = vec![if self.verdict.ended {
             format!("It ended at {weight} without a verdict of the judge: {failures} in this step.")
@@ -180,21 +195,32 @@ impl Words<'_> {
             let since = duration(verdict.seconds);
             let whole =
                 self.pair(Pair { canary: failures(&verdict.canary), stable: failures(&verdict.stable) });
-            lines.push(format!("Since the rollout began {since} ago: {whole}."));
+            let began = if verdict.copies.is_some() { "its first users came" } else { "the rollout began" };
+            lines.push(format!("Since {began} {since} ago: {whole}."));
+        }
+        if let Some(copies) = verdict.copies {
+            let (copied, seconds) = (self.copied(copies.failures), duration(copies.seconds));
+            lines.push(format!("Before it had a user, in {seconds} of copies: {copied}."));
         }
         if let Some(estimate) = verdict.ratio.estimate.filter(|_| verdict.canary.failed > 0) {
             let lower = significant(verdict.ratio.lower);
             let upper = verdict.ratio.upper.map_or("no upper end".into(), significant);
             lines.push(format!(
-                "Over the whole rollout {} failed {} times as often as {} (95 % interval: {lower} to {upper}).",
+                "Over {} {} failed {} times as often as {} (95 % interval: {lower} to {upper}).",
+                if verdict.is_of_copies { "all copies" } else { "the whole rollout" },
                 self.canary,
                 significant(estimate),
                 self.stable
             ));
         }
         if let (Some(canary), Some(stable)) = (latency(&verdict.canary), latency(&verdict.stable)) {
+            let over = match (verdict.is_of_copies, verdict.copies.is_some()) {
+                (true, _) => "of copies and their requests, which is not judged",
+                (_, true) => "since its first users came",
+                _ => "over the whole rollout",
+            };
             lines.push(format!(
-                "Time to response headers over the whole rollout: {} {canary}; {} {stable}.",
+                "Time to response headers {over}: {} {canary}; {} {stable}.",
                 self.canary, self.stable
             ));
         }
@@ -279,7 +305,16 @@ impl Words<'_> {
         }
     }
 
+    /// Failed copies, and failed requests among those that were copied.
+    fn copied(&self, pair: Pair) -> String {
+        let (canary, stable) = (share(pair.canary, " copies"), share(pair.stable, ""));
+        format!("{} failed {canary} while {} failed {stable} of the same requests", self.canary, self.stable)
+    }
+
     pub(crate) fn pair(&self, pair: Pair) -> String {
+        if self.verdict.is_of_copies {
+            return self.copied(pair);
+        }
         let (canary, stable) = (share(pair.canary, " requests"), share(pair.stable, ""));
         format!("{} failed {canary} while {} failed {stable}", self.canary, self.stable)
     }

@@ -10,6 +10,12 @@ impl Words<'_> {
     pub(crate) fn lack(&self, lack: &Lacking) -> String {
         let (canary, stable) = (self.canary, self.stable);
         match lack {
+            Lacking::NoCanaryTraffic { seconds } if self.verdict.step.mirror.is_some() => {
+                format!(
+                    "{canary} had no copy to judge in the last {seconds} s: does {stable} get requests that are copied, and is {canary} \
+                     ready?"
+                )
+            }
             Lacking::NoCanaryTraffic { seconds } => {
                 format!("{canary} had no request to judge in the last {seconds} s: is traffic reaching it?")
             }

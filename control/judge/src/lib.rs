@@ -13,6 +13,7 @@
 //! - the fast lane looks four times a second for nothing but a dead canary;
 //! - limits set the canary against a fixed share of bad requests, events against the stable version's;
 //! - the proof of non-inferiority is an e-process the other way round: passing needs evidence, not its absence;
+//! - copies of requests, where a rollout begins with some, are judged by the comparison of errors before the canary has a user;
 //! - the negative control runs the comparison where there is nothing to find, and slows it down where it finds something;
 //! - a check of the traffic's share holds a rollout whose split is not what was set, and bounds on the cost end one
 //!   whatever the evidence says;
@@ -30,6 +31,7 @@ mod budget;
 mod capital;
 pub mod classic;
 mod comparison;
+mod copies;
 mod decide;
 mod elementary;
 mod error_rate;
@@ -73,6 +75,7 @@ mod verdict;
 mod window;
 
 pub use block::{Pair, Trials};
+pub use copies::CopiesReport;
 pub use evidence::Evidence;
 pub use explain::explain;
 pub use guard::Guard;

@@ -142,6 +142,9 @@ pub struct Moment {
     /// Business events that others counted: `n` requests, `err` of them with the event.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<EventName, Both>,
+    /// Whether `canary` has copies of the requests that `baseline` has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copies: bool,
 }
 
 /// Counts of both versions.
@@ -243,12 +246,13 @@ impl Moment {
             routes: routes.collect(),
             control: Both::of(&window.control),
             told: told.collect(),
+            copies: window.copies,
         }
     }
 
     /// The window, if its counts can be true in this run.
     pub fn window(self, run: &Run) -> Result<Window, Contradiction> {
-        let mut window = Window { share: self.share, ..Window::default() };
+        let mut window = Window { share: self.share, copies: self.copies, ..Window::default() };
         for (route, both) in self.routes {
             if !run.routes.contains(&route) {
                 return Err(Contradiction::Route(route));

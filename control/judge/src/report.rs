@@ -44,10 +44,17 @@ impl Evidence {
             recent: self.recent.sum(),
             recent_seconds: self.recent.len(),
             seconds: self.windows,
-            step: StepReport { weight: step.weight, elapsed_ms: millis(elapsed), failures: self.step },
+            step: StepReport {
+                weight: step.weight,
+                mirror: step.mirror,
+                elapsed_ms: millis(elapsed),
+                failures: self.step,
+            },
             ratio: self.ratio_report(),
             counted: Some(self.counted.sum()).filter(|counted| *counted != thousandths(self.recent.sum())),
             ended: false,
+            is_of_copies: self.is_of_copies(),
+            copies: self.copies,
         }
     }
 

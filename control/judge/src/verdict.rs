@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serin_config::{EventName, RouteName, Weight, limits::RECENT_WINDOWS};
 
-use crate::{block::Pair, guard::Guard, harm::Spent, judgement::Advice, share::ShareReport};
+use crate::{
+    block::Pair, copies::CopiesReport, guard::Guard, harm::Spent, judgement::Advice, share::ShareReport,
+};
 
 /// How the judge answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +71,7 @@ pub struct Verdict {
     pub recent: Pair,
     /// Seconds that `recent` covers.
     pub recent_seconds: u64,
-    /// Seconds since the rollout began.
+    /// Seconds since the rollout began; where it began with copies, since it has been judged by users.
     pub seconds: u64,
     /// The step that was judged.
     pub step: StepReport,
@@ -82,6 +84,12 @@ pub struct Verdict {
     /// Whether the rollout ended here without a verdict of its own.
     #[serde(default)]
     pub ended: bool,
+    /// Whether all counts are of copies and of the requests that were copied: the canary has had no user yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_copies: bool,
+    /// What copies came to, where the canary was judged by some before these counts begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<CopiesReport>,
 }
 
 fn one() -> u32 {
@@ -241,6 +249,9 @@ pub struct ArmReport {
 pub struct StepReport {
     /// The canary's share.
     pub weight: Weight,
+    /// The share of the stable version's requests that it gets copies of, in a step that copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Weight>,
     /// Time since it began.
     pub elapsed_ms: u64,
     /// Failed requests in it.

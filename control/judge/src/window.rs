@@ -125,6 +125,9 @@ pub struct Window {
     /// probe kept it smaller.
     #[serde(default)]
     pub share: Option<Weight>,
+    /// Whether the canary's counts are of copies, and the stable version's of the requests that were copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copies: bool,
 }
 
 impl Window {
@@ -170,6 +173,20 @@ impl Window {
         window
     }
 
+    /// The same of copies, and of the requests that were copied. Beside them stand all `cells`, for how the stable version
+    /// compares with itself.
+    pub fn gather_copies<'a>(
+        copies: impl IntoIterator<Item = &'a WindowCell>,
+        cells: impl IntoIterator<Item = &'a WindowCell>,
+        service: &ServiceName,
+        canary: &VersionName,
+        stable: &VersionName,
+        weights: &ErrorWeights,
+    ) -> Self {
+        let control = Self::gather(cells, service, stable, stable, weights).control;
+        Self { control, copies: true, ..Self::gather(copies, service, canary, stable, weights) }
+    }
+
     /// All routes together.
     pub fn total(&self) -> Pairing {
         let mut total = Pairing::default();
@@ -187,6 +204,7 @@ impl Window {
             self.told.entry(event.clone()).or_default().add(*pair);
         }
         self.share = self.share.filter(|share| other.share == Some(*share));
+        self.copies |= other.copies;
     }
 }
 

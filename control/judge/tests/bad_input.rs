@@ -84,6 +84,7 @@ fn windows() -> impl Strategy<Value = Window> {
             .map(|(name, pairing)| (RouteName::try_new(&format!("r{name}")).unwrap(), pairing))
             .collect(),
         control,
+        copies: false,
         told: told
             .map(|[a, b, c, d]| {
                 let trials = |requests, bad| Trials { requests, bad };

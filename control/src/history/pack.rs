@@ -10,9 +10,11 @@ use serin_config::{EventName, RouteName, Weight, wire::LatencyCounts};
 use serin_judge::{Arm, Pair, Pairing, Trials, Window};
 
 /// The form of the bytes, which is the first of them.
-const FORM: u8 = 2;
-/// The form before, without events that others counted; a store may hold some of it yet.
-const FORM_BEFORE: u8 = 1;
+const FORM: u8 = 3;
+/// The form before, without copies; a store may hold some of it yet.
+const FORM_WITHOUT_COPIES: u8 = 2;
+/// The form before that, without events that others counted.
+const FORM_WITHOUT_TOLD: u8 = 1;
 
 /// Why bytes are no windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +44,7 @@ impl Pack {
         self.windows += 1;
         self.number(zigzag(second));
         self.number(window.share.map_or(0, |share| u64::from(share.ppm()) + 1));
+        self.number(u64::from(window.copies));
         self.pairing(&window.control);
         self.number(window.routes.len() as u64);
         for (route, pairing) in &window.routes {
@@ -125,10 +128,11 @@ fn zigzag(value: i64) -> u64 {
 
 /// Reads windows with their seconds.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<(i64, Window)>, Damaged> {
-    let mut from = Unpack { bytes, at: 0, names: Vec::new(), told: true };
+    let mut from = Unpack { bytes, at: 0, names: Vec::new(), told: true, copies: true };
     match from.byte()? {
         FORM => {}
-        FORM_BEFORE => from.told = false,
+        FORM_WITHOUT_COPIES => from.copies = false,
+        FORM_WITHOUT_TOLD => (from.told, from.copies) = (false, false),
         _ => return Err(Damaged { at: 0 }),
     }
     let mut windows = Vec::new();
@@ -144,6 +148,8 @@ struct Unpack<'a> {
     names: Vec<&'a str>,
     /// Whether windows have events that others counted.
     told: bool,
+    /// Whether windows say if they are of copies.
+    copies: bool,
 }
 
 impl<'a> Unpack<'a> {
@@ -199,7 +205,12 @@ impl<'a> Unpack<'a> {
             0 => None,
             ppm => Some(Weight::from_ppm(ppm - 1).ok_or(self.damaged())?),
         };
-        let mut window = Window { control: self.pairing()?, share, ..Window::default() };
+        let copies = match if self.copies { self.number()? } else { 0 } {
+            0 => false,
+            1 => true,
+            _ => return Err(self.damaged()),
+        };
+        let mut window = Window { control: self.pairing()?, share, copies, ..Window::default() };
         for _ in 0..self.number()? {
             let route = RouteName::try_new(self.name()?).map_err(|_| self.damaged())?;
             let pairing = self.pairing()?;
@@ -278,8 +289,9 @@ mod tests {
     fn any_window() -> impl Strategy<Value = Window> {
         let routes = proptest::collection::btree_map(0_usize..4, any_pairing(), 0..4);
         let told = option::of(any::<[u64; 4]>());
-        let parts = (routes, any_pairing(), option::of(0_u32..=1_000_000), told);
-        parts.prop_map(|(routes, control, share, told)| Window {
+        let parts = (routes, any_pairing(), option::of(0_u32..=1_000_000), told, any::<bool>());
+        parts.prop_map(|(routes, control, share, told, copies)| Window {
+            copies,
             routes: routes
                 .into_iter()
                 .map(|(i, pairing)| (RouteName::try_new(["a", "b", "cart", "d"][i]).unwrap(), pairing))
@@ -323,14 +335,22 @@ mod tests {
     }
 
     #[test]
-    fn chunks_of_the_form_before_are_read_as_windows_without_told_events() {
+    fn chunks_of_the_forms_before_are_read_as_windows_without_what_they_did_not_have() {
         let pairing = Pairing { canary: Arm::counted(5, 1), stable: Arm::counted(90, 2) };
         let window = Window::of(&RouteName::try_new("shop").unwrap(), pairing);
         let mut pack = Pack::default();
         pack.push(7, &window);
         let mut bytes = pack.into_bytes();
         assert_eq!(bytes.pop(), Some(0), "a window ends with the number of its told events");
-        bytes[0] = FORM_BEFORE;
+        assert_eq!(
+            bytes.remove(3),
+            0,
+            "after its second and its share a window says whether it is of copies"
+        );
+        bytes[0] = FORM_WITHOUT_TOLD;
+        assert_eq!(unpack(&bytes).unwrap(), [(7, window.clone())]);
+        bytes[0] = FORM_WITHOUT_COPIES;
+        bytes.push(0);
         assert_eq!(unpack(&bytes).unwrap(), [(7, window)]);
     }
 

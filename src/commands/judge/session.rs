@@ -153,7 +153,7 @@ impl Session {
             (self.second, self.filled) = (Window::default(), 0.0);
         }
         window.share = window.share.or(self.share);
-        if self.run.window_s < 1.0 - ROUNDING {
+        if self.run.window_s < 1.0 - ROUNDING && !window.copies {
             let total = window.total();
             let trials = |arm: &Arm| Trials { requests: arm.judged, bad: arm.failed };
             self.evidence.beat(Pair { canary: trials(&total.canary), stable: trials(&total.stable) }, false);
@@ -187,10 +187,13 @@ impl Session {
     fn decide(&mut self) {
         let elapsed = Duration::from_secs(self.evidence.windows());
         self.verdict = self.evidence.verdict(&self.step, elapsed);
-        let before = self.decision;
+        let (before, of_copies) = (self.decision, self.evidence.is_of_copies());
         self.decision = match (self.decision, self.verdict.state) {
             (Decision::Rollback, _) | (_, State::Fail) => Decision::Rollback,
-            (_, State::Pass) if elapsed >= self.soak => Decision::Promote,
+            // What copies have proven lets a canary have users, and not everything.
+            (_, State::Pass) if Duration::from_secs(self.verdict.seconds) >= self.soak && !of_copies => {
+                Decision::Promote
+            }
             (before, _) => before,
         };
         if self.decision != before {

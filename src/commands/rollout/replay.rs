@@ -163,7 +163,8 @@ impl Record {
         if self.run.buckets != Buckets::default() || self.run.window_s != 1.0 {
             return Ok(None);
         }
-        let windows = self.windows.iter().map(|moment| {
+        // Nobody else's rules know of copies.
+        let windows = self.windows.iter().filter(|moment| !moment.copies).map(|moment| {
             moment.clone().window(&self.run).map_err(|why| format!("t {} of the windows: {why}", moment.t))
         });
         windows.collect::<Result<_, _>>().map(Some)
@@ -196,7 +197,8 @@ fn judged(record: &Record, policy: &RolloutPolicy) -> Result<Outcome, String> {
     }
     let mut outcome = Outcome { decision: Decision::Continue, at_second: 0, harmed_requests: 0 };
     for (second, moment) in (1_u64..).zip(&record.windows) {
-        let failed = moment.routes.values().map(|both| both.canary.err);
+        let users = moment.routes.values().filter(|_| !moment.copies);
+        let failed = users.map(|both| both.canary.err);
         outcome.harmed_requests = failed.fold(outcome.harmed_requests, u64::saturating_add);
         session.window(moment.clone()).map_err(|why| format!("t {} of the windows: {why}", moment.t))?;
         match session.decision() {
@@ -214,7 +216,8 @@ fn judged(record: &Record, policy: &RolloutPolicy) -> Result<Outcome, String> {
 }
 
 fn totals(record: &Record) -> (u64, u64) {
-    let canaries = record.windows.iter().flat_map(|moment| moment.routes.values()).map(|both| &both.canary);
+    let users = record.windows.iter().filter(|moment| !moment.copies);
+    let canaries = users.flat_map(|moment| moment.routes.values()).map(|both| &both.canary);
     canaries.fold((0, 0), |(n, err), canary| (canary.n.saturating_add(n), canary.err.saturating_add(err)))
 }
 

@@ -9,11 +9,11 @@ const EXACT_BELOW: f64 = 30.0;
 
 /// A generator of random numbers (SplitMix64: Steele, Lea and Flood, 2014).
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// Different seeds throw differently, however near they are to each other.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Self(seed);
         dice.next();
         dice
@@ -44,7 +44,7 @@ impl Dice {
     }
 
     /// Arrivals where `mean` are expected.
-    pub(super) fn poisson(&mut self, mean: f64) -> u64 {
+    pub(crate) fn poisson(&mut self, mean: f64) -> u64 {
         if mean >= EXACT_BELOW {
             return count(mean + mean.sqrt() * self.normal());
         }
@@ -57,7 +57,7 @@ impl Dice {
     }
 
     /// Successes of `n` trials, each with chance `p`.
-    pub(super) fn binomial(&mut self, n: u64, p: f64) -> u64 {
+    pub(crate) fn binomial(&mut self, n: u64, p: f64) -> u64 {
         if n == 0 || p.is_nan() || p <= 0.0 {
             return 0;
         }

@@ -47,10 +47,11 @@ pub(super) fn help(policy: &RolloutPolicy, traffic: &Traffic, step: &Step, good:
         needed.is_some_and(|needed| needed * SPARE <= traffic.rps * weight.fraction() * time)
     };
     let asked = case.asked();
-    let requests = case.requests(step.weight, asked);
+    let present = step.mirror.unwrap_or(step.weight);
+    let requests = case.requests(present, asked);
     let weight = nice().take_while(|weight| weight.ppm() <= SHARE_MAX);
     let weight = weight
-        .filter(|weight| *weight > step.weight)
+        .filter(|weight| *weight > present)
         .find(|weight| enough(case.requests(*weight, asked), *weight, time));
     let margins = nice().take_while(|margin| margin.ppm() <= MARGIN_MAX);
     let margin = asked.filter(|_| case.lacks(|lacking| matches!(lacking, Lacking::NonInferiority { .. })));
@@ -58,10 +59,10 @@ pub(super) fn help(policy: &RolloutPolicy, traffic: &Traffic, step: &Step, good:
         let mut wider = margins.filter(|margin| *margin > asked.margin);
         wider.find(|margin| {
             let asked = Some(Margin { margin: *margin, ..asked });
-            enough(case.requests(step.weight, asked), step.weight, time)
+            enough(case.requests(present, asked), present, time)
         })
     });
-    let seconds = requests.map(|requests| requests * SPARE / (traffic.rps * step.weight.fraction()));
+    let seconds = requests.map(|requests| requests * SPARE / (traffic.rps * present.fraction()));
     Help {
         lacking: good.waited_for.clone(),
         requests: requests.map(up),
@@ -107,7 +108,8 @@ impl Case<'_> {
     fn for_errors(&self, weight: Weight, asked: Margin) -> Option<f64> {
         let counted = f64::from(self.policy.error_weights.of(Outcome::Http5xx)) / 1000.0;
         let (canary, failing) = (weight.fraction(), self.traffic.error_rate * counted);
-        let stable = 1.0 - canary;
+        // Of copies there are as many as of requests that were copied.
+        let stable = if self.step.mirror.is_some() { canary } else { 1.0 - canary };
         let counts = Counts { canary, canary_bad: canary * failing, stable, stable_bad: stable * failing };
         let boundary = Tolerance { ratio: asked.ratio, margin: asked.margin.fraction() };
         let proof = NonInferiority::new(boundary);

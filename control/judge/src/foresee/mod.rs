@@ -20,6 +20,8 @@ mod rollout;
 mod traffic;
 mod words;
 
+#[cfg(test)]
+pub(crate) use dice::Dice;
 use serde::Serialize;
 use serin_config::policy::RolloutPolicy;
 

@@ -35,7 +35,10 @@ pub struct Plan {
 pub struct StepPlan {
     /// The canary's share.
     pub weight: Weight,
-    /// Its requests in a second.
+    /// The share of the requests that it gets copies of, in a step without users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Weight>,
+    /// Its requests in a second, or copies.
     pub rps: f64,
     /// A good canary.
     pub good: Good,
@@ -90,7 +93,7 @@ pub(super) fn plan(foresight: &Foresight, rehearsals: &[Rehearsal]) -> Plan {
     let planned = gates.iter().enumerate().map(|(number, step)| {
         let good: Vec<_> = rehearsals.iter().filter_map(|rehearsal| rehearsal.good.get(number)).collect();
         let bad: Vec<_> = rehearsals.iter().filter_map(|rehearsal| rehearsal.bad.get(number)).collect();
-        let rps = foresight.traffic.rps * step.weight.fraction();
+        let rps = foresight.traffic.rps * step.mirror.unwrap_or(step.weight).fraction();
         let summed = summed(&good);
         let help = (2 * summed.passed < summed.seen)
             .then(|| help(&foresight.policy, &foresight.traffic, step, &summed));
@@ -98,7 +101,7 @@ pub(super) fn plan(foresight: &Foresight, rehearsals: &[Rehearsal]) -> Plan {
             let fates: Vec<_> = bad.iter().filter_map(|fates| fates.get(number).copied()).collect();
             caught(*regression, &fates)
         });
-        StepPlan { weight: step.weight, rps, bad: bad.collect(), good: summed, help }
+        StepPlan { weight: step.weight, mirror: step.mirror, rps, bad: bad.collect(), good: summed, help }
     });
     Plan {
         rehearsals: rehearsals.len(),

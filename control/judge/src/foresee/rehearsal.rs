@@ -84,7 +84,7 @@ pub(super) fn rehearse(
 /// A good canary at its step, until it passes, or is out, or the step's time is over; what the soak holds back waits
 /// on. Where it is not decided the next step begins all the same, as if somebody had promoted it.
 fn gate(rollout: &mut Rollout<'_>, world: &World) -> (Gate, bool) {
-    let before = rollout.canary.requests;
+    let before = rollout.canary.requests + rollout.copies.requests;
     let (mut gate, mut out) = (Gate::default(), false);
     let longest =
         rollout.step().map_or(0, |step| step.max_duration.as_secs().clamp(1, FORESEEN_STEP_SECONDS));
@@ -104,6 +104,6 @@ fn gate(rollout: &mut Rollout<'_>, world: &World) -> (Gate, bool) {
             Turn::Out { by_time, .. } => (out, gate.by_time) = (true, by_time),
         }
     }
-    gate.requests = rollout.canary.requests - before;
+    gate.requests = rollout.canary.requests + rollout.copies.requests - before;
     (gate, out)
 }

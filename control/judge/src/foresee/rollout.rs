@@ -60,11 +60,15 @@ pub(super) struct Rollout<'a> {
     mounting: Mounting,
     /// Seconds since the rollout began.
     second: u64,
+    /// Those of them without users.
+    copied: u64,
     /// Seconds in this step.
     here: u64,
     step: usize,
     /// The canary's requests so far.
     pub(super) canary: Trials,
+    /// The copies that it got so far.
+    pub(super) copies: Trials,
 }
 
 impl<'a> Rollout<'a> {
@@ -75,7 +79,18 @@ impl<'a> Rollout<'a> {
             evidence.pre(&world.second(u64::MAX - second, Weight::ZERO, &mut dice).window);
         }
         let mounting = Mounting::default();
-        Self { policy, evidence, dice, mounting, second: 0, here: 0, step: 0, canary: Trials::default() }
+        Self {
+            policy,
+            evidence,
+            dice,
+            mounting,
+            second: 0,
+            copied: 0,
+            here: 0,
+            step: 0,
+            canary: Trials::default(),
+            copies: Trials::default(),
+        }
     }
 
     /// The steps that are waited for: the last is all of the traffic.
@@ -116,8 +131,20 @@ impl<'a> Rollout<'a> {
 
     pub(super) fn advance(&mut self, world: &World) -> Turn {
         let Some(step) = self.step() else { return Turn::Stays };
-        let second = world.second(self.second, self.mounting.left_of(step.weight), &mut self.dice);
-        for (beats, beat) in (1..).zip(second.beats) {
+        let second = match step.mirror {
+            Some(mirror) => world.copied(mirror, &mut self.dice),
+            // The probe begins with the first users.
+            None => {
+                let weight = self.mounting.left_of(step.weight);
+                world.second(self.second - self.copied, weight, &mut self.dice)
+            }
+        };
+        if step.mirror.is_some() {
+            self.copied += 1;
+            self.copies.add(second.window.total().canary.failures());
+        }
+        let beats = if step.mirror.is_some() { &[][..] } else { &second.beats[..] };
+        for (beats, beat) in (1..).zip(beats.iter().copied()) {
             self.canary.add(beat.canary);
             self.evidence.beat(beat, second.probing);
             if self.evidence.judge(step, self.elapsed()).state == State::Fail {
@@ -130,7 +157,7 @@ impl<'a> Rollout<'a> {
         if judged.state == State::Fail {
             return Turn::Out { by_time: false, beats: BEATS };
         }
-        if self.policy.actions.mounting == Policy::Lower {
+        if self.policy.actions.mounting == Policy::Lower && step.mirror.is_none() {
             self.mounting.note(&judged, self.second);
         }
         if judged.state == State::Pass && !self.mounting.lowers() {

@@ -48,6 +48,23 @@ fn a_good_version_passes_every_step_of_every_preset_at_a_thousand_requests_a_sec
 }
 
 #[test]
+fn a_version_that_is_bad_from_the_start_is_found_by_its_copies_and_harms_nobody() {
+    let mut policy = short();
+    policy.steps.insert(0, Step { mirror: Some(weight("20%")), ..Step::at(Weight::ZERO) });
+    let (foresight, plan) = plan(policy, 1000.0, 5);
+    let copies = &plan.steps[0];
+    assert_eq!((copies.mirror, copies.rps, copies.good.passed), (Some(weight("20%")), 200.0, 5));
+    let [five, dead, tail] = &copies.bad[..] else { panic!("{copies:#?}") };
+    for bad in [five, dead] {
+        assert_eq!((bad.caught, bad.harmed), (5, 0), "{bad:#?}");
+    }
+    // Copies say nothing of time: it is found by its users, after the step with copies.
+    assert!(tail.harmed > 0 && tail.seconds.unwrap() > 9.0, "{tail:#?}");
+    let text = foresight.tell(&plan);
+    assert!(text.contains("copies of 20%") && text.contains("its errors alone are judged"), "{text}");
+}
+
+#[test]
 fn the_last_step_waits_for_the_soak() {
     let (_, plan) = plan(RolloutPolicy::default(), 10_000.0, 1);
     let last = plan.steps.last().unwrap();

@@ -127,6 +127,20 @@ impl World {
         Second { beats, window, probing: probe.is_some() }
     }
 
+    /// A second in which the canary has no user, and copies of this share of the stable version's requests.
+    pub(super) fn copied(&self, mirror: Weight, dice: &mut Dice) -> Second {
+        let requests = dice.poisson(self.traffic.rps * mirror.fraction());
+        let mut arm = |version: &Version| {
+            let bad = dice.binomial(requests, version.error_rate);
+            let charged = bad.saturating_mul(self.weights.of(Outcome::Http5xx).into());
+            let headers = version.latency.draw(requests - bad, dice);
+            Arm { charged, ..Arm::counted(requests, bad) }.with_headers(headers)
+        };
+        let pairing = Pairing { canary: arm(&self.canary), stable: arm(&self.stable) };
+        let routes = self.route.iter().map(|route| (route.clone(), pairing.clone())).collect();
+        Second { window: Window { routes, copies: true, ..Window::default() }, ..Second::default() }
+    }
+
     /// Of so many requests of the canary, of which so many failed, those whose users were worse off.
     pub(super) fn harmed(&self, canary: Trials) -> u64 {
         match self.regression {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use serin_config::policy::Step;
+use serin_config::{
+    Weight,
+    policy::{Step, share_text},
+};
 
 use super::{Bad, Foresight, Good, Help, Plan, Regression, StepPlan};
 use crate::{
@@ -38,6 +41,13 @@ fn write_all(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::R
     for (step, help, policy) in helps.filter_map(|(plan, step)| Some((plan, plan.help.as_ref()?, step))) {
         writeln!(to, "\n{}", helped(step, help, policy))?;
     }
+    if foresight.policy.copies_first() {
+        writeln!(
+            to,
+            "\nIn steps with copies no user gets an answer of the canary, and its errors alone are judged: one that is only slow is found by its \
+             users.\nWhich requests are copied depends on their methods; here all of them are."
+        )?;
+    }
     if plan.false_alarms > 0 {
         let (out, all) = (plan.false_alarms, plan.rehearsals);
         writeln!(to, "\n{out} of {all} good canaries were rolled back.")?;
@@ -54,10 +64,11 @@ fn write_all(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::R
 }
 
 fn write_good(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::Result {
+    let wide = width(plan);
     writeln!(to, "A good version")?;
     writeln!(
         to,
-        "  {:<STEP$}{:<CELL$}{:<CELL$}{:<CELL$}it waits last for",
+        "  {:<wide$}{:<CELL$}{:<CELL$}{:<CELL$}it waits last for",
         "step", "canary", "passes after", "with"
     )?;
     for (step, policy) in plan.steps.iter().zip(&foresight.policy.steps) {
@@ -67,16 +78,22 @@ fn write_good(foresight: &Foresight, plan: &Plan, to: &mut String) -> std::fmt::
             None => (format!("not in {}", duration(policy.max_duration.as_secs())), "-".into()),
         };
         let waited = waits(&step.good);
-        writeln!(
-            to,
-            "  {:<STEP$}{rate:<CELL$}{passes:<CELL$}{with:<CELL$}{waited}",
-            step.weight.to_string()
-        )?;
+        writeln!(to, "  {:<wide$}{rate:<CELL$}{passes:<CELL$}{with:<CELL$}{waited}", label(step))?;
     }
     match plan.seconds {
         Some(seconds) => writeln!(to, "  100% is reached after {}.\n", duration(seconds)),
         None => writeln!(to, "  100% is not reached in the time of the steps.\n"),
     }
+}
+
+/// A step, by what the canary gets in it.
+fn label(step: &StepPlan) -> String {
+    share_text(step.weight, step.mirror.unwrap_or(Weight::ZERO))
+}
+
+/// The column of the steps.
+fn width(plan: &Plan) -> usize {
+    plan.steps.iter().map(|step| label(step).len() + 2).fold(STEP, usize::max)
 }
 
 /// What a step waits for, named by the fields that ask for it.
@@ -109,7 +126,8 @@ fn write_bad(plan: &Plan, error_rate: f64, to: &mut String) -> std::fmt::Result 
         "A version that turns bad at a step: time until it is out, users who were worse off (errors before: {})",
         percent(error_rate)
     )?;
-    write!(to, "  {:<STEP$}", "step")?;
+    let wide = width(plan);
+    write!(to, "  {:<wide$}", "step")?;
     for bad in regressions {
         let title = match bad.regression {
             Regression::Errors { to } => format!("errors {}", percent(to)),
@@ -120,7 +138,7 @@ fn write_bad(plan: &Plan, error_rate: f64, to: &mut String) -> std::fmt::Result 
     }
     writeln!(to)?;
     for step in &plan.steps {
-        write!(to, "  {:<STEP$}", step.weight.to_string())?;
+        write!(to, "  {:<wide$}", label(step))?;
         for bad in &step.bad {
             write!(to, "{:<CELL$}", cell(bad))?;
         }
@@ -153,7 +171,7 @@ fn whole(seconds: f64) -> u64 {
 
 /// Why a step is not decided, and each thing that would let it be.
 fn helped(step: &StepPlan, help: &Help, policy: &Step) -> String {
-    let (weight, time) = (step.weight, duration(policy.max_duration.as_secs()));
+    let (weight, time) = (label(step), duration(policy.max_duration.as_secs()));
     let rate = significant(step.rps);
     let soaks = !help.lacking.is_empty()
         && help.lacking.iter().all(|lacking| matches!(lacking, Lacking::Soak { .. }));
@@ -174,7 +192,10 @@ fn helped(step: &StepPlan, help: &Help, policy: &Step) -> String {
     let min_requests = help.lacking.iter().any(|lacking| matches!(lacking, Lacking::MinRequests { .. }));
     let slower = help.lacking.iter().any(|lacking| matches!(lacking, Lacking::NoSlower { .. }));
     let ways = [
-        help.weight.map(|weight| format!("a weight of {weight}")),
+        help.weight.map(|weight| match step.mirror {
+            Some(_) => format!("a mirror of {weight}"),
+            None => format!("a weight of {weight}"),
+        }),
         help.max_duration.map(|seconds| format!("a max_duration of {}", duration(seconds))),
         help.margin.map(|margin| format!("pass: {{ margin: {margin} }}")),
         min_requests.then(|| "a lower min_requests".into()),
