@@ -1,7 +1,8 @@
 //! The plan: everything that a proxy needs to serve, immutable, with a generation and its parent.
 //!
 //! A plan is a [`Catalogue`] and one [`Split`] for each of its services. Changing a weight shares the
-//! catalogue and copies a few words, so fifty changes a second cost nothing.
+//! catalogue and copies a few words, so fifty changes a second cost nothing. Where a rollout begins with copies, the plan also
+//! says of which share of the stable version's requests the canary gets some.
 //!
 //! A number alone does not say which plan it is: a store that was lost, or set back to an earlier copy, gives numbers again
 //! that proxies have met already. So a plan has an [`Identity`] as well, made of all that it says.
@@ -104,6 +105,8 @@ pub struct Part {
     pub split: Split,
     /// See [`Plan::canary_since`].
     pub canary_since: Generation,
+    /// See [`Plan::mirror`].
+    pub mirror: Weight,
 }
 
 /// Everything that a proxy needs to serve. Two are equal that say the same, whatever they are called.
@@ -115,6 +118,8 @@ pub struct Plan {
     splits: Vec<Split>,
     /// For each service, the generation that gave its canary weight after it had none.
     canary_since: Vec<Generation>,
+    /// For each service, the share of its stable version's requests that the canary gets copies of.
+    mirrors: Vec<Weight>,
     /// What whoever made it elsewhere calls it.
     told_as: Option<Identity>,
 }
@@ -126,6 +131,7 @@ impl PartialEq for Plan {
             && self.catalogue == other.catalogue
             && self.splits == other.splits
             && self.canary_since == other.canary_since
+            && self.mirrors == other.mirrors
     }
 }
 
@@ -134,7 +140,8 @@ impl Plan {
     pub fn new(catalogue: Arc<Catalogue>, generation: Generation, parent: Generation) -> Self {
         let splits: Vec<_> = catalogue.services().iter().map(|service| service.split.clone()).collect();
         let canary_since = vec![generation; splits.len()];
-        Self { generation, parent, catalogue, splits, canary_since, told_as: None }
+        let mirrors = vec![Weight::ZERO; splits.len()];
+        Self { generation, parent, catalogue, splits, canary_since, mirrors, told_as: None }
     }
 
     /// The same, called as whoever made it calls it.
@@ -150,11 +157,15 @@ impl Plan {
         }
         let digest = self.catalogue.source().map_or("", |source| source.digest());
         let mut text = format!("{} {} {digest}", self.generation, self.parent);
-        for ((service, split), since) in self.services().zip(&self.canary_since) {
+        let besides = self.canary_since.iter().zip(&self.mirrors);
+        for ((service, split), (since, mirror)) in self.services().zip(besides) {
             // Writing to a text does not fail.
             let _ = write!(text, "\n{} {since}", service.name);
             for (version, weight) in split.iter() {
                 let _ = write!(text, " {version}={}", weight.ppm());
+            }
+            if *mirror > Weight::ZERO {
+                let _ = write!(text, " copies of {}", mirror.ppm());
             }
         }
         Identity(format!("{:032x}", xxh3_128(text.as_bytes())).into())
@@ -175,10 +186,10 @@ impl Plan {
     ) -> Result<Self, PartsError> {
         let mut plan = Self::new(catalogue, generation, parent);
         let mut missing: Vec<bool> = plan.splits.iter().map(|_| true).collect();
-        for Part { service, split, canary_since } in parts {
+        for Part { service, split, canary_since, mirror } in parts {
             plan.set_split(&service, split)?;
             if let Some(at) = plan.catalogue.position(&service) {
-                (plan.canary_since[at], missing[at]) = (canary_since, false);
+                (plan.canary_since[at], plan.mirrors[at], missing[at]) = (canary_since, mirror, false);
             }
         }
         match missing.iter().position(|missing| *missing) {
@@ -227,6 +238,21 @@ impl Plan {
         if let Some(at) = self.catalogue.position(service) {
             self.canary_since[at] = since;
         }
+    }
+
+    /// Says of which share of the stable version's requests a service's canary gets copies, without counting a
+    /// generation. None for a service that has no canary.
+    pub fn set_mirror(&mut self, service: &str, share: Weight) {
+        if let Some(at) = self.catalogue.position(service) {
+            let has_canary = self.catalogue.services()[at].canary.is_some();
+            self.mirrors[at] = if has_canary { share } else { Weight::ZERO };
+        }
+    }
+
+    /// Of which share of the stable version's requests a service's canary gets copies; zero but in a step of its rollout
+    /// that says so. Nobody gets what it answers.
+    pub fn mirror(&self, service: &str) -> Weight {
+        self.catalogue.position(service).map_or(Weight::ZERO, |at| self.mirrors[at])
     }
 
     /// Since which generation the canary of a service has had weight without a break. What was held against

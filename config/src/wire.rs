@@ -125,6 +125,10 @@ pub struct WindowReport {
     /// Versions that this proxy could send no request to when the window ended.
     #[serde(default)]
     pub unready: Vec<Unready>,
+    /// Requests of which a canary got copies: its cells have how the copies fared, the stable version's how the same
+    /// requests fared, each counted when both had ended. Copies are nobody's traffic and in no other cell.
+    #[serde(default)]
+    pub copies: Vec<WindowCell>,
 }
 
 /// A version without an endpoint that is ready: none is known, or each is down, ejected or not yet checked.

@@ -121,6 +121,7 @@ pub(crate) fn report(
         cells: vec![cell("v2", canary), cell("v1", stable)],
         trips: vec![],
         unready: vec![],
+        copies: vec![],
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serin_config::{Generation, GroupName, ServiceName, Split, limits::JOURNAL_ENTRIES_MAX};
+use serin_config::{Generation, GroupName, ServiceName, Split, Weight, limits::JOURNAL_ENTRIES_MAX};
 use serin_judge::Verdict;
 
 use crate::{
@@ -41,6 +41,9 @@ pub struct Entry {
     pub from: Option<Split>,
     /// The split after.
     pub to: Option<Split>,
+    /// The share of the stable version's requests that the canary gets copies of, after it; zero nearly always.
+    #[serde(default = "nothing", skip_serializing_if = "is_nothing")]
+    pub mirror: Weight,
     /// The plan that the decision made.
     pub generation: Generation,
     /// Why, in words.
@@ -52,6 +55,27 @@ pub struct Entry {
     /// The verdict at that moment, where a rollout was judged.
     #[serde(default, deserialize_with = "verdict_or_none")]
     pub verdict: Option<Verdict>,
+}
+
+impl Entry {
+    /// What it left, for people: the split, and of what the canary gets copies.
+    pub fn left(&self) -> Option<String> {
+        let split = self.to.as_ref()?;
+        Some(match self.mirror {
+            Weight::ZERO => split.to_string(),
+            mirror => format!("{split} · copies of {mirror}"),
+        })
+    }
+}
+
+/// What entries of older releases copied.
+fn nothing() -> Weight {
+    Weight::ZERO
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over as it is")]
+fn is_nothing(share: &Weight) -> bool {
+    *share == Weight::ZERO
 }
 
 /// Reads a stored verdict. One that an older release wrote in another form is left out: what was decided still
@@ -200,6 +224,7 @@ mod tests {
             action: Action::SetWeights,
             from: None,
             to: None,
+            mirror: Weight::ZERO,
             generation: Generation(sequence),
             reason: String::new(),
             rollout: None,

@@ -35,6 +35,8 @@ pub struct Observed {
 struct OfService {
     since: Generation,
     seconds: VecDeque<BTreeMap<VersionName, u64>>,
+    /// For each of these seconds, how many requests the canary got copies of.
+    copied: VecDeque<u64>,
 }
 
 /// What was observed of every service under its present split.
@@ -48,9 +50,12 @@ impl Shares {
         self.0.retain(|name, _| now.split(name.as_str()).is_some());
         let before = before.filter(|before| before.generation().next() >= now.generation());
         for (service, split) in now.services() {
-            let same = before.and_then(|plan| plan.split(service.name.as_str())) == Some(split);
+            let name = service.name.as_str();
+            let same = before
+                .is_some_and(|plan| plan.split(name) == Some(split) && plan.mirror(name) == now.mirror(name));
             if !(same && self.0.contains_key(&service.name)) {
-                let begun = OfService { since: now.generation(), seconds: VecDeque::new() };
+                let begun =
+                    OfService { since: now.generation(), seconds: VecDeque::new(), copied: VecDeque::new() };
                 self.0.insert(service.name.clone(), begun);
             }
         }
@@ -59,18 +64,24 @@ impl Shares {
     /// Takes a complete second.
     pub fn take(&mut self, second: &Second) {
         for (name, of) in &mut self.0 {
-            let mut counts = BTreeMap::new();
+            let (mut counts, mut copied) = (BTreeMap::new(), BTreeMap::new());
             let settled =
                 |began: Generation, probing: &[ServiceName]| began >= of.since && !probing.contains(name);
             for sheet in second.sheets.iter().filter(|sheet| settled(sheet.began_under, &sheet.probing)) {
                 for cell in sheet.cells.iter().filter(|cell| cell.service == *name) {
                     *counts.entry(cell.version.clone()).or_insert(0_u64) += cell.outcomes.judged();
                 }
+                for cell in sheet.copies.iter().filter(|cell| cell.service == *name) {
+                    *copied.entry(&cell.version).or_insert(0_u64) += cell.outcomes.total();
+                }
             }
             if counts.values().any(|count| *count > 0) {
                 of.seconds.push_back(counts);
+                // Each copy stands beside its request, so both versions have as many.
+                of.copied.push_back(copied.into_values().max().unwrap_or(0));
                 let surplus = of.seconds.len().saturating_sub(OBSERVED_SECONDS_MAX);
                 of.seconds.drain(..surplus);
+                of.copied.drain(..surplus);
             }
         }
     }
@@ -81,6 +92,18 @@ impl Shares {
         let all: u64 = of.seconds.iter().flat_map(BTreeMap::values).sum();
         let own: u64 = of.seconds.iter().filter_map(|second| second.get(version)).sum();
         let (share, low, high) = wilson(own, all)?;
+        Some(Observed { share, low, high, requests: all, seconds: of.seconds.len() })
+    }
+}
+
+impl Shares {
+    /// The share of a service's requests that its canary was observed to get copies of; none before a request. Requests whose
+    /// method is not copied are among all.
+    pub fn copied(&self, service: &str) -> Option<Observed> {
+        let of = self.0.get(service)?;
+        let all: u64 = of.seconds.iter().flat_map(BTreeMap::values).sum();
+        let copied: u64 = of.copied.iter().sum();
+        let (share, low, high) = wilson(copied.min(all), all)?;
         Some(Observed { share, low, high, requests: all, seconds: of.seconds.len() })
     }
 }
@@ -111,8 +134,23 @@ mod tests {
 
     fn shares(since: u64) -> Shares {
         let name = ServiceName::try_new("shop").unwrap();
-        let of = OfService { since: Generation(since), seconds: VecDeque::new() };
+        let of = OfService { since: Generation(since), seconds: VecDeque::new(), copied: VecDeque::new() };
         Shares(BTreeMap::from([(name, of)]))
+    }
+
+    #[test]
+    fn copies_are_a_share_of_all_requests_and_change_no_versions_share() {
+        let mut shares = shares(4);
+        let mut window = report(1, Generation(4), (0, 0), (100, 0));
+        window.copies = report(1, Generation(4), (7, 7), (7, 0)).cells;
+        shares.take(&second(1, vec![window, report(1, Generation(4), (0, 0), (100, 0))]));
+        let copied = shares.copied("shop").unwrap();
+        assert_eq!(
+            (copied.share, copied.requests),
+            (0.035, 200),
+            "a proxy that copies nothing lowers the share"
+        );
+        assert_eq!(shares.of("shop", &version("v2")).unwrap().share, 0.0);
     }
 
     #[test]

@@ -21,6 +21,8 @@
 //! - An ended rollout stays ended. To try again is to start another. What it did can be taken back, once, which
 //!   brings back the split from before it, whatever had ended it but a roll-back: that one gave the canary
 //!   nothing for a reason.
+//! - Steps may give the canary copies of requests in place of users; they come first. A canary that is taken out there has harmed
+//!   nobody, so nothing stands against taking it out.
 //! - Serious evidence that is not yet a verdict halves the canary's share; it comes back when the evidence has
 //!   gone. That is no step: the rollout stays where it is, and is judged as before, at less cost.
 
@@ -150,6 +152,8 @@ pub enum AbortedBy {
 pub enum RolledBackFor {
     /// A guard failed.
     Evidence,
+    /// A guard failed on copies of requests, before the canary had a user.
+    Copies,
     /// A step ran out of time, and the policy says `rollback`.
     Timeout,
     /// A proxy's trip-wire had taken the canary out already.
@@ -327,7 +331,9 @@ impl State {
             }
             (_, Event::AwaitHook | Event::Admitted) => Err(StateError::Unmoved(self)),
 
-            (_, Event::Fail) => Ok(Self::RolledBack { why: RolledBackFor::Evidence }),
+            (_, Event::Fail) => Ok(Self::RolledBack {
+                why: if self.has_copies(weights) { RolledBackFor::Copies } else { RolledBackFor::Evidence },
+            }),
             (_, Event::Trip(TripCause::Fault)) => Ok(Self::RolledBack { why: RolledBackFor::Trip }),
             (_, Event::Trip(TripCause::FailedRequests | TripCause::AddedLatency)) => {
                 Ok(Self::RolledBack { why: RolledBackFor::BlastRadius })
@@ -429,6 +435,12 @@ impl State {
         matches!(self, Self::Held { why: HeldFor::Doubt | HeldFor::Unsafe, .. })
     }
 
+    /// Whether it is at a step that gives the canary copies, in a rollout with these step weights: no other has none.
+    pub fn has_copies(self, weights: &[Weight]) -> bool {
+        let begun = !matches!(self, Self::Held { why: HeldFor::Start, .. });
+        begun && self.step().is_some_and(|step| weights.get(step) == Some(&Weight::ZERO))
+    }
+
     /// The step it is at, from zero; none once it has ended.
     pub fn step(self) -> Option<usize> {
         match self {
@@ -507,6 +519,9 @@ impl std::fmt::Display for State {
                 f.write_str("superseded by another canary in the file")
             }
             Self::RolledBack { why: RolledBackFor::Evidence } => f.write_str("rolled back on evidence"),
+            Self::RolledBack { why: RolledBackFor::Copies } => {
+                f.write_str("rolled back on evidence of copies, before it had a user")
+            }
             Self::RolledBack { why: RolledBackFor::Timeout } => f.write_str("rolled back on timeout"),
             Self::RolledBack { why: RolledBackFor::Group } => f.write_str("rolled back with its group"),
             Self::RolledBack { why: RolledBackFor::Webhook } => {
@@ -538,6 +553,9 @@ pub struct Rollout {
     pub rules: String,
     /// The weights of its steps.
     pub weights: Vec<Weight>,
+    /// For each step, the share of the stable version's requests that the canary gets copies of; empty where no step copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<Weight>,
     /// The split from before it; none in one that an older release began.
     #[serde(default)]
     pub before: Option<Split>,
@@ -611,6 +629,12 @@ impl Rollout {
         }
         let halved = weight.ppm().checked_shr(u32::from(self.halvings)).unwrap_or(0).max(1);
         Weight::from_ppm(halved).unwrap_or(weight)
+    }
+
+    /// The share of the stable version's requests that the canary gets copies of now.
+    pub fn mirror(&self) -> Weight {
+        let share = self.state.step().and_then(|step| self.mirrors.get(step)).copied();
+        share.filter(|_| self.state.has_copies(&self.weights)).unwrap_or(Weight::ZERO)
     }
 
     /// How often its share is halved after this event.

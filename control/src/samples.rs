@@ -17,6 +17,7 @@ pub(crate) fn begun() -> Rollout {
         stable: version("v1"),
         rules: String::new(),
         weights: ["10%", "50%", "100%"].map(weight).to_vec(),
+        mirrors: vec![],
         before: None,
         state: State::Running { step: 0 },
         halvings: 0,

@@ -30,12 +30,14 @@ pub struct Sheet {
     pub probing: Vec<ServiceName>,
     /// What was counted.
     pub cells: Vec<WindowCell>,
+    /// Copies, and the requests that were copied.
+    pub copies: Vec<WindowCell>,
 }
 
 impl From<WindowReport> for Sheet {
     fn from(report: WindowReport) -> Self {
-        let WindowReport { generation, began_under, probing, cells, .. } = report;
-        Self { generation, began_under, probing, cells }
+        let WindowReport { generation, began_under, probing, cells, copies, .. } = report;
+        Self { generation, began_under, probing, cells, copies }
     }
 }
 
@@ -47,7 +49,7 @@ pub struct Sheets(Vec<Growing>);
 struct Growing {
     /// The first window, with its cells until a second one comes.
     sheet: Sheet,
-    sums: Option<Sums>,
+    sums: Option<(Sums, Sums)>,
 }
 
 impl Sheets {
@@ -64,12 +66,14 @@ impl Sheets {
                 Vec::new()
             }
             Some(Growing { sheet, sums }) => {
-                let sums = sums.get_or_insert_with(|| {
-                    let mut sums = Sums::default();
-                    sums.add(&std::mem::take(&mut sheet.cells));
+                let (cells, copies) = sums.get_or_insert_with(|| {
+                    let mut sums = <(Sums, Sums)>::default();
+                    sums.0.add(&std::mem::take(&mut sheet.cells));
+                    sums.1.add(&std::mem::take(&mut sheet.copies));
                     sums
                 });
-                sums.add(&window.cells);
+                cells.add(&window.cells);
+                copies.add(&window.copies);
                 window.cells
             }
         }
@@ -78,7 +82,9 @@ impl Sheets {
     /// What they have come to.
     pub fn into_sheets(self) -> Vec<Sheet> {
         let whole = |Growing { sheet, sums }| match sums {
-            Some(sums) => Sheet { cells: sums.into_cells(), ..sheet },
+            Some((cells, copies)) => {
+                Sheet { cells: cells.into_cells(), copies: copies.into_cells(), ..sheet }
+            }
             None => sheet,
         };
         self.0.into_iter().map(whole).collect()

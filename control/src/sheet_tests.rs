@@ -54,20 +54,26 @@ fn any_window() -> impl Strategy<Value = Sheet> {
             generation: Generation(ended),
             began_under: Generation(began),
             probing: if probes { vec![name("shop")] } else { vec![] },
+            copies: cells.iter().rev().cloned().collect(),
             cells,
         }
     })
 }
 
-fn gathered<'a>(sheets: impl Iterator<Item = &'a Sheet>, service: &str) -> Window {
-    let cells = sheets.flat_map(|sheet| &sheet.cells);
-    let mut window =
-        Window::gather(cells, &name(service), &version("v2"), &version("v1"), &ErrorWeights::default());
-    for route in window.routes.values_mut() {
+/// What is gathered of users, and of copies.
+fn gathered<'a>(sheets: impl Iterator<Item = &'a Sheet>, service: &str) -> [Window; 2] {
+    let sheets: Vec<&Sheet> = sheets.collect();
+    let cells = || sheets.iter().flat_map(|sheet| &sheet.cells);
+    let copies = sheets.iter().flat_map(|sheet| &sheet.copies);
+    let (service, canary, stable) = (name(service), version("v2"), version("v1"));
+    let weights = ErrorWeights::default();
+    let users = Window::gather(cells(), &service, &canary, &stable, &weights);
+    let mut windows = [users, Window::gather_copies(copies, cells(), &service, &canary, &stable, &weights)];
+    for route in windows.iter_mut().flat_map(|window| window.routes.values_mut()) {
         route.canary.events.sort();
         route.stable.events.sort();
     }
-    window
+    windows
 }
 
 proptest! {
@@ -95,8 +101,13 @@ proptest! {
 #[test]
 fn a_lone_window_stays_as_it_came() {
     let cell = crate::fixtures::report(1, Generation(1), (5, 1), (50, 0)).cells;
-    let window =
-        Sheet { generation: Generation(2), began_under: Generation(1), probing: vec![], cells: cell };
+    let window = Sheet {
+        generation: Generation(2),
+        began_under: Generation(1),
+        probing: vec![],
+        cells: cell,
+        copies: vec![],
+    };
     let mut sheets = Sheets::default();
     sheets.add(window.clone());
     assert_eq!(sheets.into_sheets(), [window]);

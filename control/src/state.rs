@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Plan, ServiceName, Split, terms::Terms};
+use serin_config::{Plan, ServiceName, Split, Weight, terms::Terms};
 
 use crate::{
     freeze::Freezes, hook::Hooks, journal::Entry, notify::Told, repeat::Repeats, rollout::Rollout,
@@ -27,6 +27,11 @@ impl Record {
     /// The rollout in progress.
     pub fn live(&self) -> Option<&Rollout> {
         self.rollout.as_ref().filter(|rollout| rollout.state.is_live())
+    }
+
+    /// The share of the stable version's requests that the canary gets copies of.
+    pub fn mirror(&self) -> Weight {
+        self.live().map_or(Weight::ZERO, Rollout::mirror)
     }
 }
 

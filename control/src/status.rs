@@ -160,6 +160,16 @@ pub struct RolloutStatus {
     pub weight: Weight,
     /// The shares of its steps.
     pub steps: Vec<Weight>,
+    /// For each step, the share of the stable version's requests that the canary gets copies of; empty where no step copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<Weight>,
+    /// The same now; absent where it gets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Weight>,
+    /// The share of all requests of the service that it was observed to get copies of; those whose method is not copied are among
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Observed>,
     /// How often the share at its step is halved, since evidence mounts against the canary.
     #[serde(default)]
     pub halvings: u8,
@@ -287,6 +297,7 @@ impl Sources<'_> {
         let live = rollout.state.is_live();
         let waiting = self.waiting.get(&rollout.service).filter(|_| !live);
         let latest = self.verdicts.get(&rollout.service).filter(|_| live);
+        let mirror = Some(rollout.mirror()).filter(|share| *share > Weight::ZERO);
         RolloutStatus {
             id: rollout.id,
             canary: rollout.canary.clone(),
@@ -300,6 +311,9 @@ impl Sources<'_> {
             live,
             weight: rollout.canary_weight(),
             steps: rollout.weights.clone(),
+            mirrors: rollout.mirrors.clone(),
+            mirror,
+            copied: mirror.and_then(|_| self.shares.copied(rollout.service.as_str())),
             halvings: rollout.halvings,
             urgent: rollout.urgent,
             webhooks: self.counted.then(|| self.hooks(rollout)),

@@ -60,7 +60,9 @@ fn line(entry: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let at = moment::rfc3339_seconds(entry["at_ms"].as_u64().unwrap_or_default());
     let shares = entry["to"].as_object().into_iter().flatten();
-    let shares: Vec<String> = shares.map(|(version, weight)| format!("{version} {}", text(weight))).collect();
+    let copies = entry["mirror"].as_str().map(|share| format!("copies of {share}"));
+    let shares = shares.map(|(version, weight)| format!("{version} {}", text(weight))).chain(copies);
+    let shares: Vec<String> = shares.collect();
     let shares = if shares.is_empty() { String::new() } else { format!(" → {}", shares.join(" · ")) };
     let of = entry["group"].as_str().map(|group| format!(" of {group}")).unwrap_or_default();
     let service = entry["service"].as_str().map(|service| format!("{service}{of}  ")).unwrap_or_default();

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 use serin_config::{Split, VersionName, Weight};
-use serin_control::{observed::Observed, status::ServiceStatus};
+use serin_control::{
+    observed::Observed,
+    status::{RolloutStatus, ServiceStatus},
+};
 
 use super::{
     client::{
@@ -97,6 +100,7 @@ async fn show(Show { service, access }: &Show) -> Outcome {
         print_value(&dated(
             json!({
                 "generation": read["generation"], "weights": read["weights"], "observed": observed,
+                "mirror": read["rollout"]["mirror"], "copied": read["rollout"]["copied"],
                 "counted": read["counted"],
             }),
             answer.stale_seconds,
@@ -132,7 +136,23 @@ fn told(status: &ServiceStatus) -> String {
         None if !status.counted => UNCOUNTED.into(),
         None => "no request was observed under this split yet".into(),
     };
-    format!("{}plan {}; {rests_on}\n", table.text(), status.generation)
+    let copies = status.rollout.as_ref().and_then(|rollout| copies(rollout, status.stable.as_str()));
+    format!("{}plan {}; {rests_on}\n{}", table.text(), status.generation, copies.unwrap_or_default())
+}
+
+/// What the canary gets copies of, where it does.
+fn copies(rollout: &RolloutStatus, stable: &str) -> Option<String> {
+    let (canary, mirror) = (&rollout.canary, rollout.mirror?);
+    let seen = match rollout.copied {
+        Some(Observed { share, low, high, .. }) => {
+            let [share, low, high] = [share, low, high].map(|share| format!("{:.2}%", share * 100.0));
+            format!(
+                "{share} of all requests ({low} to {high}), those among them whose methods are not copied"
+            )
+        }
+        None => "none yet".into(),
+    };
+    Some(format!("{canary} gets copies of {mirror} of the requests of {stable}; observed: {seen}\n"))
 }
 
 async fn set(Set { service, weights, reason, if_generation, urgent, access }: &Set) -> Outcome {

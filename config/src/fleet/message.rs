@@ -142,6 +142,9 @@ pub struct ServiceSplit {
     /// Since when the canary has weight.
     #[prost(uint64, tag = "3")]
     pub canary_since: u64,
+    /// What the canary gets copies of.
+    #[prost(uint32, tag = "4")]
+    pub mirror: u32,
 }
 
 /// The weight of one version.
@@ -206,6 +209,9 @@ pub struct Window {
     /// Versions that can't be reached.
     #[prost(message, repeated, tag = "10")]
     pub unready: Vec<ServiceVersion>,
+    /// Copies, and the requests that were copied.
+    #[prost(message, repeated, tag = "11")]
+    pub copies: Vec<Cell>,
 }
 
 /// A version of a service.

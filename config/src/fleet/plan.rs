@@ -24,6 +24,7 @@ pub fn to_message(plan: &Plan, with_text: bool) -> Option<message::Plan> {
             .map(|(version, weight)| VersionWeight { version: version.to_string(), ppm: weight.ppm() })
             .collect(),
         canary_since: plan.canary_since(service.name.as_str()).0,
+        mirror: plan.mirror(service.name.as_str()).ppm(),
     });
     Some(message::Plan {
         generation: plan.generation().0,
@@ -74,10 +75,13 @@ fn part(split: &ServiceSplit) -> Result<Part, String> {
     });
     let of = |why: String| format!("service \"{}\": {why}", split.service);
     let weights = weights.collect::<Result<_, String>>().map_err(of)?;
+    let mirror = Weight::from_ppm(split.mirror);
+    let mirror = mirror.ok_or_else(|| of(format!("{} parts per million are copied", split.mirror)))?;
     Ok(Part {
         service: split.service.clone(),
         split: Split::try_new(weights).map_err(|error| of(error.to_string()))?,
         canary_since: Generation(split.canary_since),
+        mirror,
     })
 }
 
@@ -123,7 +127,9 @@ services:
             .unwrap_or_else(|problems| panic!("{problems}"));
         let first = Plan::new(config.catalogue, Generation(4), Generation(3));
         let to = VersionName::try_new("v2").unwrap();
-        first.with_split("shop", Split::whole(to)).unwrap()
+        let mut plan = first.with_split("shop", Split::whole(to)).unwrap();
+        plan.set_mirror("shop", Weight::from_ppm(70_000).unwrap());
+        plan
     }
 
     #[test]
@@ -160,6 +166,7 @@ services:
             ((|plan| plan.splits.clear()) as fn(&mut message::Plan), "no split"),
             (|plan| plan.splits[0].weights[0].ppm = 1, "sum to"),
             (|plan| plan.splits[0].weights[0].ppm = 2_000_000, "parts per million"),
+            (|plan| plan.splits[0].mirror = 1_000_001, "1000001 parts per million are copied"),
             (|plan| plan.splits[0].weights[0].version = "v9".into(), "no version \"v9\""),
             (|plan| plan.splits[0].service = "other".into(), "no service \"other\""),
             (|plan| plan.digest = "0".into(), "do not have the digest"),

@@ -8,7 +8,8 @@
 //!
 //! Only what every encoder writes is read so: each field once, lists packed, values that can be. Whatever differs is read the long way
 //! ([`super::window::from_message`]), and that decides what it means, or what is wrong with it. So there is one set of
-//! checks, and this is nothing but a shorter way to the same end, which a test holds.
+//! checks, and this is nothing but a shorter way to the same end, which a test holds. A window with copies of requests, of which
+//! there are few, is read the long way.
 
 use prost::Message;
 
@@ -73,6 +74,7 @@ impl Reader {
             cells: Vec::new(),
             trips: Vec::new(),
             unready: Vec::new(),
+            copies: Vec::new(),
         };
         let mut cells = std::mem::take(&mut self.spent);
         let mut place = 0;

@@ -59,6 +59,7 @@ fn any_window() -> impl Strategy<Value = WindowReport> {
             cells,
             probing: if more { vec![shop.clone()] } else { vec![] },
             trips: if more { vec![trip] } else { vec![] },
+            copies: vec![],
             unready: if more { vec![Unready { service: shop, version: v2 }] } else { vec![] },
         }
     })

@@ -30,6 +30,7 @@ pub fn to_message(report: &WindowReport, age_ms: u64) -> message::Window {
         cells: report.cells.iter().map(cell_to_message).collect(),
         trips: report.trips.iter().map(trip_to_message).collect(),
         unready: report.unready.iter().map(unready_to_message).collect(),
+        copies: report.copies.iter().map(cell_to_message).collect(),
     }
 }
 
@@ -50,6 +51,7 @@ pub fn from_message(proxy: &str, window: message::Window) -> Result<WindowReport
         cells: window.cells.into_iter().map(cell).collect::<Result<_, _>>()?,
         trips: window.trips.into_iter().map(trip).collect::<Result<_, _>>()?,
         unready: each(&window.unready, unready)?,
+        copies: window.copies.into_iter().map(cell).collect::<Result<_, _>>()?,
     })
 }
 

@@ -25,6 +25,21 @@ fn names() -> (ServiceName, VersionName, RouteName) {
     (service, version, RouteName::try_new("pages").unwrap())
 }
 
+fn copies() -> Vec<WindowCell> {
+    let (service, version, route) = names();
+    let (outcomes, headers) = (outcomes(&[5, 0, 2]), latencies(&[900, 9_000]));
+    vec![WindowCell {
+        service,
+        version,
+        route,
+        outcomes,
+        headers,
+        clients: None,
+        control: None,
+        events: vec![],
+    }]
+}
+
 fn window(counted: &[u64], micros: &[u64], clients: Option<u64>) -> WindowReport {
     let (service, version, route) = names();
     WindowReport {
@@ -55,6 +70,7 @@ fn window(counted: &[u64], micros: &[u64], clients: Option<u64>) -> WindowReport
             at_ms: 8_500,
         }],
         unready: vec![Unready { service, version }],
+        copies: copies(),
     }
 }
 

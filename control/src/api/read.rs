@@ -11,7 +11,7 @@ use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serin_config::{
-    Generation, Grant, GroupName, Route, ServiceName,
+    Generation, Grant, GroupName, Route, ServiceName, Weight,
     limits::{API_ENTRIES_MAX, API_SERVICES_MAX},
 };
 use serin_judge::Verdict;
@@ -40,6 +40,7 @@ pub(super) async fn plan(
             "stable": service.stable,
             "canary": service.canary,
             "weights": weights(split),
+            "mirror": status.plan.mirror(service.name.as_str()),
             "versions": service.versions,
             "sticky": service.sticky,
             "timeouts": service.timeouts,
@@ -180,7 +181,7 @@ fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Arc<En
     )];
     for entry in entries {
         let after = entry.at_ms.saturating_sub(rollout.started_ms) as f64 / 1_000.0;
-        let split = entry.to.as_ref().map(ToString::to_string).unwrap_or_default();
+        let split = entry.left().unwrap_or_default();
         let because = if entry.reason.is_empty() { String::new() } else { format!(": {}", entry.reason) };
         let action = entry.action.label().replace('_', " ");
         let named = entry.who.as_ref().filter(|who| who.name != LOCAL);
@@ -280,6 +281,8 @@ pub(super) struct EntryView<'a> {
     action: Action,
     from: Option<Weights>,
     to: Option<Weights>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<Weight>,
     generation: Generation,
     reason: &'a str,
     rollout: Option<u64>,
@@ -299,6 +302,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             action: entry.action,
             from: entry.from.as_ref().map(weights),
             to: entry.to.as_ref().map(weights),
+            mirror: Some(entry.mirror).filter(|share| *share > Weight::ZERO),
             generation: entry.generation,
             reason: &entry.reason,
             rollout: entry.rollout,

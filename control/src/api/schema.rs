@@ -260,7 +260,7 @@ pub(super) fn all() -> Value {
             ("parent", number()),
             ("stored", json!({ "type": "boolean" })),
             ("routes", list(object())),
-            ("services", list(told(&[("name", name()), ("weights", weights())]))),
+            ("services", list(told(&[("name", name()), ("weights", weights()), ("mirror", weight())]))),
         ]),
         "ProxyPage": told(&[
             ("generation", number()),

@@ -21,6 +21,8 @@ pub(crate) struct Subject<'a> {
     summary: &'a str,
     /// The shares of its steps; none of one that is over and was followed by another.
     steps: Option<&'a [Weight]>,
+    /// For each of its steps, of what share the canary gets copies; empty where no step copies.
+    mirrors: &'a [Weight],
     /// The canary's share at this moment; none as above.
     present: Option<Weight>,
 }
@@ -35,6 +37,7 @@ impl<'a> Subject<'a> {
             stable: &rollout.stable,
             summary: &rollout.summary,
             steps: Some(&rollout.steps),
+            mirrors: &rollout.mirrors,
             present: Some(rollout.weight),
         }
     }
@@ -48,6 +51,7 @@ impl<'a> Subject<'a> {
             stable: &rollout.stable,
             summary: &rollout.summary,
             steps: None,
+            mirrors: &[],
             present: None,
         }
     }
@@ -74,6 +78,7 @@ impl<'a> Subject<'a> {
             "step": step + 1,
             "steps": self.steps.map(<[_]>::len),
             "weight": self.steps.and_then(|steps| steps.get(step)),
+            "mirror": self.mirrors.get(step).filter(|share| **share > Weight::ZERO),
             "present": self.present,
             "state": self.summary,
         })

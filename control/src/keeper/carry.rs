@@ -190,7 +190,7 @@ impl Keeper {
                 actor = %entry.actor,
                 who = entry.who.as_ref().map(tracing::field::display),
                 generation = entry.generation.0,
-                split = entry.to.as_ref().map(tracing::field::display),
+                split = entry.left().map(tracing::field::display),
                 rollout = entry.state.as_ref().map(tracing::field::display),
                 reason = %entry.reason,
                 "decided"

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serin_config::limits::{PROXIES_NAMED_MAX, ROLLBACK_ACKNOWLEDGED};
+use serin_config::{
+    Weight,
+    limits::{PROXIES_NAMED_MAX, ROLLBACK_ACKNOWLEDGED},
+};
 use tracing::{info, warn};
 
 use super::Keeper;
@@ -54,6 +57,7 @@ impl Keeper {
             action: Action::Unacknowledged,
             from: None,
             to: None,
+            mirror: Weight::ZERO,
             generation: overdue.generation,
             reason,
             rollout: None,

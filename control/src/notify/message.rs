@@ -33,9 +33,9 @@ pub(super) fn title(entry: &Entry) -> String {
 
 /// One line more: the split before and after, who, and why.
 pub(super) fn text(entry: &Entry) -> String {
-    let moved = match (&entry.from, &entry.to) {
-        (Some(from), Some(to)) if from != to => format!("{from} → {to}, "),
-        (_, Some(to)) => format!("{to}, "),
+    let moved = match (&entry.from, &entry.to, entry.left()) {
+        (Some(from), Some(to), Some(left)) if from != to => format!("{from} → {left}, "),
+        (_, _, Some(left)) => format!("{left}, "),
         _ => String::new(),
     };
     let who = entry.who.as_ref().map_or_else(|| entry.actor.to_string(), |who| who.name.clone());

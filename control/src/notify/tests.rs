@@ -30,6 +30,7 @@ fn entry(action: Action, state: Option<State>) -> Entry {
         action,
         from: Some(split("v2 10% v1 90%")),
         to: Some(split("v2 0% v1 100%")),
+        mirror: serin_config::Weight::ZERO,
         generation: Generation(9),
         reason: "guard errors failed <!channel> & more".into(),
         rollout: state.map(|_| 3),

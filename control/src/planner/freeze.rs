@@ -1,7 +1,7 @@
 //! What a freeze stops, and how one begins and ends by hand.
 //!
 //! One rule, at the one place where splits change: while a service is frozen no version but the stable one gets more of
-//! its traffic. So a freeze stops starts, steps, promotions, weights by hand and those of a changed file alike, and never
+//! its traffic, nor more copies of it. So a freeze stops starts, steps, promotions, weights by hand and those of a changed file alike, and never
 //! a rollback, an abort, or a share that is lowered. A change that can't wait is sent as urgent, with a reason; a rollout
 //! that began so walks its steps through the freeze.
 
@@ -90,6 +90,7 @@ impl State {
             action,
             from: None,
             to: None,
+            mirror: Weight::ZERO,
             generation: self.plan.generation(),
             reason,
             rollout: None,

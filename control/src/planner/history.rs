@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use serin_config::Generation;
+use serin_config::{Generation, Weight};
 
 use super::reload;
 use crate::{
@@ -50,6 +50,7 @@ pub fn go_beyond(state: &State, theirs: Generation, proxy: &str, now_ms: u64) ->
         action: Action::Renumber,
         from: None,
         to: None,
+        mirror: Weight::ZERO,
         generation,
         reason,
         rollout: None,

@@ -149,7 +149,7 @@ pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) 
     let is_canary = service.canary.as_ref() == Some(&trip.version);
     // While it is baked the stable version has nothing, and is ready all the same.
     let alone = stable == Weight::ZERO && record.live().is_none();
-    if !is_canary || outdated || canary == Weight::ZERO || alone {
+    if !is_canary || outdated || alone || canary == Weight::ZERO && record.mirror() == Weight::ZERO {
         return None;
     }
     let reason = format!("the proxy took {} out by itself: {}", trip.version, trip.reason);
@@ -311,6 +311,8 @@ fn begin(
     state.not_frozen(name, who.urgent, who.now_ms)?;
     let generation = state.plan.generation().next();
     let weights: Vec<Weight> = service.rollout.steps.iter().map(|step| step.weight).collect();
+    let mirrors = service.rollout.steps.iter().map(|step| step.mirror.unwrap_or(Weight::ZERO));
+    let mirrors = if service.rollout.copies_first() { mirrors.collect() } else { Vec::new() };
     let begun = match weights.len() {
         _ if gated => rollout::State::Held { step: 0, why: HeldFor::Start },
         0 | 1 => rollout::State::Promoted { why: rollout::PromotedBy::Command },
@@ -325,6 +327,7 @@ fn begin(
         stable: service.stable.clone(),
         rules: reload::rules(service),
         weights,
+        mirrors,
         before: Some(record.split.clone()),
         state: begun,
         halvings: 0,
@@ -356,9 +359,20 @@ fn steer(
     let before = find(state, name)?.1.rollout.as_ref();
     let reason = match before.and_then(|before| state.gates(before, event)) {
         Some(gates) => format!("{}; {gates} has to allow it first", who.reason),
-        None => who.reason.to_owned(),
+        None => match before.filter(|before| before.mirror() > Weight::ZERO && takes_out(event, &all)) {
+            Some(before) => {
+                format!("{}; it had copies only: no user got an answer of {}", who.reason, before.canary)
+            }
+            None => who.reason.to_owned(),
+        },
     };
     state.take(all, &Who { reason: &reason, ..*who })
+}
+
+/// Whether what was asked for takes the canary out, and not by hand.
+fn takes_out(event: Event, all: &[Moved]) -> bool {
+    let after = all.first().and_then(|moved| moved.record.rollout.as_ref()).map(|rollout| rollout.state);
+    event != Event::Abort(AbortedBy::Command) && matches!(after, Some(rollout::State::RolledBack { .. }))
 }
 
 /// What becomes of the rollout of a service, and of others of its group, by an event.
@@ -497,14 +511,17 @@ impl State {
         for step in all.iter().filter(|step| !step.protects(self)) {
             let (service, before) = find(self, &step.service)?;
             let urgent = who.urgent || step.record.live().is_some_and(|rollout| rollout.urgent);
-            if freeze::rises(service, &before.split, &step.record.split) {
+            let copies_more = step.record.mirror() > before.mirror();
+            if copies_more || freeze::rises(service, &before.split, &step.record.split) {
                 self.not_frozen(&step.service, urgent, who.now_ms)?;
                 raises = true;
             }
         }
         let mut state = self.clone();
         let splits = all.iter().map(|step| (step.service.as_str(), step.record.split.clone()));
-        state.plan = Arc::new(self.plan.with_splits(splits)?);
+        let mut plan = self.plan.with_splits(splits)?;
+        all.iter().for_each(|step| plan.set_mirror(step.service.as_str(), step.record.mirror()));
+        state.plan = Arc::new(plan);
         let protects = !raises && all.first().is_some_and(|step| step.protects(self));
         let (mut touched, mut entries) = (Vec::new(), Vec::new());
         for step in all {
@@ -521,6 +538,7 @@ impl State {
                 action: step.action,
                 from: self.services.get(&step.service).map(|record| record.split.clone()),
                 to: Some(step.record.split.clone()),
+                mirror: step.record.mirror(),
                 generation: state.plan.generation(),
                 reason,
                 rollout: rollout.map(|rollout| rollout.id),
@@ -555,6 +573,9 @@ fn same_weights(a: &Split, b: &Split) -> bool {
     a.iter().chain(b.iter()).all(|(version, _)| a.of(version) == b.of(version))
 }
 
+#[cfg(test)]
+#[path = "mirror_tests.rs"]
+mod mirror_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -139,6 +139,7 @@ pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
     let mut services = BTreeMap::new();
     for (name, record) in &stored.services {
         if plan.set_split(name.as_str(), record.split.clone()).is_ok() {
+            plan.set_mirror(name.as_str(), record.mirror());
             services.insert(name.clone(), record.clone());
         }
     }
@@ -320,6 +321,7 @@ fn load(
             action,
             from: service.and_then(|name| stored.services.get(name)).map(|old| old.split.clone()),
             to: record.map(|record| record.split.clone()),
+            mirror: record.map_or(Weight::ZERO, Record::mirror),
             generation,
             reason,
             rollout: ended.map(|rollout| rollout.id),
@@ -331,6 +333,7 @@ fn load(
     entry(None, None, Action::Load, reason.to_owned());
     for (name, Merged { record, change }) in merged {
         plan.set_split(name.as_str(), record.split.clone())?;
+        plan.set_mirror(name.as_str(), record.mirror());
         if let Some((action, why)) = change {
             entry(Some(&name), Some(&record), action, why);
         }

@@ -26,11 +26,14 @@ pub struct Stage {
     pub step: usize,
     /// The canary's share at it, unless it was lowered.
     pub weight: Weight,
+    /// The share of the stable version's requests that it got copies of; absent at a step with users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Weight>,
     /// Seconds since the rollout's start at which it began; only those that were watched count.
     pub began: u64,
     /// How many seconds it was watched.
     pub seconds: u64,
-    /// Requests of the canary that were judged in it.
+    /// Requests of the canary that were judged in it, or copies.
     pub requests: u64,
     /// Those of them that failed.
     pub failed: u64,
@@ -62,6 +65,7 @@ impl Course {
             self.steps.push(Stage {
                 step,
                 weight: rollout.weights.get(step).copied().unwrap_or(Weight::ZERO),
+                mirror: rollout.mirrors.get(step).copied().filter(|share| *share > Weight::ZERO),
                 began: seconds,
                 seconds: 0,
                 requests: 0,

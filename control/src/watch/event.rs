@@ -29,7 +29,7 @@ impl Watch {
         let state = rollout.state;
         let blind = self.seen_ms.saturating_sub(self.heard_ms) > WINDOW_WAIT_MS;
         if verdict.state == Judged::Fail && self.acts_on(verdict, service, step) {
-            return failed(verdict, service, state);
+            return failed(verdict, service, step, state);
         }
         if let Some(event) = self.kept.mounting.event(rollout, &service.rollout.actions) {
             return Some(event);
@@ -125,10 +125,12 @@ impl Watch {
 }
 
 /// What takes the canary out, and by which guard; or what holds it where it is, once.
-fn failed(verdict: &Verdict, service: &Service, state: State) -> Option<(Event, String)> {
+fn failed(verdict: &Verdict, service: &Service, step: &Step, state: State) -> Option<(Event, String)> {
     let (event, what) = culprit(verdict);
     match &service.rollout.on_fail {
         OnFail::RollBack => Some((event, what)),
+        // What has no users can be taken from none.
+        OnFail::Hold { .. } if step.mirror.is_some() => Some((event, what)),
         OnFail::Hold { .. } if matches!(state, State::Held { why: HeldFor::Unsafe, .. }) => None,
         OnFail::Hold { reason } => Some((
             Event::FailUnsafe,

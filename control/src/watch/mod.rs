@@ -7,6 +7,9 @@
 //! plane was down may run a step out of its time. Last, what share the canary should have had is known only for
 //! a second that every proxy spent under one and the same share, and not while any of them limits it to a probe.
 //!
+//! At a step that copies requests it is copies that are judged, beside the requests that were copied; users of the canary there
+//! are none. What the two have shown is kept apart by the evidence itself.
+//!
 //! And evidence grows old. Where no window comes at all, because the proxies hang or can't be reached, what was
 //! seen before must not carry a rollout on: neither a pass nor a timeout moves a weight then, the step is held.
 
@@ -156,14 +159,7 @@ impl Watch {
             self.kept.counting = true;
             self.kept.evidence.begin_step();
         }
-        let cells = sheets.iter().flat_map(|sheet| &sheet.cells);
-        let mut window = Window::gather(
-            cells,
-            &rollout.service,
-            &rollout.canary,
-            &rollout.stable,
-            &service.rollout.error_weights,
-        );
+        let mut window = window(rollout, service, &sheets);
         self.kept.probing = sheets.iter().any(|sheet| sheet.probing.contains(&rollout.service));
         window.share = share(rollout, service, &sheets);
         window.told = std::mem::take(&mut self.told);
@@ -175,7 +171,8 @@ impl Watch {
     /// Takes a quarter of a second of one proxy's counts of this service, for what can't wait for the second to be
     /// over.
     pub fn beat(&mut self, rollout: &Rollout, generation: Generation, counts: &[BeatCount]) {
-        if generation < rollout.start_generation || is_to_begin(rollout) {
+        let has_users = !is_to_begin(rollout) && rollout.mirror() == Weight::ZERO;
+        if generation < rollout.start_generation || !has_users {
             return;
         }
         let of = |version: &VersionName| {
@@ -265,6 +262,18 @@ impl Watch {
     pub fn stored(&mut self, chunks: &[Chunk]) {
         self.history.stored(chunks);
     }
+}
+
+/// What all proxies counted of a rollout: of its users, or of copies at a step that has some.
+fn window(rollout: &Rollout, service: &Service, sheets: &[&Sheet]) -> Window {
+    let Rollout { service: name, canary, stable, .. } = rollout;
+    let weights = &service.rollout.error_weights;
+    let cells = sheets.iter().flat_map(|sheet| &sheet.cells);
+    if rollout.mirror() == Weight::ZERO {
+        return Window::gather(cells, name, canary, stable, weights);
+    }
+    let copies = sheets.iter().flat_map(|sheet| &sheet.copies);
+    Window::gather_copies(copies, cells, name, canary, stable, weights)
 }
 
 /// Whether it waits before its first step.

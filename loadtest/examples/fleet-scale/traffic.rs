@@ -253,6 +253,7 @@ pub(crate) fn empty() -> WindowReport {
         cells: vec![],
         trips: vec![],
         unready: vec![],
+        copies: vec![],
     }
 }
 

@@ -130,6 +130,7 @@ fn plan(view: &View) -> serde_json::Value {
                 "stable": service.stable,
                 "canary": service.canary,
                 "weights": weights,
+                "mirror": plan.mirror(service.name.as_str()),
                 "versions": service.versions,
                 "sticky": service.sticky,
                 "timeouts": service.timeouts,

@@ -73,6 +73,7 @@ struct Pending {
     tick: Option<u64>,
     heard: HashSet<usize>,
     cells: BTreeMap<Key, WindowCell>,
+    copies: BTreeMap<Key, WindowCell>,
     due: Option<Instant>,
 }
 
@@ -119,20 +120,16 @@ impl Collector {
                 continue;
             }
             let besides = self.compared.look(&plan, &self.shared, &cell);
-            let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
-            let window = pending.cells.entry(key).or_insert_with(|| WindowCell {
-                service: cell.service,
-                version: cell.version,
-                route: cell.route,
-                outcomes: Default::default(),
-                headers: LatencyCounts::default(),
-                clients: None,
-                control: None,
-                events: Vec::new(),
-            });
+            let window = in_window(&mut pending.cells, cell);
             window.outcomes.merge(&outcomes);
             window.headers.merge(&headers);
             besides.add_to(window);
+        }
+        for cell in handover.pairs {
+            let (outcomes, headers) = cell.drained.for_window();
+            let window = in_window(&mut pending.copies, cell);
+            window.outcomes.merge(&outcomes);
+            window.headers.merge(&headers);
         }
         if pending.heard.len() == self.workers {
             self.report(pending);
@@ -152,14 +149,16 @@ impl Collector {
         let _ = self.up.try_send(Report::Beat(beat));
     }
 
-    /// Canaries that are out and that the plan still gives weight.
+    /// Canaries that are out and that the plan still gives weight, or copies.
     fn trips(&self) -> Vec<Trip> {
         let plan = self.plans.load();
         let told = |((service, version), state): (VersionKey, Arc<VersionShared>)| {
             let tripped = state.trip.tripped()?;
             let weight = plan.split(service.as_str())?.of(&version);
+            let canary = plan.catalogue().service(service.as_str())?.canary.as_ref();
+            let copied = canary == Some(&version) && plan.mirror(service.as_str()) > Weight::ZERO;
             let (cause, reason) = (tripped.reason.cause(), tripped.reason.to_string());
-            (weight > Weight::ZERO).then_some(Trip {
+            (weight > Weight::ZERO || copied).then_some(Trip {
                 service,
                 version,
                 cause,
@@ -197,7 +196,7 @@ impl Collector {
     }
 
     fn report(&mut self, pending: &mut Pending) {
-        let Pending { tick: Some(_), cells, .. } = std::mem::take(pending) else { return };
+        let Pending { tick: Some(_), cells, copies, .. } = std::mem::take(pending) else { return };
         self.windows.sequence += 1;
         let plan = self.plans.load();
         self.compared.set_terms(&plan, &self.shared);
@@ -215,11 +214,27 @@ impl Collector {
             cells: cells.into_values().collect(),
             trips: self.trips(),
             unready: self.unready(&plan),
+            copies: copies.into_values().collect(),
         };
         if self.up.try_send(Report::Window(report)).is_err() {
             self.counters.windows_dropped.increment(1);
         }
     }
+}
+
+/// The window's cell for what a worker's is of.
+fn in_window(cells: &mut BTreeMap<Key, WindowCell>, cell: super::Cell) -> &mut WindowCell {
+    let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
+    cells.entry(key).or_insert_with(|| WindowCell {
+        service: cell.service,
+        version: cell.version,
+        route: cell.route,
+        outcomes: Default::default(),
+        headers: LatencyCounts::default(),
+        clients: None,
+        control: None,
+        events: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -254,6 +269,7 @@ mod tests {
             tick,
             cells: tally.drain().map(cell).into_iter().collect(),
             copies: vec![],
+            pairs: vec![],
             in_flight: vec![],
             upstream_idle: 0,
         }

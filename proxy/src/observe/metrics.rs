@@ -255,6 +255,8 @@ pub(crate) struct MirrorCounters {
     pub(crate) too_long: Counter,
     /// Not copied: the request broke off.
     pub(crate) unfinished: Counter,
+    /// Not copied: the version has no endpoint that is ready.
+    pub(crate) no_endpoint: Counter,
     /// Answers that were compared, and in what they differed.
     pub(crate) compared: Counter,
     pub(crate) status: Counter,
@@ -279,6 +281,7 @@ impl MirrorCounters {
             too_many: dropped("in_flight"),
             too_long: dropped("body"),
             unfinished: dropped("unfinished"),
+            no_endpoint: dropped("no_endpoint"),
             compared: counter!(MIRROR_COMPARED, &own()),
             status: differs("status"),
             length: differs("length"),

@@ -51,6 +51,8 @@ pub(crate) struct Handover {
     pub(crate) cells: Vec<Cell>,
     /// What copies of requests came to, by service and version.
     pub(crate) copies: Vec<(ServiceName, VersionName, Drained)>,
+    /// Copies by which a canary is judged, and the requests that were copied.
+    pub(crate) pairs: Vec<Cell>,
     /// Requests in flight, now.
     pub(crate) in_flight: Vec<(ServiceName, VersionName, u64)>,
     /// Unused connections to endpoints, now.

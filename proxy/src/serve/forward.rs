@@ -6,6 +6,7 @@
 //! stable version.
 
 use std::{
+    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -31,6 +32,7 @@ use super::{
     body::{ClientSide, RequestBody, ResponseBody, StreamLimits, Streaming},
     fault, head, injected,
     lane::Lane,
+    mirror::Pair,
     record::Exchange,
     retries::{Retrying, Spare},
     story::Trail,
@@ -73,6 +75,8 @@ pub(crate) struct Task<'a> {
     pub(crate) activity: &'a Rc<Activity>,
     /// Whether endpoint and client are told the version.
     pub(crate) tells_version: bool,
+    /// A copy of the request, to be told how the first attempt ends.
+    pub(crate) pair: Cell<Option<Rc<Pair>>>,
 }
 
 /// How an attempt ended that brought no good answer.
@@ -187,6 +191,7 @@ async fn attempted(
     };
     exchange.set_key(task.key);
     exchange.set_user(task.user);
+    exchange.set_pair(task.pair.take());
     if let Some(aside) = task.aside {
         exchange.set_aside(aside);
     }

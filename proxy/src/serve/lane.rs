@@ -6,10 +6,19 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use http::HeaderValue;
-use serin_config::{Catalogue, Generation, Plan, Route, Service, Split, VersionName, Weight};
+use serin_config::{
+    Catalogue, Generation, Plan, Route, Service, Split, VersionName, Weight, policy::Copying, steer,
+};
 use serin_split::{Matcher, Salt, Table, Tally};
 
-use super::{backend::Backend, mirror::Mirror, routing::RoutePlan, rules, spill::Spilled, worker::State};
+use super::{
+    backend::Backend,
+    mirror::{self, Mirror},
+    routing::RoutePlan,
+    rules,
+    spill::Spilled,
+    worker::State,
+};
 use crate::{clock, observe::tale::Names, shared::VersionShared};
 
 /// A plan with everything that a request needs already looked up.
@@ -57,7 +66,8 @@ impl Splitter {
         let since = plan.canary_since(service.name.as_str());
         let wire = service.canary.as_ref().filter(|_| rules::wire(service).is_some()).map(|canary| {
             let shared = state.shared(&service.name, canary);
-            shared.trip.arm(plan.generation(), since, beside(&canary));
+            let copied = plan.mirror(service.name.as_str()) > Weight::ZERO;
+            shared.trip.arm(plan.generation(), since, beside(&canary) || copied);
             (shared, since)
         });
         let pair = service.canary.as_ref().filter(beside).and_then(|name| {
@@ -125,13 +135,16 @@ impl Compiled {
         let services =
             plan.services().map(|(service, split)| Splitter::new(plan, service, split, state)).collect();
         let same = before.filter(|before| Arc::ptr_eq(before.plan.catalogue(), catalogue));
-        let (matcher, routes, mirrors) = match same {
-            Some(before) => (before.matcher.clone(), before.routes.clone(), before.mirrors.clone()),
+        let (matcher, routes) = match same {
+            Some(before) => (before.matcher.clone(), before.routes.clone()),
             None => {
                 let backends = backends(catalogue, state);
-                let routes = routes(catalogue, &backends, state);
-                (Rc::new(Matcher::new(catalogue.routes())), routes, mirrors(catalogue, &backends, state))
+                (Rc::new(Matcher::new(catalogue.routes())), routes(catalogue, &backends, state))
             }
+        };
+        let mirrors = match same.filter(|before| copies_alike(&before.plan, plan)) {
+            Some(before) => before.mirrors.clone(),
+            None => mirrors(plan, state),
         };
         Self {
             plan: plan.clone(),
@@ -161,16 +174,61 @@ fn backends(catalogue: &Catalogue, state: &mut State) -> Backends {
     each.collect()
 }
 
-fn mirrors(catalogue: &Catalogue, backends: &Backends, state: &mut State) -> Rc<[Option<Rc<Mirror>>]> {
-    let services = catalogue.services().iter().zip(backends);
-    let each = services.map(|(service, backends)| {
-        let mirror = service.mirror.as_ref()?;
-        let to = service.versions.iter().position(|version| version.name == mirror.version)?;
-        let tally = state.mirror_tally(&service.name, &mirror.version);
+/// Whether two plans of one catalogue have the same requests copied.
+fn copies_alike(before: &Plan, after: &Plan) -> bool {
+    let mut services = after.catalogue().services().iter().map(|service| service.name.as_str());
+    services.all(|name| {
+        let (was, is) = (before.mirror(name), after.mirror(name));
+        was == is && (is == Weight::ZERO || before.canary_since(name) == after.canary_since(name))
+    })
+}
+
+fn mirrors(plan: &Plan, state: &mut State) -> Rc<[Option<Rc<Mirror>>]> {
+    let services = plan.catalogue().services().iter();
+    let each = services.map(|service| {
+        let share = plan.mirror(service.name.as_str());
+        let asked = if share > Weight::ZERO {
+            let Copying { max_in_flight, max_body, timeout, .. } = service.rollout.mirror;
+            let version = service.canary.clone()?;
+            steer::Mirror { version, share, max_in_flight, max_body, timeout }
+        } else {
+            service.mirror.clone()?
+        };
+        let at = |name: &VersionName| service.versions.iter().position(|version| version.name == *name);
+        let to = at(&asked.version)?;
+        let trial = if share > Weight::ZERO {
+            Some(trial(plan, service, (at(&service.stable)?, &asked.version), state))
+        } else {
+            None
+        };
+        let backend = Rc::new(state.backend(service, &service.versions[to]));
+        let copies = state.copies(&service.name, &asked.version);
         let bounds = (service.timeouts.connect, state.workers());
-        Some(Mirror::new((&service.name, mirror), (to, backends[to].clone()), tally, bounds))
+        Some(Mirror::new((&service.name, &asked), (to, backend), copies, bounds, trial))
     });
     each.collect()
+}
+
+/// The copies of a step of a service's rollout.
+fn trial(
+    plan: &Plan,
+    service: &Service,
+    (from, canary): (usize, &VersionName),
+    state: &mut State,
+) -> mirror::Trial {
+    let routes = plan.catalogue().routes().iter();
+    let pairs = routes.map(|route| {
+        state.pairs((service.name.clone(), canary.clone(), service.stable.clone(), route.name.clone()))
+    });
+    let pairs = pairs.collect();
+    mirror::Trial {
+        from,
+        methods: mirror::Trial::methods(&service.rollout.mirror),
+        wire: rules::wire(service),
+        since: plan.canary_since(service.name.as_str()),
+        shared: state.shared(&service.name, canary),
+        pairs,
+    }
 }
 
 fn routes(catalogue: &Catalogue, backends: &Backends, state: &mut State) -> Rc<[RoutePlan]> {

@@ -17,6 +17,7 @@ use super::{
     backend::Backend,
     choice::Chosen,
     lane::Lane,
+    mirror::Pair,
     story::{Step, Trail},
     upstream::Pool,
 };
@@ -54,6 +55,8 @@ pub(crate) struct Exchange {
     admitted: bool,
     /// It waits for an answer, and somebody watches how long.
     waits: bool,
+    /// A copy of the request, which is told how this ends.
+    pair: Option<Rc<Pair>>,
     finished: bool,
 }
 
@@ -78,6 +81,7 @@ impl Exchange {
             chosen: None,
             admitted: false,
             waits: false,
+            pair: None,
             finished: false,
         }
     }
@@ -138,6 +142,11 @@ impl Exchange {
     /// Whose request it is, where the split keeps users on versions and this one has a key.
     pub(crate) fn set_user(&mut self, user: Option<u64>) {
         self.user = user;
+    }
+
+    /// The request has a copy, if this is its first attempt.
+    pub(crate) fn set_pair(&mut self, pair: Option<Rc<Pair>>) {
+        self.pair = pair;
     }
 
     /// The attempt is about to go out: if it hangs from now on, it is counted before it ends.
@@ -263,6 +272,9 @@ impl Exchange {
         let since_start = |at: Instant| micros(at.saturating_duration_since(self.started));
         let headers = self.headers_at.map(since_start);
         let timing = Timing { headers, total: since_start(at), own: headers.map(|_| micros(self.own)) };
+        if let Some(pair) = self.pair.take().filter(|_| self.aside.is_none()) {
+            pair.original_ended(outcome, timing);
+        }
         let mut tally = self.lane.tally.borrow_mut();
         match self.aside {
             None if self.booked => tally.record_late(outcome, timing),

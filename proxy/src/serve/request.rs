@@ -4,6 +4,7 @@
 //! the body ends.
 
 use std::{
+    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -115,7 +116,8 @@ async fn walk(
     let mut request = head::prepare(head, found.authority, body, peer, &trail, worker);
     way.change(&mut request, target);
     let mirror = plan.mirrors[way.service].as_ref().filter(|_| wish.is_none());
-    let copied = mirror::begin(mirror, to.version, worker, &request, client_side.as_ref());
+    let copied_way = (to.version, to.aside.is_some(), found.route);
+    let copied = mirror::begin(mirror, copied_way, worker, &request, client_side.as_ref());
     if let Some(wish) = &wish {
         wish.write(request.headers_mut());
     }
@@ -142,6 +144,7 @@ async fn walk(
         wish,
         activity,
         tells_version: generation.is_some(),
+        pair: Cell::new(copied.clone()),
     };
     let mut response = forward::forward(task, request).await;
     if let Some(generation) = generation {

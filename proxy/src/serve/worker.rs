@@ -23,6 +23,7 @@ use super::{
     backend::{Backend, Load},
     choice::{Choice, Reach},
     lane::Compiled,
+    mirror::{Copies, Paired, PairedKey},
     rules::Rules,
     upstream::{Bounds, Pools},
 };
@@ -47,7 +48,9 @@ type LaneKey = (ServiceName, VersionName, RouteName);
 pub(crate) struct State {
     tallies: HashMap<LaneKey, Rc<RefCell<Tally>>>,
     /// What copies of requests came to.
-    mirrors: HashMap<(ServiceName, VersionName), Rc<RefCell<Tally>>>,
+    mirrors: HashMap<(ServiceName, VersionName), Rc<Copies>>,
+    /// The same beside the requests that were copied, where a canary is judged by them.
+    pairs: HashMap<PairedKey, Rc<RefCell<Paired>>>,
     workers: usize,
     loads: HashMap<(ServiceName, VersionName), Rc<Load>>,
     choices: HashMap<(ServiceName, VersionName), Rc<Choice>>,
@@ -71,9 +74,14 @@ impl State {
         self.tallies.entry(key).or_default().clone()
     }
 
-    /// The tally of the copies that a version gets, with whatever it has counted already.
-    pub(crate) fn mirror_tally(&mut self, service: &ServiceName, to: &VersionName) -> Rc<RefCell<Tally>> {
+    /// The copies that a version gets, with whatever is under way or counted already.
+    pub(crate) fn copies(&mut self, service: &ServiceName, to: &VersionName) -> Rc<Copies> {
         self.mirrors.entry((service.clone(), to.clone())).or_default().clone()
+    }
+
+    /// The pairs of a canary's copies and their requests on a route, with whatever is counted already.
+    pub(crate) fn pairs(&mut self, key: PairedKey) -> Rc<RefCell<Paired>> {
+        self.pairs.entry(key).or_default().clone()
     }
 
     /// How many workers there are.
@@ -183,6 +191,7 @@ impl Worker {
         let mut state = State {
             tallies: HashMap::new(),
             mirrors: HashMap::new(),
+            pairs: HashMap::new(),
             workers: parts.workers,
             loads: HashMap::new(),
             choices: HashMap::new(),
@@ -285,11 +294,20 @@ impl Worker {
                 cells.push(WindowCell { service, version, route, drained });
             }
         }
-        let copies = state.mirrors.iter().filter_map(|((service, version), tally)| {
-            Some((service.clone(), version.clone(), tally.borrow_mut().drain()?))
+        let copies = state.mirrors.iter().filter_map(|((service, version), copies)| {
+            Some((service.clone(), version.clone(), copies.tally.borrow_mut().drain()?))
         });
         let copies = copies.collect();
-        state.mirrors.retain(|_, tally| Rc::strong_count(tally) > 1);
+        state.mirrors.retain(|_, copies| Rc::strong_count(copies) > 1);
+        let mut pairs = Vec::new();
+        for ((service, canary, stable, route), paired) in &state.pairs {
+            let Some(drained) = paired.borrow_mut().drain() else { continue };
+            for (version, drained) in [canary, stable].into_iter().zip(drained) {
+                let (service, version, route) = (service.clone(), version.clone(), route.clone());
+                pairs.push(WindowCell { service, version, route, drained });
+            }
+        }
+        state.pairs.retain(|_, pairs| Rc::strong_count(pairs) > 1);
         // Whatever is held here alone belongs to no plan and to no request.
         state.tallies.retain(|_, tally| Rc::strong_count(tally) > 1);
         state.loads.retain(|_, load| Rc::strong_count(load) > 1);
@@ -306,6 +324,7 @@ impl Worker {
             tick,
             cells,
             copies,
+            pairs,
             in_flight: in_flight.collect(),
             upstream_idle,
         });

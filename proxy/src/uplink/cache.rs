@@ -13,7 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Catalogue, Generation, Identity, Plan, Split, limits::FLEET_MESSAGE_BYTES_MAX, plan::Part,
+    Catalogue, Generation, Identity, Plan, Split, Weight, limits::FLEET_MESSAGE_BYTES_MAX, plan::Part,
 };
 use tokio::sync::watch;
 
@@ -38,6 +38,13 @@ struct CachedSplit {
     service: String,
     split: Split,
     canary_since: Generation,
+    #[serde(default = "nothing")]
+    mirror: Weight,
+}
+
+/// What releases before this one copied.
+fn nothing() -> Weight {
+    Weight::ZERO
 }
 
 /// Reads the plan, if there is one that can be used.
@@ -77,6 +84,7 @@ fn try_load(
         service: part.service,
         split: part.split,
         canary_since: part.canary_since,
+        mirror: part.mirror,
     });
     Plan::of_parts(Arc::new(catalogue), cached.generation, cached.parent, parts.collect())
         .map(|plan| Some(plan.told_as(&cached.identity.to_string())))
@@ -89,6 +97,7 @@ fn save(path: &Path, plan: &Plan) -> io::Result<()> {
         service: service.name.to_string(),
         split: split.clone(),
         canary_since: plan.canary_since(service.name.as_str()),
+        mirror: plan.mirror(service.name.as_str()),
     });
     let cached = Cached {
         format: FORMAT,

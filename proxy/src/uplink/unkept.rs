@@ -104,6 +104,7 @@ mod tests {
             cells: vec![],
             trips: vec![],
             unready: vec![],
+            copies: vec![],
         }
     }
 

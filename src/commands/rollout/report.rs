@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serin_config::Weight;
+use serin_config::{Weight, policy::share_text};
 use serin_control::{status::RolloutStatus, watch::course::Stage};
 
 /// The report on a rollout, as text.
@@ -13,21 +13,31 @@ pub(super) fn report(service: &str, rollout: &RolloutStatus) -> String {
         let took = ended_ms.saturating_sub(rollout.started_ms).div_ceil(1_000);
         let _ = writeln!(text, "It took {}.", time(took));
     }
+    let shares = rollout.course.steps.iter().map(|stage| share(stage).len());
+    let wide = shares.fold(8, usize::max);
     let _ = writeln!(
         text,
-        "\n{:<5} {:>8} {:>9} {:>10} {:>7}  waited for",
+        "\n{:<5} {:>wide$} {:>9} {:>10} {:>7}  waited for",
         "step", "share", "took", "requests", "failed"
     );
     for stage in &rollout.course.steps {
-        let (step, share, took) = (stage.step + 1, stage.weight.to_string(), time(stage.seconds));
+        let (step, share, took) = (stage.step + 1, share(stage), time(stage.seconds));
         let (requests, failed) = (stage.requests, stage.failed);
-        let _ =
-            writeln!(text, "{step:<5} {share:>8} {took:>9} {requests:>10} {failed:>7}  {}", waited(stage));
+        let _ = writeln!(
+            text,
+            "{step:<5} {share:>wide$} {took:>9} {requests:>10} {failed:>7}  {}",
+            waited(stage)
+        );
     }
     if !rollout.live && rollout.weight == Weight::WHOLE {
-        let _ = writeln!(text, "{:<5} {:>8}  everything", rollout.steps.len(), Weight::WHOLE.to_string());
+        let _ = writeln!(text, "{:<5} {:>wide$}  everything", rollout.steps.len(), Weight::WHOLE.to_string());
     }
     text
+}
+
+/// What the canary got at a step.
+fn share(stage: &Stage) -> String {
+    share_text(stage.weight, stage.mirror.unwrap_or(Weight::ZERO))
 }
 
 /// What a step waited for in the end comes first: the longest, with how long that was.
@@ -83,6 +93,7 @@ mod tests {
         Stage {
             step: 0,
             weight: "1%".parse().unwrap(),
+            mirror: None,
             began: 0,
             seconds: 200,
             requests: 2_000,

@@ -3,7 +3,7 @@
 use std::{fmt::Write, process::ExitCode};
 
 use clap::Args;
-use serin_config::{Weight, moment};
+use serin_config::{Weight, moment, policy::share_text};
 use serin_control::status::RolloutStatus;
 
 use super::{
@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments) -> Outcome {
 fn told(service: &str, rollout: &RolloutStatus) -> String {
     let RolloutStatus { id, canary, stable, summary, .. } = rollout;
     let mut text = format!("Rollout {id} of {service}: {canary} against {stable}, {summary}.\n");
-    let _ = writeln!(text, "{canary} has {} of the traffic; {}", rollout.weight, steps(rollout));
+    let _ = writeln!(text, "{canary} has {}; {}", traffic(rollout), steps(rollout));
     let _ = write!(text, "It began at {}", moment::rfc3339_seconds(rollout.started_ms));
     let _ = match rollout.ended_ms {
         Some(ended) => writeln!(text, " and ended at {}.", moment::rfc3339_seconds(ended)),
@@ -78,12 +78,28 @@ fn told(service: &str, rollout: &RolloutStatus) -> String {
     text
 }
 
+/// What the canary has now.
+fn traffic(rollout: &RolloutStatus) -> String {
+    let Some(mirror) = rollout.mirror else { return format!("{} of the traffic", rollout.weight) };
+    let observed = rollout.copied.map(|copied| {
+        let share = format!("{:.2}%", copied.share * 100.0);
+        format!(" ({share} of {} requests were copied, those of other methods included)", copied.requests)
+    });
+    format!("copies of {mirror} of the requests, whose answers nobody gets{}", observed.unwrap_or_default())
+}
+
+/// What the canary gets at a step.
+pub(in crate::commands) fn at(rollout: &RolloutStatus, step: usize) -> String {
+    let weight = rollout.steps.get(step).copied().unwrap_or(Weight::WHOLE);
+    share_text(weight, rollout.mirrors.get(step).copied().unwrap_or(Weight::ZERO))
+}
+
 /// The steps, the present one in brackets.
 pub(in crate::commands) fn steps(rollout: &RolloutStatus) -> String {
-    let at = rollout.state.step();
-    let shares = rollout.steps.iter().enumerate().map(|(step, weight)| match at {
-        Some(at) if at == step => format!("[{weight}]"),
-        _ => weight.to_string(),
+    let present = rollout.state.step();
+    let shares = (0..rollout.steps.len()).map(|step| match present {
+        Some(present) if present == step => format!("[{}]", at(rollout, step)),
+        _ => at(rollout, step),
     });
     let mut shares: Vec<String> = shares.collect();
     if rollout.steps.last() != Some(&Weight::WHOLE) {

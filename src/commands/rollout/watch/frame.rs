@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::IsTerminal};
 
 use serde::{Deserialize, Serialize};
-use serin_config::moment;
+use serin_config::{Weight, moment, policy::share_text};
 use serin_control::{
     hook::Stands,
     rollout::State,
@@ -41,6 +41,8 @@ pub(super) struct Decision {
     pub(super) who: Option<Who>,
     pub(super) action: String,
     pub(super) to: Option<BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mirror: Option<String>,
     pub(super) reason: String,
     pub(super) rollout: Option<u64>,
 }
@@ -56,7 +58,8 @@ impl Decision {
     pub(super) fn line(&self) -> String {
         let because = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
         let shares = self.to.iter().flatten().map(|(version, weight)| format!("{version} {weight}"));
-        let shares: Vec<String> = shares.collect();
+        let copies = self.mirror.iter().map(|share| format!("copies of {share}"));
+        let shares: Vec<String> = shares.chain(copies).collect();
         let (at, action) = (clock(self.at_ms), self.action.replace('_', " "));
         let who = self.who.as_ref().map(|who| format!(" {}", who.name)).unwrap_or_default();
         plain(&format!("{at}  {action:<9}  {}  ({}{who}{because})", shares.join(" · "), self.actor))
@@ -100,7 +103,8 @@ impl Frame {
 
     /// One line for a pipe, as of this moment.
     pub(super) fn line(&self, at_ms: Option<u64>) -> String {
-        let RolloutStatus { canary, stable, summary, weight, verdict, .. } = &self.rollout;
+        let RolloutStatus { canary, stable, summary, weight, mirror, verdict, .. } = &self.rollout;
+        let share = share_text(*weight, mirror.unwrap_or(Weight::ZERO));
         let at = at_ms.map_or_else(|| "--:--:--".into(), clock);
         let version = |name: &str| match self.last(name) {
             Some(counts) => {
@@ -114,7 +118,7 @@ impl Frame {
         let waits = self.rollout.asked().filter(|asked| asked.stands != Stands::Allows);
         let waits: Vec<String> = waits.map(|asked| format!("  {}", asked.summary)).collect();
         plain(&format!(
-            "{at}  {summary}  {canary} {weight}  {}  {}{}{}",
+            "{at}  {summary}  {canary} {share}  {}  {}{}{}",
             version(canary.as_str()),
             version(stable.as_str()),
             judged.unwrap_or_default(),

@@ -59,6 +59,7 @@ fn a_block_shows_where_the_rollout_is_and_what_was_decided() {
         actor: "judge".into(),
         who: None,
         action: "roll_back".into(),
+        mirror: None,
         to: Some([("v1", "100%"), ("v2", "0%")].map(|(v, w)| (v.to_owned(), w.to_owned())).into()),
         reason: "guard\u{1b}[2J failed".into(),
         rollout: Some(3),

@@ -1,4 +1,5 @@
-//! Copies of requests to another version, whose answers nobody gets.
+//! Copies of requests to another version, whose answers nobody gets. The file may ask for them for as long as it stands, or a
+//! rollout for its first steps.
 //!
 //! A copy is made when the request goes out: its head is cloned, its body is copied piece by piece as it passes on
 //! to the endpoint, and only when all of it has passed is the copy sent, by a task of its own. So a copy can't
@@ -6,42 +7,36 @@
 //! when the request breaks off. The answer is read, compared with the real one ([`serin_split::mirror`]), and
 //! thrown away. Copies have counts and a histogram of their own; neither windows nor the version's load know them.
 //!
-//! Every method is copied. Who mirrors requests that change something needs a version that keeps its changes to
-//! itself.
+//! Where the file asks for them, every method is copied: who mirrors requests that change something needs a version that
+//! keeps its changes to itself. Steps of a rollout copy what their policy says, and count pairs ([`trial`]).
+
+mod exchange;
+mod trial;
 
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
-    pin::Pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Request, Response,
+    HeaderName, HeaderValue, Method, Request, Response,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
-use hyper::body::Incoming;
-use serin_config::{
-    Outcome, ServiceName,
-    limits::{MIRROR_ANSWER_MAX, STALE_CONNECTION_RETRIES_MAX},
-    steer,
-};
+use serin_config::{Outcome, ServiceName, steer};
 use serin_split::{
     Tally,
-    balance::Tried,
-    classify,
     mirror::{Seen, differences},
     tally::Timing,
 };
 
+pub(crate) use self::trial::{Paired, PairedKey, Trial};
+use self::{exchange::exchange, trial::Ended};
 use super::{
     backend::Backend,
     body::{ClientSide, RequestBody, ResponseBody},
-    head,
-    upstream::{Patience, Pool, SendError, Upstream},
     worker::Worker,
 };
 use crate::{clock, observe::metrics::MirrorCounters};
@@ -60,17 +55,22 @@ pub(crate) struct Mirror {
     body_max: usize,
     connect: Duration,
     timeout: Duration,
-    in_flight: Cell<usize>,
-    tally: Rc<RefCell<Tally>>,
+    copies: Rc<Copies>,
     counters: MirrorCounters,
+    /// Where a step of a rollout has copies made.
+    trial: Option<Trial>,
+}
+
+/// The copies that a version gets on one worker, whatever plan is in force.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    in_flight: Cell<usize>,
+    pub(crate) tally: RefCell<Tally>,
 }
 
 impl std::fmt::Debug for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mirror")
-            .field("to", &self.to)
-            .field("in_flight", &self.in_flight)
-            .finish_non_exhaustive()
+        f.debug_struct("Mirror").field("to", &self.to).field("copies", &self.copies).finish_non_exhaustive()
     }
 }
 
@@ -79,8 +79,9 @@ impl Mirror {
     pub(crate) fn new(
         (service, mirror): (&ServiceName, &steer::Mirror),
         (to, backend): (usize, Rc<Backend>),
-        tally: Rc<RefCell<Tally>>,
+        copies: Rc<Copies>,
         (connect, workers): (Duration, usize),
+        trial: Option<Trial>,
     ) -> Rc<Self> {
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Rc::new(Self {
@@ -91,27 +92,39 @@ impl Mirror {
             body_max: count(mirror.max_body),
             connect,
             timeout: mirror.timeout,
-            in_flight: Cell::new(0),
-            tally,
+            copies,
             counters: MirrorCounters::new(service, &mirror.version),
+            trial,
         })
+    }
+
+    /// Whether a request of this method that goes to the version at `picked` may be copied; `aside` if it is none that the
+    /// split sent there.
+    fn wants(&self, picked: usize, aside: bool, method: &Method) -> bool {
+        match &self.trial {
+            None => picked != self.to,
+            Some(trial) => !aside && trial.wants(self, picked, method),
+        }
     }
 }
 
-/// Copies a request that goes to the version at `picked`, if it is its turn. Its answer is to be told to what comes
-/// back.
+/// A request's way: the position of the version, whether it was set aside, and the position of the route.
+pub(crate) type Way = (usize, bool, usize);
+
+/// Copies a request that goes this way, if it is its turn. Its answer is to be told to what comes back.
 pub(crate) fn begin(
     mirror: Option<&Rc<Mirror>>,
-    picked: usize,
+    (picked, aside, route): Way,
     worker: &Worker,
     request: &Request<RequestBody>,
     client: Option<&Rc<ClientSide>>,
 ) -> Option<Rc<Pair>> {
     let mirror = mirror?;
-    if picked == mirror.to || !worker.chance(mirror.share) {
+    if !mirror.wants(picked, aside, request.method()) || !worker.chance(mirror.share) {
         return None;
     }
-    if mirror.in_flight.get() >= mirror.in_flight_max {
+    let in_flight = &mirror.copies.in_flight;
+    if in_flight.get() >= mirror.in_flight_max {
         mirror.counters.too_many.increment(1);
         return None;
     }
@@ -119,10 +132,17 @@ pub(crate) fn begin(
         mirror.counters.too_long.increment(1);
         return None;
     }
-    mirror.in_flight.set(mirror.in_flight.get() + 1);
-    let (real, copy) = (Cell::default(), Cell::default());
-    let pair =
-        Rc::new(Pair { mirror: mirror.clone(), began: clock::now(), real_head: Cell::default(), real, copy });
+    in_flight.set(in_flight.get() + 1);
+    let pair = Rc::new(Pair {
+        mirror: mirror.clone(),
+        route,
+        began: clock::now(),
+        real_head: Cell::default(),
+        real: Cell::default(),
+        copy: Cell::default(),
+        original: Cell::default(),
+        copied: Cell::default(),
+    });
     let copy = Copy::of(request, pair.clone());
     match client {
         None => copy.send(Bytes::new()),
@@ -135,11 +155,15 @@ pub(crate) fn begin(
 #[derive(Debug)]
 pub(crate) struct Pair {
     mirror: Rc<Mirror>,
+    route: usize,
     began: Instant,
     /// Status and time of the real answer's head.
     real_head: Cell<Option<(u16, u64)>>,
     real: Cell<Option<Seen>>,
     copy: Cell<Option<Seen>>,
+    /// How the first attempt of the request ended, and how its copy did.
+    original: Cell<Option<Ended>>,
+    copied: Cell<Option<Ended>>,
 }
 
 impl Pair {
@@ -155,6 +179,34 @@ impl Pair {
         if let Some((status, headers_us)) = self.real_head.get() {
             self.real.set(Some(Seen { status, length, headers_us }));
             self.compare();
+        }
+    }
+
+    /// The request's first attempt has ended so. One that says nothing of its version has no part.
+    pub(crate) fn original_ended(&self, outcome: Outcome, timing: Timing) {
+        if outcome.counts() {
+            self.original.set(Some((outcome, timing)));
+            self.count();
+        }
+    }
+
+    /// The copy has ended so.
+    fn copy_ended(&self, outcome: Outcome, timing: Timing) {
+        self.mirror.copies.tally.borrow_mut().record(outcome, timing);
+        if let Some(trial) = &self.mirror.trial {
+            trial.note(&self.mirror, outcome, timing.headers.is_some());
+            self.copied.set(Some((outcome, timing)));
+            self.count();
+        }
+    }
+
+    /// Whichever ends last counts the pair.
+    fn count(&self) {
+        let Some(trial) = &self.mirror.trial else { return };
+        if let (Some(copy), Some(original)) = (self.copied.get(), self.original.get())
+            && let Some(pairs) = trial.pairs.get(self.route)
+        {
+            pairs.borrow_mut().record(copy, original);
         }
     }
 
@@ -212,7 +264,7 @@ impl Copy {
             let (outcome, seen) =
                 exchanged.unwrap_or(Err(Outcome::TotalTimeout)).unwrap_or_else(|failed| (failed, None));
             let headers = seen.map(|seen| seen.headers_us);
-            mirror.tally.borrow_mut().record(outcome, Timing { headers, total, own: None });
+            pair.copy_ended(outcome, Timing { headers, total, own: None });
             if let Some(seen) = seen {
                 pair.copy.set(Some(seen));
                 pair.compare();
@@ -223,7 +275,7 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        let in_flight = &self.pair.mirror.in_flight;
+        let in_flight = &self.pair.mirror.copies.in_flight;
         in_flight.set(in_flight.get().saturating_sub(1));
     }
 }
@@ -261,79 +313,6 @@ impl Drop for Tee {
             copy.pair.mirror.counters.unfinished.increment(1);
         }
     }
-}
-
-/// Sends the copy and reads its answer: how it ended, and what to compare.
-async fn exchange(
-    mirror: &Mirror,
-    mut request: Request<RequestBody>,
-    started: Instant,
-) -> Result<(Outcome, Option<Seen>), Outcome> {
-    // How copies fare says nothing of endpoints; that they are under way does, for as long as this is held.
-    let chosen = mirror.backend.choice.choose(started, None, &Tried::default()).ok_or(Outcome::NoEndpoint)?;
-    let pool = chosen.pool();
-    let total = Some(started + mirror.timeout);
-    let patience = Patience { connect: mirror.connect, header: None, total, client: None };
-    for again in 0..=STALE_CONNECTION_RETRIES_MAX {
-        let pooled = if again < STALE_CONNECTION_RETRIES_MAX { pool.checkout(started) } else { None };
-        let mut upstream = match pooled {
-            Some(upstream) => upstream,
-            None => pool.connect(&patience, clock::now()).await?,
-        };
-        match upstream.send(request, clock::now(), &patience).await {
-            Ok(response) if response.status().is_informational() => return Err(Outcome::ProtocolError),
-            Ok(response) => return Ok(read(response, upstream, pool, started).await),
-            Err(SendError::Again(same)) if upstream.is_reused() => request = *same,
-            Err(SendError::Late(outcome)) => return Err(outcome),
-            Err(SendError::Failed(error)) if error.is_parse() => return Err(Outcome::ProtocolError),
-            Err(SendError::Again(_) | SendError::Refused(_) | SendError::Failed(_)) => {
-                return Err(Outcome::ResetBeforeHeaders);
-            }
-        }
-    }
-    Err(Outcome::ResetBeforeHeaders)
-}
-
-/// Reads an answer to its end; one that is too long is cut, and not compared.
-async fn read(
-    response: Response<Incoming>,
-    mut upstream: Upstream,
-    pool: &Pool,
-    started: Instant,
-) -> (Outcome, Option<Seen>) {
-    let headers_us = micros_since(started);
-    let (head, mut incoming) = response.into_parts();
-    let (mut outcome, mut grpc) = head::judge(&head);
-    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH) {
-        upstream.retire();
-    }
-    let mut length = 0;
-    loop {
-        let piece = poll_fn(|cx| {
-            let polled = Pin::new(&mut incoming).poll_frame(cx);
-            if polled.is_ready() {
-                return polled;
-            }
-            upstream.drive(cx);
-            Pin::new(&mut incoming).poll_frame(cx)
-        });
-        match piece.await {
-            None => break,
-            Some(Err(_)) => return (Outcome::ResetMidBody, None),
-            Some(Ok(frame)) => {
-                length += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if let Some(last) = frame.trailers_ref().filter(|_| grpc).and_then(classify::grpc) {
-                    (outcome, grpc) = (last, false);
-                }
-            }
-        }
-        if length > MIRROR_ANSWER_MAX {
-            return (outcome, None);
-        }
-    }
-    pool.put_back(upstream, clock::now());
-    let outcome = if grpc && outcome == Outcome::Ok { Outcome::GrpcError } else { outcome };
-    (outcome, Some(Seen { status: head.status.as_u16(), length, headers_us }))
 }
 
 fn micros_since(began: Instant) -> u64 {
