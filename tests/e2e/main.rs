@@ -44,6 +44,7 @@ mod large_bodies;
 mod limits;
 mod malformed;
 mod mirror;
+mod mirror_step;
 mod nginx_split;
 mod overrides;
 mod plan;
