@@ -78,7 +78,7 @@ fn describe() {
     );
     describe_counter!(
         WINDOWS_JUDGED,
-        "Windows that are in a verdict, by how many seconds (le) it came after the window's end at most: cumulative, for histogram_quantile()."
+        "Windows that are in a verdict, by how many seconds (within) it came after the window's end at most: each counts under all that it is within."
     );
     describe_counter!(
         NOTIFICATIONS,
@@ -178,7 +178,7 @@ const DELAYS: [(&str, u64); 16] = [
 pub(crate) fn judged(ended: &[u64], now_ms: u64) {
     for (edge, most) in DELAYS {
         let within = ended.iter().filter(|ended| now_ms.saturating_sub(**ended) <= most).count();
-        counter!(WINDOWS_JUDGED, "le" => edge).increment(within as u64);
+        counter!(WINDOWS_JUDGED, "within" => edge).increment(within as u64);
     }
 }
 
