@@ -44,6 +44,11 @@ pub const FLEET_LEADERLESS_WAIT: Duration = Duration::from_millis(1_500);
 pub const UPLINK_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// The longest such wait.
 pub const UPLINK_BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// The longest such wait while the stream was lost only just now: somebody else may be about to lead, and what a canary
+/// does meanwhile is judged when the proxies are there.
+pub const UPLINK_SEARCH_BACKOFF_MAX: Duration = Duration::from_millis(400);
+/// How long after the end of a stream that is so: a lease has run out by then, and the next leader was elected.
+pub const UPLINK_SEARCH: Duration = Duration::from_secs(10);
 /// Where a proxy may find its control plane.
 pub const UPLINK_ENDPOINTS_MAX: usize = 16;
 /// A proxy that has not acknowledged a rollback after this is named.

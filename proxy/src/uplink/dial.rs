@@ -5,6 +5,10 @@
 //! last time, the next attempt is a short one: whoever is well answers within it, and the others are asked the sooner.
 //! No two in a row are, so that one which is only slow is reached, too.
 //!
+//! When a leader dies the others name it until its lease has run out. Whoever was named and did not take this proxy is not
+//! gone to again before the next pause, however often it is named: a fleet would ask the survivors as fast as they
+//! answer. Another follower would name the same one, so the pause comes at once.
+//!
 //! Files of certificates are read anew at each attempt, so changed ones are taken without a restart.
 
 use std::{
@@ -101,13 +105,15 @@ pub(super) struct Dialler {
     tried: usize,
     /// Who is said to lead; tried once, before the others.
     hint: Option<Address>,
+    /// Endpoints that took no stream since the last pause: who is named and stands here is not gone to.
+    in_vain: HashSet<String>,
     /// Endpoints that may hang: what was heard from them last was the end of a stream, or nothing.
     doubted: HashSet<String>,
 }
 
 impl Dialler {
     pub(super) fn new(connect: Connect) -> Self {
-        Self { connect, next: 0, tried: 0, hint: None, doubted: HashSet::new() }
+        Self { connect, next: 0, tried: 0, hint: None, in_vain: HashSet::new(), doubted: HashSet::new() }
     }
 
     /// Connects to the endpoint whose turn it is.
@@ -134,13 +140,15 @@ impl Dialler {
     /// A stream that was there broke off: whoever is said to lead comes first, then the same endpoint again.
     pub(super) fn lost(&mut self, failure: &Failure) {
         self.tried = 0;
+        self.in_vain.clear();
         self.hint = self.believed(failure.leader.as_deref());
         // It may have hung for some time already.
         self.doubted.clear();
         self.doubted.insert(failure.endpoint.clone());
     }
 
-    /// There was no stream. Gives whether all were tried in vain, and nobody said where to go instead.
+    /// There was no stream. Gives whether it is time to pause: all were tried in vain and nobody said where to go
+    /// instead, or somebody said it and this proxy has just been there.
     pub(super) fn failed(&mut self, failure: &Failure) -> bool {
         // A short attempt in vain says little: the next one has all the time again, however slow the endpoint is.
         let doubted = self.doubted.remove(&failure.endpoint);
@@ -149,12 +157,20 @@ impl Dialler {
         }
         self.next = (self.next + 1) % self.connect.endpoints.len();
         self.tried += 1;
+        if self.in_vain.len() < 2 * UPLINK_ENDPOINTS_MAX {
+            self.in_vain.insert(failure.endpoint.clone());
+        }
         self.hint = self.believed(failure.leader.as_deref());
+        let was_there = self.hint.take_if(|leader| self.in_vain.contains(&leader.to_string())).is_some();
         let round_is_over = self.tried >= self.connect.endpoints.len();
-        if round_is_over {
+        let pause = was_there || (round_is_over && self.hint.is_none());
+        if round_is_over || pause {
             self.tried = 0;
         }
-        round_is_over && self.hint.is_none()
+        if pause {
+            self.in_vain.clear();
+        }
+        pause
     }
 
     /// The address that was named, where this proxy may go there: in clear it stays on this machine.
@@ -284,6 +300,33 @@ mod tests {
         dialler.connect.tls = Some(serin_config::tls::EndpointTls::default());
         dialler.lost(&failure("x", Some("10.0.0.1:9"), false));
         assert!(dialler.hint.is_some());
+    }
+
+    #[test]
+    fn a_leader_that_is_named_though_it_is_dead_is_gone_to_once_before_each_pause() {
+        let mut dialler = dialler(&["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]);
+        let dead = Some("127.0.0.1:2");
+        dialler.lost(&failure("127.0.0.1:2", None, false));
+        for pause in 0..3 {
+            let mut dials = 0;
+            loop {
+                dials += 1;
+                let paused = match dialler.hint.take() {
+                    Some(leader) => dialler.failed(&failure(&leader.to_string(), None, false)),
+                    None if dialler.next % 3 == 1 => dialler.failed(&failure("127.0.0.1:2", None, false)),
+                    None => {
+                        dialler.failed(&failure(&format!("127.0.0.1:{}", dialler.next % 3 + 1), dead, false))
+                    }
+                };
+                if paused {
+                    break;
+                }
+            }
+            assert!(dials <= 3, "{dials} in round {pause}");
+        }
+        // The next one leads: it is gone to at once.
+        assert!(!dialler.failed(&failure("127.0.0.1:1", Some("127.0.0.1:3"), false)));
+        assert_eq!(dialler.hint, Some("127.0.0.1:3".parse().unwrap()));
     }
 
     #[tokio::test]

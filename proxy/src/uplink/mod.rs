@@ -8,6 +8,7 @@
 mod cache;
 mod dial;
 mod metrics;
+mod said;
 mod session;
 mod unkept;
 
@@ -17,7 +18,10 @@ use rand::Rng;
 use serin_config::{
     Catalogue, Generation, Identity, Plan,
     fleet::Connect,
-    limits::{TAKEOVER_STORE_WAIT, UPLINK_BACKOFF_MAX, UPLINK_BACKOFF_MIN, WINDOWS_QUEUED_MAX},
+    limits::{
+        TAKEOVER_STORE_WAIT, UPLINK_BACKOFF_MAX, UPLINK_BACKOFF_MIN, UPLINK_SEARCH,
+        UPLINK_SEARCH_BACKOFF_MAX, WINDOWS_QUEUED_MAX,
+    },
     wire::{Report, WindowReport},
 };
 use tokio::{
@@ -26,7 +30,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-use self::{dial::Dialler, session::Over, unkept::Unkept};
+use self::{dial::Dialler, said::Said, session::Over, unkept::Unkept};
 use crate::{clock, plan::PlanCell};
 
 /// Reads routes and services from their text, as this process's files and environment allow.
@@ -145,6 +149,7 @@ impl Link {
         metrics::describe();
         metrics::connected(false, Duration::ZERO);
         let mut random = clock::entropy();
+        let mut said = Said::default();
         loop {
             let opened = tokio::select! {
                 opened = dialler.dial() => opened,
@@ -159,6 +164,7 @@ impl Link {
                 Over::Left => return,
                 Over::Broke { failure, lasted: true } => {
                     backoff = UPLINK_BACKOFF_MIN;
+                    said = Said::default();
                     tracing::warn!(
                         %failure,
                         "the stream to the control plane broke off: traffic goes on with the last plan"
@@ -170,10 +176,16 @@ impl Link {
                     }
                 }
                 Over::Broke { failure, lasted: false } => {
-                    tracing::warn!(%failure, "no stream to the control plane");
+                    if said.is_new(&failure) {
+                        tracing::warn!(%failure, "no stream to the control plane");
+                    } else {
+                        tracing::debug!(%failure, "still no stream to the control plane");
+                    }
                     if dialler.failed(&failure) {
-                        let wait = backoff.mul_f64(random.random_range(0.5..1.5));
-                        backoff = (backoff * 2).min(UPLINK_BACKOFF_MAX);
+                        let searching = clock::now().saturating_duration_since(self.since) < UPLINK_SEARCH;
+                        let most = if searching { UPLINK_SEARCH_BACKOFF_MAX } else { UPLINK_BACKOFF_MAX };
+                        let wait = backoff.min(most).mul_f64(random.random_range(0.5..1.5));
+                        backoff = (backoff * 2).min(most);
                         if !self.pause(wait).await {
                             return;
                         }
