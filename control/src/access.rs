@@ -111,6 +111,9 @@ impl Access {
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
         })?;
         match tokio::time::timeout(COMMAND_WAIT, answer).await {
+            Ok(Ok(Err(CommandError::Store(StoreError::Deposed)))) => {
+                Err(CommandError::NotLeader(self.standing.another().await.map(Box::new)))
+            }
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(CommandError::Stopped),
             Err(_) => Err(CommandError::Late),

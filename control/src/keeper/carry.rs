@@ -50,7 +50,8 @@ pub(super) fn commit(
 }
 
 impl Keeper {
-    /// Makes a decision true. On an error nothing has changed.
+    /// Makes a decision true. On an error nothing has changed, but for what takes a canary out where another control plane
+    /// leads: that has reached the proxies that are still here, until they hear of the one who leads.
     pub(super) fn carry_out(&mut self, mut decision: Decision, now_ms: u64) -> Result<Answer, StoreError> {
         if !decision.protects {
             self.settle()?;
@@ -73,8 +74,12 @@ impl Keeper {
                 Some(earlier) => earlier.then(commit),
                 None => commit,
             });
-            if self.settle().is_err() {
+            if let Err(failure) = self.settle() {
                 self.retry_due_ms = now_ms.saturating_add(RETRY_MS);
+                // It will never be stored, and is in force nowhere before long.
+                if matches!(failure, StoreError::Deposed) {
+                    return Err(failure);
+                }
             }
         } else {
             self.write(&commit)?;

@@ -8,6 +8,11 @@
 //! While etcd itself has no leader no lease is renewed, and none runs out either: the new one gives them all their time
 //! anew. So who stepped down meanwhile may find its own key still there, and its lease still good. Then nobody else was
 //! elected, and it goes on in the same term, instead of waiting for its own lease to run out.
+//!
+//! A lease that is good is not enough: the key that goes with it may be gone all the same, since somebody removed what
+//! stands in etcd or set it back, and then another one may lead already. So each renewal reads the key, too, and so does
+//! whoever hears that it has changed: by the watch of what is stored, or by a write that was refused for it. One whose key is gone steps
+//! down, and stands again at once, in a new term.
 
 use std::time::Duration;
 
@@ -18,7 +23,9 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::LeaderAddress;
-use crate::store::etcd::{Client, Compare, Fault, Op, Prefix, PutRequest, RangeRequest, TxnRequest};
+use crate::store::etcd::{
+    Client, Compare, Fault, KeyValue, Op, Prefix, PutRequest, RangeRequest, TxnRequest,
+};
 
 /// What an election says of this control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +46,24 @@ struct Held {
     term: i64,
 }
 
+impl Held {
+    /// Whether it is this one's key.
+    fn made(&self, kv: &KeyValue) -> bool {
+        (kv.lease, kv.create_revision) == (self.id, self.term)
+    }
+}
+
+/// Why one who led does no more.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("its lease has run out in etcd")]
+    Lease,
+    #[error("its key in etcd is gone, or belongs to another one: what stands there was removed or set back")]
+    Key,
+    #[error("its lease could not be renewed: {0}")]
+    Silent(String),
+}
+
 /// One who stands for election.
 pub(crate) struct Candidate {
     pub(crate) client: Client,
@@ -46,7 +71,7 @@ pub(crate) struct Candidate {
     /// How long the lease lasts.
     pub(crate) lease: Duration,
     pub(crate) own: LeaderAddress,
-    /// Told when the leader's key was seen to be gone.
+    /// Told when the leader's key was seen to have changed.
     pub(crate) vacant: std::sync::Arc<Notify>,
     pub(crate) role: watch::Sender<Role>,
     /// When etcd last answered.
@@ -69,8 +94,8 @@ impl Candidate {
                     last = Some(Held { id, term });
                     info!(name = %self.own.name, term, "elected: this control plane leads");
                     self.role.send_replace(Role::Leads { term });
-                    let why = tokio::select! {
-                        why = self.keep(id, until) => why,
+                    let lost = tokio::select! {
+                        lost = self.keep(Held { id, term }, until) => lost,
                         () = told(&mut stop) => {
                             // Whoever stops this one has stopped its keeper before. If etcd does not answer, the
                             // lease runs out.
@@ -78,8 +103,12 @@ impl Candidate {
                             return;
                         }
                     };
-                    warn!(name = %self.own.name, term, "this control plane no longer leads: {why}");
+                    warn!(name = %self.own.name, term, "this control plane no longer leads: {lost}");
                     self.role.send_replace(Role::Follows(None));
+                    if matches!(lost, Lost::Key) {
+                        // Its lease runs out by itself.
+                        continue;
+                    }
                 }
                 Ok(None) => failing = false,
                 Err(fault) => {
@@ -110,7 +139,7 @@ impl Candidate {
         self.heard.now();
         if let Some(kv) = found.kvs.first() {
             let asked = Instant::now();
-            let own = last.filter(|held| (kv.lease, kv.create_revision) == (held.id, held.term));
+            let own = last.filter(|held| held.made(kv));
             if let Some(Held { id, term }) = own
                 && self.client.keep_alive(id).await?
             {
@@ -165,27 +194,45 @@ impl Candidate {
         });
     }
 
-    /// Renews the lease until it is lost; says why.
-    async fn keep(&self, id: i64, mut until: Instant) -> String {
+    /// Renews the lease until it is lost, or what was made with it; says why.
+    async fn keep(&self, held: Held, mut until: Instant) -> Lost {
         let every = self.lease / 4;
         let mut next = Instant::now() + every;
         loop {
-            sleep_until(next.min(until)).await;
+            tokio::select! {
+                () = sleep_until(next.min(until)) => {}
+                () = self.vacant.notified() => {}
+            }
             let asked = Instant::now();
             next = asked + every;
-            match timeout_at(until, self.client.keep_alive(id)).await {
-                Ok(Ok(true)) => {
+            match timeout_at(until, self.renew(held)).await {
+                Ok(Ok(None)) => {
                     self.heard.now();
                     until = asked + self.lasts(i64::MAX);
                 }
-                Ok(Ok(false)) => return "its lease has run out in etcd".into(),
-                Ok(Err(fault)) if Instant::now() >= until => {
-                    return format!("its lease could not be renewed: {fault}");
-                }
+                Ok(Ok(Some(lost))) => return lost,
+                Ok(Err(fault)) if Instant::now() >= until => return Lost::Silent(fault.to_string()),
                 Ok(Err(_)) => next = Instant::now() + every / 4,
-                Err(_) => return "its lease could not be renewed: etcd did not answer in time".into(),
+                Err(_) => return Lost::Silent("etcd did not answer in time".into()),
             }
         }
+    }
+
+    /// Renews the lease, and looks whether the key is still the one that goes with it, at once; gives what is lost.
+    async fn renew(&self, held: Held) -> Result<Option<Lost>, Fault> {
+        let key = self.prefix.leader();
+        let (there, renewed) = tokio::join!(self.is_own(&key, held), self.client.keep_alive(held.id));
+        // Whichever is known to be lost is enough.
+        if matches!(there, Ok(false)) {
+            return Ok(Some(Lost::Key));
+        }
+        let lost = (!renewed?).then_some(Lost::Lease);
+        there.map(|_| lost)
+    }
+
+    async fn is_own(&self, key: &[u8], held: Held) -> Result<bool, Fault> {
+        let found = self.client.range(RangeRequest { key: key.into(), ..RangeRequest::default() }).await?;
+        Ok(found.kvs.first().is_some_and(|kv| held.made(kv)))
     }
 
     /// How long a renewal is believed: three quarters of the lease.

@@ -57,4 +57,6 @@ impl Leadership {
 }
 
 #[cfg(test)]
+mod deposed_tests;
+#[cfg(test)]
 mod tests;

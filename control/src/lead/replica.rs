@@ -78,6 +78,8 @@ struct Replica {
     catalogue: watch::Receiver<Arc<Catalogue>>,
     terms: watch::Receiver<Arc<Terms>>,
     role: watch::Receiver<Role>,
+    /// Told when a write was refused since another one was elected.
+    deposed: Arc<Notify>,
     leadership: watch::Sender<Leadership>,
 }
 
@@ -120,7 +122,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         prefix: prefix.clone(),
         lease,
         own,
-        vacant,
+        vacant: vacant.clone(),
         role,
         heard: heard_too,
     };
@@ -135,6 +137,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         catalogue,
         terms,
         role: roles,
+        deposed: vacant,
         leadership,
     };
     std::thread::Builder::new().name("serin-replica".into()).spawn(move || {
@@ -273,16 +276,17 @@ impl Replica {
         };
         self.gates.close(None);
         self.leadership.send_replace(Leadership::Follower { leader: None });
+        metrics::leads(false);
         end.send_replace(true);
         // None come back from a keeper that failed.
         let inlets = back.await.map_err(|_| Life::Broke)?;
-        metrics::leads(false);
         if stopped { Err(Life::Stopped) } else { Ok(inlets) }
     }
 
     /// A keeper of what is stored; none where that can't be read or written now.
     async fn begin(&self, term: i64, now_ms: u64) -> Result<Option<Keeper>, Life> {
-        let store = EtcdStore::new(self.client.clone(), self.prefix.clone(), term, Handle::current());
+        let store = EtcdStore::new(self.client.clone(), self.prefix.clone(), term, Handle::current())
+            .telling(self.deposed.clone());
         let (catalogue, shown) = (self.catalogue.borrow().clone(), self.shown.clone());
         let begun = spawn_blocking(move || Keeper::begin_shown(Box::new(store), &catalogue, now_ms, shown));
         match begun.await {

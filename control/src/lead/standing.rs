@@ -10,9 +10,9 @@ use std::{
 };
 
 use serin_config::limits::FOLLOW_BEAT;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
-use super::Leadership;
+use super::{LeaderAddress, Leadership};
 
 /// When etcd was last heard of.
 #[derive(Debug)]
@@ -75,6 +75,19 @@ impl Standing {
     /// Whether it leads now.
     pub(crate) fn now(&self) -> Leadership {
         self.leadership.borrow().clone()
+    }
+
+    /// Who leads instead, where this one was told that another one does; none if that is not known a moment later.
+    pub(crate) async fn another(&self) -> Option<LeaderAddress> {
+        let mut leadership = self.leadership();
+        let known = |now: &Leadership| matches!(now, Leadership::Follower { leader: Some(_) });
+        match timeout(FOLLOW_BEAT, leadership.wait_for(known)).await {
+            Ok(Ok(now)) => match &*now {
+                Leadership::Follower { leader } => leader.clone(),
+                Leadership::Leader => None,
+            },
+            _ => None,
+        }
     }
 
     /// How old what it shows may be, where that is worth a word: the store has not been heard of for so long.

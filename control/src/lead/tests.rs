@@ -24,14 +24,14 @@ use crate::{
     store::etcd::server::Server,
 };
 
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
-struct One {
-    handle: Handle,
-    pushed: Arc<Mutex<Vec<Arc<Plan>>>>,
+pub(super) struct One {
+    pub(super) handle: Handle,
+    pub(super) pushed: Arc<Mutex<Vec<Arc<Plan>>>>,
 }
 
-async fn start(server: &Server, instance: &str) -> One {
+pub(super) async fn start(server: &Server, instance: &str) -> One {
     let mut config: Config = config(vec![shop()], "unused.redb".into());
     config.control.etcd = Some(server.settings());
     config.telemetry.instance = instance.into();
@@ -44,28 +44,28 @@ async fn start(server: &Server, instance: &str) -> One {
 
 impl One {
     /// Waits until this one stands so.
-    async fn until(&self, what: &str, holds: impl Fn(&Leadership) -> bool) -> Leadership {
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Leadership) -> bool) -> Leadership {
         let mut leadership = self.handle.leadership();
         let found = timeout(SOON, leadership.wait_for(|now| holds(now))).await;
         found.unwrap_or_else(|_| panic!("waited in vain: {what}")).unwrap().clone()
     }
 
-    async fn leads(&self) {
+    pub(super) async fn leads(&self) {
         self.until("it leads", Leadership::leads).await;
     }
 
-    async fn follows(&self, leader: &str) {
+    pub(super) async fn follows(&self, leader: &str) {
         let named = |now: &Leadership| matches!(now, Leadership::Follower { leader: Some(address) } if address.name == leader);
         self.until(&format!("it follows {leader}"), named).await;
     }
 
-    async fn steer(&self, action: Action) -> Result<crate::Answer, CommandError> {
+    pub(super) async fn steer(&self, action: Action) -> Result<crate::Answer, CommandError> {
         let command = Command::Rollout { service: name("shop"), action, if_generation: None };
         self.handle.command(Request::new(command, Actor::Api, "because")).await
     }
 
     /// Waits until it shows the canary with this share; gives the generation.
-    async fn shows(&self, share: &str) -> Generation {
+    pub(super) async fn shows(&self, share: &str) -> Generation {
         let mut status = self.handle.status();
         let found =
             timeout(SOON, status.wait_for(|status| canary_share(&status.plan) == weight(share))).await;
@@ -73,7 +73,7 @@ impl One {
     }
 
     /// The beginning of a stream of events, to its first event.
-    async fn first_event(&self, path: &str) -> String {
+    pub(super) async fn first_event(&self, path: &str) -> String {
         let address = self.handle.address().to_string();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await.unwrap();
@@ -90,7 +90,7 @@ impl One {
         told
     }
 
-    async fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(super) async fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let address = self.handle.address().to_string();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let length = body.len();

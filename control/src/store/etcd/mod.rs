@@ -25,7 +25,10 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use prost::Message;
@@ -36,21 +39,21 @@ use serin_config::{
         ETCD_WRITE_BYTES_PER_SECOND,
     },
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Notify};
 
 pub(crate) use client::{Client, Fault};
 pub(crate) use image::{Image, Unreadable};
 pub(crate) use layout::{Change, Prefix};
 pub(crate) use proto::{
-    Compare, Nothing, Op, PutRequest, RangeRequest, RequestOp, TxnRequest, WatchCreateRequest, WatchFor,
-    WatchRequest, WatchResponse,
+    Compare, KeyValue, Nothing, Op, PutRequest, RangeRequest, RequestOp, TxnRequest, WatchCreateRequest,
+    WatchFor, WatchRequest, WatchResponse,
 };
 
 use self::{
     commit::Sizes,
     image::inventory,
     layout::{Changes, DATA, LARGE, META, Meta, Pieces, SCHEMA, SIZES, in_pieces, piece},
-    proto::{DeleteRangeRequest, KeyValue, TxnResponse},
+    proto::{DeleteRangeRequest, TxnResponse},
 };
 use super::{Commit, Engine, Loaded, OpenError, StoreError, StoreName, Written};
 
@@ -137,6 +140,8 @@ pub(crate) struct EtcdStore {
     /// What is there; none after an error, since it may be something else then.
     known: Option<Known>,
     doubt: Generation,
+    /// Told when a write was refused since the leader's key is not that of the term.
+    deposed: Arc<Notify>,
 }
 
 /// What is there.
@@ -169,7 +174,23 @@ impl EtcdStore {
     /// that of the calling thread.
     pub(crate) fn new(client: Client, prefix: Prefix, term: i64, runtime: Handle) -> Self {
         let life = LIVES.fetch_add(1, Ordering::Relaxed);
-        Self { client, prefix, runtime, term, life, commits: 0, known: None, doubt: Generation::NONE }
+        let deposed = Arc::default();
+        Self {
+            client,
+            prefix,
+            runtime,
+            term,
+            life,
+            commits: 0,
+            known: None,
+            doubt: Generation::NONE,
+            deposed,
+        }
+    }
+
+    /// The same, where that one is told when a write is refused since the leader's key is not that of the term.
+    pub(crate) fn telling(self, deposed: Arc<Notify>) -> Self {
+        Self { deposed, ..self }
     }
 
     /// What is there, but for the values.
@@ -207,7 +228,12 @@ impl EtcdStore {
         let left_by_failure = commit.restores_from.is_some()
             && (found == Generation::NONE || (commit.expected..=self.doubt).contains(&found));
         if found != commit.expected && !left_by_failure {
-            return Err(StoreError::Conflict { expected: commit.expected, found });
+            let leads = self.leads().await.map_err(|fault| self.error(&fault))?;
+            return Err(if leads {
+                StoreError::Conflict { expected: commit.expected, found }
+            } else {
+                StoreError::Deposed
+            });
         }
         self.commits += 1;
         let mut meta = Meta {
@@ -360,9 +386,23 @@ impl EtcdStore {
             return Ok(answer);
         }
         let leader = answer.responses.first().and_then(|response| response.range.as_ref());
-        let leads =
-            leader.is_some_and(|found| found.kvs.first().is_some_and(|kv| kv.create_revision == self.term));
+        let leads = self.is_of_term(leader.and_then(|found| found.kvs.first()));
         Err(if leads { Failed::Changed } else { Failed::Deposed })
+    }
+
+    /// Whether the leader's key is still that of the term.
+    async fn leads(&self) -> Result<bool, Fault> {
+        let read = RangeRequest { key: self.prefix.leader(), ..RangeRequest::default() };
+        Ok(self.is_of_term(self.client.range(read).await?.kvs.first()))
+    }
+
+    /// The same of the key that was found; tells of it where it is not.
+    fn is_of_term(&self, leader: Option<&KeyValue>) -> bool {
+        let leads = leader.is_some_and(|kv| kv.create_revision == self.term);
+        if !leads {
+            self.deposed.notify_one();
+        }
+        leads
     }
 
     fn op(&self, change: &Change) -> RequestOp {

@@ -105,21 +105,34 @@ impl Server {
 
     /// Makes the key of a leader anew, without a lease; gives its term.
     pub(crate) fn elect(&self, prefix: &Prefix) -> i64 {
+        self.runtime.block_on(self.elect_as(prefix, b"x"))
+    }
+
+    /// The same, with this value, whoever else makes it at the same time.
+    pub(crate) async fn elect_as(&self, prefix: &Prefix, value: &[u8]) -> i64 {
         let key = prefix.leader();
-        let delete = super::proto::DeleteRangeRequest { key: key.clone(), range_end: Vec::new() };
-        let put = PutRequest { key: key.clone(), value: b"x".to_vec(), lease: 0 };
-        let client = self.client();
-        self.runtime.block_on(async {
-            client
-                .txn(TxnRequest { success: vec![Op::Delete(delete).into()], ..TxnRequest::default() })
-                .await
-                .unwrap();
-            let compare = vec![Compare::made_at(&key, 0)];
-            let success = vec![Op::Put(put).into()];
-            let answer = client.txn(TxnRequest { compare, success, failure: Vec::new() }).await.unwrap();
-            assert!(answer.succeeded);
-            answer.header.unwrap().revision
-        })
+        let put = PutRequest { key: key.clone(), value: value.to_vec(), lease: 0 };
+        let election = TxnRequest {
+            compare: vec![Compare::made_at(&key, 0)],
+            success: vec![Op::Put(put).into()],
+            failure: Vec::new(),
+        };
+        let deadline = Instant::now() + SOON;
+        loop {
+            self.remove(key.clone(), Vec::new()).await;
+            let answer = self.client().txn(election.clone()).await.unwrap();
+            if answer.succeeded {
+                return answer.header.unwrap().revision;
+            }
+            assert!(Instant::now() < deadline, "somebody else is elected each time");
+        }
+    }
+
+    /// Removes a key, or all up to another one.
+    pub(crate) async fn remove(&self, key: Vec<u8>, range_end: Vec<u8>) {
+        let delete = super::proto::DeleteRangeRequest { key, range_end };
+        let all = TxnRequest { success: vec![Op::Delete(delete).into()], ..TxnRequest::default() };
+        self.client().txn(all).await.unwrap();
     }
 
     /// The store of whoever leads in that term.

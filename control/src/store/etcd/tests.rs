@@ -1,6 +1,6 @@
 //! What only etcd can do wrong; the rest is the contract, which is tried here too. All of it speaks to a real etcd.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serin_config::{
@@ -8,6 +8,7 @@ use serin_config::{
     settings::Etcd,
     tls::{CertificateFiles, EndpointTls},
 };
+use tokio::time::timeout;
 
 use super::{server::Server, *};
 use crate::{
@@ -59,18 +60,25 @@ fn etcd_keeps_what_a_store_promises() {
 fn whoever_no_longer_leads_writes_nothing_though_he_has_not_noticed() {
     let server = Server::start();
     let place = Place::new(&server, "fencing");
-    let mut old = place.store();
+    let deposed = Arc::new(Notify::new());
+    let mut old = place.store().telling(deposed.clone());
     let begun = first();
     old.write(&commit_of(&begun)).unwrap();
+    let told =
+        || server.runtime.block_on(async { timeout(Duration::ZERO, deposed.notified()).await.is_ok() });
+    assert!(!told());
     place.term.set(server.elect(&place.prefix));
     let decision = rolling(&begun.state);
     let refused = old.write(&commit_of(&decision)).unwrap_err();
     assert!(matches!(refused, StoreError::Deposed), "{refused}");
+    assert!(told(), "whoever keeps its lease");
     let mut new = place.store();
     assert_eq!(new.load().unwrap().stored.generation, begun.state.plan.generation());
     new.write(&commit_of(&decision)).unwrap();
     let refused = old.write(&Commit::of_evidence(Generation(2), 2, BTreeMap::new())).unwrap_err();
     assert!(matches!(refused, StoreError::Deposed), "evidence neither: {refused}");
+    let refused = old.write(&commit_of(&decision)).unwrap_err();
+    assert!(matches!(refused, StoreError::Deposed), "nor what is there already: {refused}");
 }
 
 #[test]
