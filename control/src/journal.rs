@@ -52,7 +52,7 @@ pub struct Entry {
     pub rollout: Option<u64>,
     /// What became of that rollout.
     pub state: Option<State>,
-    /// The verdict at that moment, where a rollout was judged.
+    /// The verdict at that moment, where a rollout was judged or ended.
     #[serde(default, deserialize_with = "verdict_or_none")]
     pub verdict: Option<Verdict>,
 }

@@ -586,7 +586,7 @@ pub struct Rollout {
     /// What its steps took; complete when it has ended.
     #[serde(default)]
     pub course: Course,
-    /// The last verdict that a decision rests on.
+    /// The last verdict that a decision rests on; once it has ended, what was known then, whatever ended it.
     #[serde(default, deserialize_with = "crate::journal::verdict_or_none")]
     pub verdict: Option<Verdict>,
 }

@@ -189,7 +189,7 @@ pub struct RolloutStatus {
     pub step_began_ms: u64,
     /// When it ended.
     pub ended_ms: Option<u64>,
-    /// The latest verdict; once it has ended, the one that the last decision rests on.
+    /// The latest verdict; once it has ended, what was known then.
     pub verdict: Option<Verdict>,
 }
 

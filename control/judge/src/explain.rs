@@ -48,7 +48,7 @@ impl Words<'_> {
         };
         let route = self.route().filter(|_| matches!(culprit, Some(Guard::Errors | Guard::Latency)));
         let route = route.map_or(String::new(), |(route, _)| format!(" on route {route}"));
-        let mut lines = vec![format!("Rolled back: {reason}.")];
+        let mut lines = vec![format!("{}: {reason}.", self.what_failed())];
         lines.extend(self.nobody_saw());
         if let Some(score) = &self.verdict.score {
             let (points, fail_below) = (significant(score.points), score.fail_below);
@@ -60,6 +60,11 @@ impl Words<'_> {
         lines.extend(self.counted().filter(|_| culprit != Some(Guard::Latency)));
         lines.extend(self.clumped());
         lines
+    }
+
+    /// What a failing verdict came to: nothing, where something else ended the rollout.
+    fn what_failed(&self) -> &'static str {
+        if self.verdict.ended { "A guard had failed when it ended" } else { "Rolled back" }
     }
 
     /// What copies mean for users.
@@ -108,7 +113,7 @@ impl Words<'_> {
             _ => (format!("{canary} failed {} requests", grouped(spent.spent)), grouped(spent.bound)),
         };
         vec![
-            format!("Rolled back: {cost}; this rollout may cost at most {bound}."),
+            format!("{}: {cost}; this rollout may cost at most {bound}.", self.what_failed()),
             "That bound holds whatever the evidence says.".into(),
         ]
     }
@@ -163,12 +168,12 @@ impl Words<'_> {
         let step = &self.verdict.step;
         let (weight, failures) = (self.at(), self.pair(step.failures));
         let counted = step.failures.canary.requests > 0 || step.failures.stable.requests > 0;
+        let counts =
+            if counted { failures + " in this step" } else { "no request was counted in this step".into() };
         let mut lines = vec![if self.verdict.ended {
-            format!("It ended at {weight} without a verdict of the judge: {failures} in this step.")
-        } else if counted {
-            format!("Not decided at {weight}: {failures} in this step.")
+            format!("It ended at {weight} without a verdict of the judge: {counts}.")
         } else {
-            format!("Not decided at {weight}: no request was counted in this step.")
+            format!("Not decided at {weight}: {counts}.")
         }];
         lines.extend(self.verdict.lacking.iter().map(|lack| self.lack(lack)));
         lines.extend(self.advice());

@@ -58,6 +58,20 @@ impl Evidence {
         }
     }
 
+    /// What is known of a canary whose rollout something else ends at `step`. If nothing was counted in that step yet
+    /// (`has_counts`), it says so, and what copies came to is not taken for a judgement by users.
+    pub fn at_the_end(&self, step: &Step, elapsed: Duration, has_counts: bool) -> Verdict {
+        let begun = (!has_counts).then(|| {
+            let mut begun = self.clone();
+            if step.mirror.is_none() {
+                begun.begin_users();
+            }
+            begun.begin_step();
+            begun
+        });
+        begun.as_ref().unwrap_or(self).verdict(step, elapsed).overtaken()
+    }
+
     /// The canary's points, where points are counted.
     pub(crate) fn score(&self, standings: &Standings) -> Option<ScoreReport> {
         let threshold = ln_threshold(self.rules.false_alarm);

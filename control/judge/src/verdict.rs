@@ -81,7 +81,7 @@ pub struct Verdict {
     /// weights, or failing clients.
     #[serde(default)]
     pub counted: Option<Pair>,
-    /// Whether the rollout ended here without a verdict of its own.
+    /// Whether the rollout ended here by something else than this verdict.
     #[serde(default)]
     pub ended: bool,
     /// Whether all counts are of copies and of the requests that were copied: the canary has had no user yet.
@@ -130,6 +130,14 @@ impl Verdict {
             (self.ended, self.advice) = (true, Advice::Continue);
             self.lacking.clear();
         }
+        self
+    }
+
+    /// The same moment, at which something else ended the rollout, whatever this verdict is: nothing follows from it any more.
+    #[must_use]
+    pub(crate) fn overtaken(mut self) -> Self {
+        (self.ended, self.advice) = (true, Advice::Continue);
+        self.lacking.clear();
         self
     }
 

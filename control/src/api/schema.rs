@@ -185,7 +185,18 @@ pub(super) fn all() -> Value {
     });
     let action = json!({ "enum": ["start", "pause", "resume", "promote", "approve", "skip", "abort", "retry", "undo"] });
     let full = json!({ "type": ["boolean", "null"], "description": "Straight to 100%; with promote only." });
-    let state = json!({ "enum": ["pass", "fail", "insufficient"] });
+    let state = json!({
+        "enum": ["pass", "fail", "insufficient"],
+        "description": "Once it has ended: pass, the canary has everything; fail, it was taken out for what it did, or a guard had \
+            failed by then; insufficient, something else ended it and nothing is shown against it.",
+    });
+    let ended_by = json!({
+        "enum": [
+            "evidence", "copies", "trip", "blast_radius", "webhook", "timeout", "group", "command", "file", "superseded", "approval",
+            "clock", "clock_without_traffic", "undo", null,
+        ],
+        "description": "What ended it: null while it is in progress. Later releases may have more words.",
+    });
     let counts = form(&[("requests", number()), ("count", number())], &[]);
     json!({
         "Role": role,
@@ -392,6 +403,7 @@ pub(super) fn all() -> Value {
             ("state", state),
             ("decided", json!({ "type": "boolean" })),
             ("ended", json!({ "type": "boolean" })),
+            ("ended_by", ended_by),
             ("promoted_by", maybe(text())),
             ("reasons", list(text())),
             ("rollout", told(&[("id", number()), ("canary", name()), ("stable", name()), ("summary", text())])),

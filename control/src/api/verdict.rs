@@ -22,7 +22,7 @@ use super::{
     serve::stopped,
 };
 use crate::{
-    rollout::{self, PromotedBy},
+    rollout::{self, PromotedBy, RolledBackFor},
     status::{RolloutStatus, ServiceStatus},
 };
 
@@ -99,23 +99,52 @@ fn duration(text: &str) -> Result<Duration, Problem> {
     Ok(read)
 }
 
-/// What the verdict is: of a rollout that has ended, what became of it. What came about by the clock alone, without a
-/// request to judge, is no pass.
+/// What the verdict is. Of a rollout that has ended:
+///
+/// - `pass`: the canary has everything, and something was counted of it.
+/// - `fail`: it was taken out for what it did (a guard, on users or on copies; a trip-wire; a bound on its cost; a webhook's
+///   no), or a guard had failed when something else ended the rollout.
+/// - `insufficient`: anything else. Whoever aborts or supersedes a rollout, and a step that runs out of time, has shown nothing
+///   against the canary; and what the clock alone promoted, without a request to judge, is no pass.
 fn state(rollout: &RolloutStatus) -> Answer {
+    use rollout::State as S;
+    let judged = rollout.verdict.as_ref().map_or(Answer::Insufficient, |verdict| verdict.state);
     match rollout.state {
-        rollout::State::Promoted { why: PromotedBy::ClockWithoutTraffic } => Answer::Insufficient,
-        rollout::State::Promoted { .. } => Answer::Pass,
-        rollout::State::RolledBack { .. }
-        | rollout::State::Aborted { .. }
-        | rollout::State::Undone { .. } => Answer::Fail,
-        _ => match &rollout.verdict {
-            Some(verdict) if verdict.state == Answer::Pass && verdict.step.failures.canary.requests == 0 => {
+        S::Promoted { why: PromotedBy::ClockWithoutTraffic } => Answer::Insufficient,
+        S::Promoted { .. } => Answer::Pass,
+        S::RolledBack {
+            why:
+                RolledBackFor::Evidence
+                | RolledBackFor::Copies
+                | RolledBackFor::Trip
+                | RolledBackFor::BlastRadius
+                | RolledBackFor::Webhook,
+        } => Answer::Fail,
+        S::RolledBack { why: RolledBackFor::Timeout | RolledBackFor::Group }
+        | S::Aborted { .. }
+        | S::Undone { .. } => match judged {
+            Answer::Fail => Answer::Fail,
+            Answer::Pass | Answer::Insufficient => Answer::Insufficient,
+        },
+        S::Running { .. } | S::Paused { .. } | S::Held { .. } => match &rollout.verdict {
+            Some(verdict) if judged == Answer::Pass && verdict.step.failures.canary.requests == 0 => {
                 Answer::Insufficient
             }
-            Some(verdict) => verdict.state,
-            None => Answer::Insufficient,
+            _ => judged,
         },
     }
+}
+
+/// What ended it, by the word that the rollout's own state has for it; none of one in progress.
+fn ended_by(state: rollout::State) -> Option<Value> {
+    use rollout::State as S;
+    Some(match state {
+        S::Promoted { why } => json!(why),
+        S::RolledBack { why } => json!(why),
+        S::Aborted { why } => json!(why),
+        S::Undone { .. } => json!("undo"),
+        S::Running { .. } | S::Paused { .. } | S::Held { .. } => return None,
+    })
 }
 
 fn is_reached(until: Until, first: &RolloutStatus, now: &RolloutStatus) -> bool {
@@ -149,6 +178,7 @@ fn view((service, rollout): &(ServiceStatus, RolloutStatus)) -> Value {
         "state": state,
         "decided": !rollout.live || state != Answer::Insufficient,
         "ended": !rollout.live,
+        "ended_by": ended_by(rollout.state),
         "promoted_by": promoted_by,
         "reasons": reasons,
         "rollout": {
@@ -161,4 +191,75 @@ fn view((service, rollout): &(ServiceStatus, RolloutStatus)) -> Value {
         },
         "evidence": rollout.verdict,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serin_config::policy::RolloutPolicy;
+    use serin_judge::{Evidence, Verdict};
+
+    use super::*;
+    use crate::rollout::{
+        AbortedBy as A, HeldFor, PromotedBy as P, RolledBackFor as R, State as S, WasUndone,
+    };
+
+    fn rollout(state: S, judged: Option<Answer>) -> RolloutStatus {
+        let verdict = judged.map(|state| {
+            let policy = RolloutPolicy::default();
+            let verdict = Evidence::new(&policy).verdict(&policy.steps[0], Duration::ZERO);
+            Verdict { state, ..verdict }
+        });
+        let mut rollout = json!({
+            "id": 1, "canary": "v2", "stable": "v1", "summary": state.to_string(), "live": state.is_live(),
+            "weight": "5%", "steps": ["5%", "100%"], "started_ms": 1_000, "step_began_ms": 61_000, "ended_ms": null,
+            "verdict": verdict,
+        });
+        rollout.as_object_mut().unwrap().extend(json!(state).as_object().unwrap().clone());
+        serde_json::from_value(rollout).unwrap()
+    }
+
+    const KNOWN: [Option<Answer>; 4] =
+        [None, Some(Answer::Insufficient), Some(Answer::Pass), Some(Answer::Fail)];
+
+    #[test]
+    fn only_what_a_canary_did_is_held_against_it_at_the_end() {
+        use Answer::{Fail, Insufficient, Pass};
+        let promoted = [P::Evidence, P::Command, P::Timeout, P::Approval, P::Group, P::Clock]
+            .map(|why| S::Promoted { why });
+        let guilty =
+            [R::Evidence, R::Copies, R::Trip, R::BlastRadius, R::Webhook].map(|why| S::RolledBack { why });
+        let innocent = [
+            S::RolledBack { why: R::Timeout },
+            S::RolledBack { why: R::Group },
+            S::Aborted { why: A::Command },
+            S::Aborted { why: A::File },
+            S::Aborted { why: A::Superseded },
+            S::Aborted { why: A::Group },
+            S::Aborted { why: A::Webhook },
+            S::Undone { was: WasUndone::Promoted },
+            S::Undone { was: WasUndone::Aborted },
+        ];
+        for judged in KNOWN {
+            let state = |ended: S| state(&rollout(ended, judged));
+            promoted.iter().for_each(|ended| assert_eq!(state(*ended), Pass, "{ended}"));
+            guilty.iter().for_each(|ended| assert_eq!(state(*ended), Fail, "{ended}"));
+            let failed = if judged == Some(Fail) { Fail } else { Insufficient };
+            innocent.iter().for_each(|ended| assert_eq!(state(*ended), failed, "{ended}, {judged:?}"));
+            assert_eq!(state(S::Promoted { why: P::ClockWithoutTraffic }), Insufficient);
+        }
+    }
+
+    #[test]
+    fn what_ended_it_is_told_by_the_word_of_its_state() {
+        assert_eq!(ended_by(S::Aborted { why: A::Superseded }), Some(json!("superseded")));
+        assert_eq!(ended_by(S::RolledBack { why: R::BlastRadius }), Some(json!("blast_radius")));
+        assert_eq!(
+            ended_by(S::Promoted { why: P::ClockWithoutTraffic }),
+            Some(json!("clock_without_traffic"))
+        );
+        assert_eq!(ended_by(S::Undone { was: WasUndone::Promoted }), Some(json!("undo")));
+        assert_eq!(ended_by(S::Held { step: 0, why: HeldFor::Unsafe }), None);
+    }
 }

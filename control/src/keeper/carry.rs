@@ -14,7 +14,7 @@ use crate::{
     history::Chunk,
     journal::Action,
     metrics, planner,
-    rollout::{Rollout, State},
+    rollout::State,
     settled,
     state::{Decision, Record},
     store::{self, Commit, StoreError, Written},
@@ -56,7 +56,7 @@ impl Keeper {
         if !decision.protects {
             self.settle()?;
         }
-        self.end_courses(&mut decision, now_ms);
+        self.end_rollouts(&mut decision, now_ms);
         let watches = self.next_watches(&decision, now_ms);
         let mut commit = commit(&self.state.services, &decision, self.stored);
         for (name, watch) in &watches {
@@ -112,28 +112,6 @@ impl Keeper {
             }
         };
         decision.touched.iter().map(|name| (name.clone(), next(name))).collect()
-    }
-
-    /// Writes into each rollout that ends what its steps took.
-    fn end_courses(&self, decision: &mut Decision, now_ms: u64) {
-        for name in &decision.touched {
-            let (Some(watch), Some(record)) = (self.watches.get(name), decision.state.services.get_mut(name))
-            else {
-                continue;
-            };
-            let before = self.state.live(name.as_str());
-            let Some(rollout) = record.rollout.as_ref().filter(|after| !after.state.is_live()) else {
-                continue;
-            };
-            if let Some(before) =
-                before.filter(|before| before.id == rollout.id && watch.rollout() == rollout.id)
-            {
-                let mut watch = watch.clone();
-                watch.follow(before, rollout, now_ms);
-                let rollout = Rollout { course: watch.checkpoint().course.clone(), ..rollout.clone() };
-                *record = Arc::new(Record { rollout: Some(rollout), ..record.as_ref().clone() });
-            }
-        }
     }
 
     fn adopt(

@@ -10,6 +10,7 @@
 //! for what the file itself asks for at a start-up whose store can't be written.
 
 mod carry;
+mod ends;
 mod fleet;
 mod hooks;
 mod observe;
@@ -183,6 +184,7 @@ impl Keeper {
         }
         decision.state.freezes = Arc::new(freezes);
         decision.state.told = Arc::new(Told::of_facts(&facts));
+        ends::end_at_start(&stored, &mut decision, &evidence, now_ms);
         ended.retain(|name, _| decision.state.services.contains_key(name));
         let mut watches = BTreeMap::new();
         for (service, _) in decision.state.plan.services() {

@@ -35,8 +35,12 @@ impl Keeper {
                 self.judge(&aligned.seconds, now_ms);
                 complete = !aligned.seconds.is_empty();
                 for trip in &trips {
-                    let verdict =
-                        self.verdicts.get(&trip.service).map(|verdict| tripped(verdict, trip.cause));
+                    let known = self
+                        .verdicts
+                        .get(&trip.service)
+                        .cloned()
+                        .or_else(|| self.known(&trip.service, now_ms));
+                    let verdict = known.map(|verdict| tripped(verdict, trip.cause));
                     if let Some(decision) = planner::trip(&self.state, trip, verdict.as_ref(), now_ms) {
                         // A write that failed is logged and counted where it fails; it is tried again.
                         let _ = self.carry_out(decision, now_ms);
@@ -156,8 +160,7 @@ impl Keeper {
 
 /// A proxy counts what its canary costs as it happens, the judge a second later: where a proxy says that a bound is
 /// spent, it is.
-fn tripped(verdict: &Verdict, cause: TripCause) -> Verdict {
-    let verdict = verdict.clone();
+fn tripped(verdict: Verdict, cause: TripCause) -> Verdict {
     match cause {
         TripCause::Fault => verdict,
         TripCause::FailedRequests => verdict.spent_on(Guard::FailedRequests),

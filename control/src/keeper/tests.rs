@@ -436,6 +436,8 @@ fn a_decision_that_the_disk_took_too_late_is_taken_back() {
     world.steer(Action::Start).unwrap();
 }
 
+#[path = "ends_tests.rs"]
+mod ends;
 #[path = "history_tests.rs"]
 mod history;
 #[path = "hooks_tests.rs"]

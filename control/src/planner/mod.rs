@@ -425,10 +425,13 @@ fn moved(
         step_generation: if moved { generation } else { before.step_generation },
         step_began_ms: if moved { who.now_ms } else { before.step_began_ms },
         ended_ms: (!after.is_live()).then_some(who.now_ms),
-        verdict: verdict
-            .or(before.verdict.as_ref())
-            .cloned()
-            .map(|verdict| if after.is_live() { verdict } else { verdict.at_the_end() }),
+        verdict: match verdict.cloned() {
+            Some(verdict) if after.is_live() => Some(verdict),
+            Some(verdict) => Some(verdict.at_the_end()),
+            // What ends it asked nobody: the keeper writes what was known by then.
+            None if before.state.is_live() && !after.is_live() => None,
+            None => before.verdict.clone(),
+        },
         ..before.clone()
     };
     let share_generation =

@@ -179,6 +179,7 @@ impl Merge<'_> {
             state: rollout::State::Aborted { why: AbortedBy::Superseded },
             step_generation: generation,
             ended_ms: Some(now_ms),
+            verdict: None,
             ..rollout.clone()
         };
         let mut merged = if same_weights(&old.file_split, &self.service.split) {
@@ -243,6 +244,7 @@ impl Merge<'_> {
                     state: rollout::State::Aborted { why: AbortedBy::File },
                     step_generation: generation,
                     ended_ms: Some(now_ms),
+                    verdict: None,
                     ..rollout.clone()
                 }
             });
@@ -326,7 +328,7 @@ fn load(
             reason,
             rollout: ended.map(|rollout| rollout.id),
             state: ended.map(|rollout| rollout.state),
-            verdict: ended.and_then(|rollout| rollout.verdict.clone()),
+            verdict: None,
         });
         next_entry += 1;
     };

@@ -22,6 +22,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use serin_config::{
     EventName, Generation, Service, VersionName, Weight,
+    policy::Step,
     service::Sticky,
     wire::{BeatCount, EventReport},
 };
@@ -236,11 +237,25 @@ impl Watch {
         Some(Look { verdict, event })
     }
 
+    /// What is known at a step that something else than this evidence ends now. Where nothing was counted in the step yet,
+    /// that is said; counts of the step before are not its own.
+    pub fn known(&self, rollout: &Rollout, step: &Step, now_ms: u64) -> Verdict {
+        let elapsed = Duration::from_millis(self.elapsed_ms(rollout.state, now_ms));
+        self.kept.evidence.at_the_end(step, elapsed, self.kept.counting)
+    }
+
     fn run_clock(&mut self, state: State, now_ms: u64) {
-        if matches!(state, State::Running { .. } | State::Held { .. }) {
-            self.kept.elapsed_ms += now_ms.saturating_sub(self.seen_ms);
-        }
+        self.kept.elapsed_ms = self.elapsed_ms(state, now_ms);
         self.seen_ms = self.seen_ms.max(now_ms);
+    }
+
+    fn elapsed_ms(&self, state: State, now_ms: u64) -> u64 {
+        match state {
+            State::Running { .. } | State::Held { .. } => {
+                self.kept.elapsed_ms + now_ms.saturating_sub(self.seen_ms)
+            }
+            _ => self.kept.elapsed_ms,
+        }
     }
 
     /// The rollout that is watched.

@@ -180,17 +180,23 @@ fn a_pipeline_can_wait_for_the_verdict() {
         assert_eq!(world.steer(&json!({ "action": "abort", "reason": "no" })).status, 200);
         waiting.join().unwrap()
     });
-    assert_eq!((&ended["state"], &ended["ended"]), (&json!("fail"), &json!(true)));
+    // Nothing was shown against it.
+    assert_eq!(
+        (&ended["state"], &ended["ended"], &ended["ended_by"]),
+        (&json!("insufficient"), &json!(true), &json!("command"))
+    );
     assert_eq!(ended["reasons"][0], "aborted by hand");
+    assert_eq!(ended["evidence"]["ended"], true, "what was known by then: {ended}");
     // What was taken back is no pass, however it had ended.
-    for (action, state) in [
-        (json!({ "action": "start" }), "insufficient"),
-        (json!({ "action": "promote", "full": true }), "pass"),
-        (json!({ "action": "undo" }), "fail"),
+    for (action, state, by) in [
+        (json!({ "action": "start" }), "insufficient", json!(null)),
+        (json!({ "action": "promote", "full": true }), "pass", json!("command")),
+        (json!({ "action": "undo" }), "insufficient", json!("undo")),
     ] {
         let reply = world.steer(&action);
         assert_eq!(reply.status, 200, "{reply:?}");
-        assert_eq!(world.get(path).json()["state"], state, "after {action}");
+        let now = world.get(path).json();
+        assert_eq!((&now["state"], &now["ended_by"]), (&json!(state), &by), "after {action}");
     }
     world.stop();
 }
