@@ -58,11 +58,6 @@ impl Secrets for Environment {
 }
 
 impl ConfigFile {
-    /// Reads and checks the file for `serin run`.
-    pub(super) fn load(&self) -> Result<Config, LoadError> {
-        self.read(Some(Purpose::Run))
-    }
-
     /// Reads and checks the file for this purpose.
     pub(super) fn load_for(&self, purpose: Purpose) -> Result<Config, LoadError> {
         self.read(Some(purpose))
@@ -123,7 +118,7 @@ mod tests {
     use super::*;
 
     fn said(path: &str) -> String {
-        ConfigFile { path: path.into() }.load().unwrap_err().to_string()
+        ConfigFile { path: path.into() }.load_for(Purpose::Run).unwrap_err().to_string()
     }
 
     #[test]

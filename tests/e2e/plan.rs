@@ -53,6 +53,54 @@ fn a_plan_tells_of_each_step_how_long_it_takes_and_what_a_bad_version_costs() {
 }
 
 #[test]
+fn a_policy_is_read_from_the_file_of_a_control_plane_too() {
+    let _machine = beside();
+    let directory = tempfile::tempdir().unwrap();
+    let mut file: Value =
+        serde_json::from_str(&fs::read_to_string(file(&directory, false)).unwrap()).unwrap();
+    file.as_object_mut().unwrap().remove("listeners");
+    file["control"] = json!({ "fleet": { "address": "127.0.0.1:0" } });
+    let written = |name: &str, file: &Value| {
+        let path = directory.path().join(name);
+        fs::write(&path, file.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let control = written("control.yaml", &file);
+    let output = plan(&control, &["--rps", "1000", "--rollouts", "1", "--regression", "errors=100%"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let windows = directory.path().join("windows.jsonl");
+    let counts = json!({ "baseline": { "n": 900, "err": 0 }, "canary": { "n": 100, "err": 0 } });
+    let lines = [
+        json!({ "type": "run", "run": 1, "routes": ["web"] }),
+        json!({ "type": "win", "t": 0, "routes": { "web": counts } }),
+    ];
+    fs::write(&windows, lines.map(|line| line.to_string() + "\n").concat()).unwrap();
+    let replay = |policy: &str| {
+        let windows = windows.to_str().unwrap();
+        let more = ["rollout", "replay", "--windows", windows, "--policy", policy];
+        binary().args(more).output().unwrap()
+    };
+    let output = replay(&control);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("serin, shop"), "{}", text(&output.stdout));
+
+    // The same problems, at their places; and a proxy's file has no policy at all.
+    file["services"]["shop"]["rollout"]["preset"] = json!("hasty");
+    let wrong = written("wrong.yaml", &file);
+    let (planned, replayed) = (plan(&wrong, &["--rps", "10"]), replay(&wrong));
+    assert_eq!((planned.status.code(), replayed.status.code()), (Some(1), Some(1)));
+    for said in [text(&planned.stdout), text(&replayed.stderr)] {
+        assert!(said.contains("services.shop.rollout.preset") && !said.contains("listeners"), "{said}");
+    }
+    let proxy = json!({ "listeners": [{ "address": "127.0.0.1:1" }],
+        "control": { "connect": { "endpoints": ["127.0.0.1:9903"] } } });
+    let proxy = written("proxy.yaml", &proxy);
+    for said in [plan(&proxy, &["--rps", "10"]), replay(&proxy)].map(|output| text(&output.stderr)) {
+        assert!(said.contains("give the file of serin control"), "{said}");
+    }
+}
+
+#[test]
 fn what_can_not_be_planned_is_said_in_one_line() {
     let _machine = beside();
     let directory = tempfile::tempdir().unwrap();

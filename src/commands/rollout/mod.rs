@@ -2,6 +2,7 @@
 
 mod list;
 mod plan;
+mod policy_file;
 mod replay;
 mod report;
 mod status;

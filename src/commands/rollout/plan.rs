@@ -15,17 +15,20 @@ use std::{
 use clap::Args;
 use serde_json::json;
 use serin_config::{
-    Config, Service, ServiceName, Weight,
+    Service, ServiceName, Weight,
     limits::{FORESEEN_ROLLOUTS_MAX, FORESEEN_RPS_MAX},
     raw::decode::Leaf,
 };
 use serin_judge::foresee::{Foresight, Plan, Regression, Rehearsal, Traffic};
 
-use super::super::{
-    NO, can_not,
-    client::Output,
-    config_file::{ConfigFile, LoadError},
-    print,
+use super::{
+    super::{
+        NO, can_not,
+        client::Output,
+        config_file::{ConfigFile, LoadError},
+        print,
+    },
+    policy_file::{self, NoPolicy},
 };
 
 /// The 99th percentile as a multiple of the median, where none is given: a lognormal spread of a half.
@@ -137,16 +140,13 @@ fn usual() -> Vec<Regression> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let config = match arguments.file.load() {
-        Ok(config) => config,
-        Err(LoadError::Problems(problems)) => {
+    let service = match policy_file::service(&arguments.file, arguments.service.as_ref().map(|name| &name.0))
+    {
+        Ok(service) => service,
+        Err(NoPolicy::File(LoadError::Problems(problems))) => {
             print(&format!("{problems}\n"));
             return ExitCode::from(NO);
         }
-        Err(unreadable) => return can_not(unreadable),
-    };
-    let service = match chosen(&config, arguments.service.as_ref().map(|name| &name.0)) {
-        Ok(service) => service,
         Err(why) => return can_not(why),
     };
     let (p50, p99) = (arguments.p50.0, arguments.p99.map_or(arguments.p50.0.mul_f64(SPREAD), |p99| p99.0));
@@ -159,31 +159,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let foresight = Foresight::new(service.rollout.clone(), traffic, regressions);
     let plan = foresight.plan(&rehearse(&foresight, arguments.rollouts));
     print(&if arguments.json || arguments.output.is_json() {
-        as_json(service, &plan)
+        as_json(&service, &plan)
     } else {
-        told(service, &foresight, &plan)
+        told(&service, &foresight, &plan)
     });
     ExitCode::SUCCESS
-}
-
-/// The service that is meant.
-fn chosen<'a>(config: &'a Config, name: Option<&ServiceName>) -> Result<&'a Service, String> {
-    let services = config.catalogue.services();
-    let listed = |services: &[&Service]| {
-        services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let all: Vec<_> = services.iter().collect();
-    if let Some(name) = name {
-        let found = services.iter().find(|service| service.name == *name);
-        return found.ok_or_else(|| format!("there is no service \"{name}\"; the file has {}", listed(&all)));
-    }
-    let with_canary: Vec<_> = services.iter().filter(|service| service.canary.is_some()).collect();
-    match (&with_canary[..], &all[..]) {
-        ([only], _) | ([], [only]) => Ok(only),
-        ([], several) | (several, _) => {
-            Err(format!("which service is meant? Give --service with one of {}", listed(several)))
-        }
-    }
 }
 
 /// Simulates the rollouts, some at once; the order of the seeds is kept.

@@ -23,6 +23,8 @@ use super::{
         judge::{Decision as Judged, Session},
         print,
     },
+    ServiceText,
+    policy_file::{self, NoPolicy},
     report::time,
 };
 
@@ -45,7 +47,7 @@ pub(super) struct Replay {
     policy: Option<PathBuf>,
     /// The service of that file, where it has several
     #[arg(long, value_name = "SERVICE", requires = "policy")]
-    service: Option<String>,
+    service: Option<ServiceText>,
     /// The same as --output json
     #[arg(long)]
     json: bool,
@@ -111,23 +113,12 @@ fn no(why: &str) -> ExitCode {
 fn policies(replay: &Replay) -> Result<Vec<(String, RolloutPolicy)>, ExitCode> {
     let mut all: Vec<(String, RolloutPolicy)> = Vec::new();
     if let Some(path) = &replay.policy {
-        let config = ConfigFile { path: path.clone() }.load().map_err(|error| match error {
-            LoadError::Problems(problems) => no(&problems.to_string()),
-            unreadable @ LoadError::Unreadable { .. } => can_not(unreadable),
+        let file = ConfigFile { path: path.clone() };
+        let wanted = replay.service.as_ref().map(|service| &service.0);
+        let service = policy_file::service(&file, wanted).map_err(|why| match why {
+            NoPolicy::File(LoadError::Unreadable { .. }) => can_not(why),
+            why => no(&why.to_string()),
         })?;
-        let services = config.catalogue.services();
-        let wanted = replay.service.as_deref();
-        let found: Vec<_> = services
-            .iter()
-            .filter(|service| wanted.map_or(service.canary.is_some(), |name| service.name.as_str() == name))
-            .collect();
-        let [service] = found.as_slice() else {
-            let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-            let names = names.join(", ");
-            let why =
-                format!("{}: say with --service which of its services is meant: {names}", path.display());
-            return Err(no(&why));
-        };
         all.push((format!("serin, {}", service.name), service.rollout.clone()));
     }
     all.extend(Preset::ALL.map(|preset| (format!("serin, {}", preset.label()), preset.policy())));
