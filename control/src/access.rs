@@ -6,7 +6,7 @@ use serin_config::{Generation, Plan, limits::COMMAND_WAIT, wire::EventReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    audit::{Audit, Note},
+    audit::{Audit, Note, Refused},
     clock::Clock,
     command::Request,
     fleet::{Gate, registry::ProxyStatus},
@@ -96,7 +96,7 @@ pub(crate) struct Access {
     pub(crate) archive: Archive,
     pub(crate) audit: Audit,
     /// Where the API tells of what it refuses before a command is made of it.
-    pub(crate) refused: mpsc::Sender<Note>,
+    pub(crate) refused: mpsc::Sender<Refused>,
     pub(crate) gate: watch::Receiver<Gate>,
     pub(crate) clock: Clock,
     pub(crate) standing: Standing,
@@ -123,8 +123,9 @@ impl Access {
     /// Tells of a request that was refused before a command was made of it. Waits for nobody: what finds no place
     /// is counted.
     pub(crate) fn refuse(&self, note: Note) {
-        if self.refused.try_send(note).is_err() {
-            metrics::audit_lost();
+        let refused = Refused { note, times: 1, at_ms: self.clock.now_ms() };
+        if self.refused.try_send(refused).is_err() {
+            metrics::audit_lost(1);
         }
     }
 

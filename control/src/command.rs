@@ -56,12 +56,16 @@ pub struct Caller {
     /// Which token was shown: a name may be given to another one later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenId>,
+    /// The control plane that was asked, where that one does not lead and has passed the request on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
 }
 
 impl Caller {
     /// A caller. Both texts are shown on terminals and in logs, so they are made [`plain`].
     pub fn new(name: &str, from: &str) -> Self {
-        Self { name: plain(name, CALLER_CHARS_MAX), from: plain(from, CALLER_CHARS_MAX), token: None }
+        let [name, from] = [name, from].map(|text| plain(text, CALLER_CHARS_MAX));
+        Self { name, from, token: None, via: None }
     }
 
     /// The same, who has shown this token.
@@ -69,11 +73,21 @@ impl Caller {
     pub fn by_token(self, id: TokenId) -> Self {
         Self { token: Some(id), ..self }
     }
+
+    /// The same, who has asked another control plane.
+    #[must_use]
+    pub fn via(self, name: &str) -> Self {
+        Self { via: Some(plain(name, CALLER_CHARS_MAX)), ..self }
+    }
 }
 
 impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} from {}", self.name, self.from)
+        write!(f, "{} from {}", self.name, self.from)?;
+        match &self.via {
+            Some(via) => write!(f, " via {via}"),
+            None => Ok(()),
+        }
     }
 }
 

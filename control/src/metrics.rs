@@ -100,7 +100,7 @@ fn describe() {
     describe_counter!(STORE_ERRORS, "Writes to the store that failed.");
     describe_counter!(
         AUDIT_LOST,
-        "Refused requests to the API that are not in the audit log: too many at once."
+        "Refused requests to the API that are not in the audit log: too many at once, or nobody led for too long."
     );
     describe_gauge!(SPLIT, "The share of a version in its service's traffic, 0 to 1.");
     describe_gauge!(STEP, "The step of the rollout in progress, from 1; 0 while none is.");
@@ -182,8 +182,8 @@ pub(crate) fn judged(ended: &[u64], now_ms: u64) {
     }
 }
 
-pub(crate) fn audit_lost() {
-    counter!(AUDIT_LOST).increment(1);
+pub(crate) fn audit_lost(times: u64) {
+    counter!(AUDIT_LOST).increment(times);
 }
 
 pub(crate) fn malformed() {

@@ -27,6 +27,17 @@ pub const AUDIT_QUEUE_MAX: usize = 256;
 pub const AUDIT_SUM: Duration = Duration::from_secs(60);
 /// Kinds of refusals that are summed up at once; further ones are counted with others of the same caller, if it has any.
 pub const AUDIT_SUMS_MAX: usize = 64;
+/// Entries for the audit log that a control plane which follows keeps while it can't tell the one that leads; what is more is
+/// counted only.
+pub const AUDIT_KEPT_MAX: usize = 512;
+/// Of them, how many it tells at once.
+pub const AUDIT_BATCH_MAX: usize = 16;
+/// The most that so many can be, in bytes, as JSON.
+pub const AUDIT_BATCH_BYTES_MAX: usize = 512 * 1024;
+/// How long it waits until the one that leads has taken them; then it tells them again.
+pub const AUDIT_TELL_WAIT: Duration = Duration::from_secs(5);
+/// Control planes that the one that leads tells apart when they tell what they have refused.
+pub const CONTROL_PLANES_MAX: usize = 64;
 /// How often a decision that could not be stored is tried again.
 pub const STORE_RETRY: Duration = Duration::from_secs(1);
 /// How long a decision waits for the store before its write counts as failed.

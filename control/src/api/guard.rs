@@ -52,6 +52,8 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
                 }
                 None => {
                     request.extensions_mut().insert(identity);
+                    // Further in it is the same one who asks.
+                    request.extensions_mut().insert(asked.peer.clone());
                     next.run(request).await
                 }
             };
@@ -60,7 +62,7 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
         Err(problem) => {
             // Whatever a stranger names, it is one kind of refusal: the audit log sums it up.
             (asked.service, asked.group) = (None, None);
-            (Caller::new(STRANGER, &asked.peer.from), problem.into_response())
+            (asked.peer.caller(STRANGER), problem.into_response())
         }
     };
     if let Some(told) = response.extensions().get::<Told>().filter(|told| !told.in_audit_log) {
@@ -87,6 +89,11 @@ impl Asked {
         let matched = request.extensions().get::<MatchedPath>();
         let operation = matched.and_then(|path| context.operations.find(request.method(), path.as_str()));
         let peer = request.extensions().get::<Peer>().cloned();
+        let peer = peer.unwrap_or_else(|| Peer::at("unknown".into()));
+        let peer = match context.access.standing.claim(request) {
+            Some(claim) => peer.asking_for(claim),
+            None => peer,
+        };
         let path = request.uri().path();
         let limited = |to: &str| operation.is_some_and(|operation| operation.path.starts_with(to));
         // A name that no service has is the caller's own, and there is no end of those.
@@ -95,7 +102,7 @@ impl Asked {
         let known_group = |name: &String| status.terms.groups.iter().any(|group| group.name.as_str() == name);
         Self {
             operation: operation.cloned(),
-            peer: peer.unwrap_or_else(|| Peer::at("unknown".into())),
+            peer,
             reads: reads(request.method()),
             line: format!("{} {path}", request.method()).chars().take(LINE_CHARS_MAX).collect(),
             service: below(SERVICES, path).filter(|name| limited(SERVICE) && known(name)),

@@ -62,11 +62,7 @@ impl Known {
         tokens: &Tokens,
         now_ms: u64,
     ) -> Result<Identity, Stranger> {
-        let of = |name: &str, grant: Grant| Identity {
-            caller: Caller::new(name, &peer.from),
-            grant,
-            local: false,
-        };
+        let of = |name: &str, grant: Grant| Identity { caller: peer.caller(name), grant, local: false };
         if let Some(authorization) = authorization {
             let shown = bearer(authorization).ok_or(Stranger::NoBearer)?;
             if self.token.as_ref().is_some_and(|token| token.matches(shown)) {

@@ -21,6 +21,7 @@ mod name;
 mod openapi;
 mod operation;
 mod peer;
+mod peers;
 mod problem;
 mod proxies;
 mod rate;
@@ -66,6 +67,7 @@ pub(crate) struct Context {
     operations: Arc<Operations>,
     rates: Arc<Rates>,
     watchers: Arc<Semaphore>,
+    heard: peers::Heard,
     stop: signal::Receiver<bool>,
     /// Whether the `host` header must not be a name: over TCP, where nobody must say who it is.
     names_refused: bool,
@@ -86,6 +88,7 @@ impl Context {
             operations: Arc::new(Operations::of(&routes::routes())),
             rates: Arc::default(),
             watchers: Arc::new(Semaphore::new(API_WATCHERS_MAX)),
+            heard: peers::Heard::default(),
             stop,
         }
     }
@@ -112,6 +115,7 @@ fn router(context: Context) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context.clone(), replica::stand))
         .layer(middleware::from_fn_with_state(context.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(context.clone(), peers::hear))
         .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
         .with_state(context)
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::net::UnixStream;
 
-use crate::tls::Holder;
+use crate::{command::Caller, lead::pass::Claim, tls::Holder};
 
 /// The other end of a connection; every request of it has this as an extension.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(super) struct Peer {
     pub(super) from: String,
     /// Whom its client certificate names.
     pub(super) holder: Option<Holder>,
+    /// The control plane that was asked, where that one has passed the request on.
+    pub(super) via: Option<String>,
     streams: Arc<AtomicBool>,
 }
 
@@ -33,12 +35,26 @@ impl Peer {
     }
 
     pub(super) fn at(from: String) -> Self {
-        Self { from, holder: None, streams: Arc::default() }
+        Self { from, holder: None, via: None, streams: Arc::default() }
     }
 
     /// The same, with the certificate that it has shown.
     pub(super) fn showing(self, holder: Option<Holder>) -> Self {
         Self { holder, ..self }
+    }
+
+    /// The one for whom a control plane at the other end asks.
+    pub(super) fn asking_for(self, claim: Claim) -> Self {
+        Self { from: claim.from, holder: None, via: Some(claim.by), streams: self.streams }
+    }
+
+    /// It as a caller of this name.
+    pub(super) fn caller(&self, name: &str) -> Caller {
+        let caller = Caller::new(name, &self.from);
+        match &self.via {
+            Some(via) => caller.via(via),
+            None => caller,
+        }
     }
 
     /// From here on the connection carries a stream, and lives as long as one may.

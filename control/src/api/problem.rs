@@ -56,6 +56,11 @@ impl Problem {
         self
     }
 
+    /// What was asked for may be done all the same.
+    pub(super) fn with_unknown_fate(self) -> Self {
+        Self { fate_unknown: true, ..self }
+    }
+
     /// Adds a member.
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);

@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     Context,
+    peer::Peer,
     problem::Problem,
     there::{answered, there},
 };
@@ -49,7 +50,8 @@ pub(super) async fn stand(State(context): State<Context>, request: Request, next
             return Problem::from(CommandError::NotLeader(leader.map(Box::new))).into_response();
         }
         Leadership::Follower { leader } => {
-            let passed = forward(request, leader.as_ref(), standing.ca()).await;
+            let from = request.extensions().get::<Peer>().map_or("unknown".into(), |peer| peer.from.clone());
+            let passed = forward(request, &from, leader.as_ref(), standing).await;
             return passed.unwrap_or_else(|error| Problem::from(error).into_response());
         }
     };
@@ -63,12 +65,14 @@ pub(super) async fn stand(State(context): State<Context>, request: Request, next
 
 impl From<ForwardError> for Problem {
     fn from(error: ForwardError) -> Self {
-        let (status, kind) = match error {
+        let (status, kind) = match &error {
             ForwardError::NoLeader | ForwardError::Again => (StatusCode::SERVICE_UNAVAILABLE, "no-leader"),
             ForwardError::Unreachable { .. } => (StatusCode::BAD_GATEWAY, "leader-not-reached"),
             ForwardError::NoAnswer(_) => (StatusCode::GATEWAY_TIMEOUT, "leader-did-not-answer"),
             ForwardError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
         };
-        Self::new(status, kind, error.to_string())
+        let fate_unknown = matches!(error, ForwardError::NoAnswer(_));
+        let problem = Self::new(status, kind, error.to_string());
+        if fate_unknown { problem.with_unknown_fate() } else { problem }
     }
 }

@@ -135,6 +135,15 @@ fn told(members: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": names })
 }
 
+/// The same, which may have these members too.
+fn told_with(members: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+    let mut told = told(members);
+    for (name, schema) in optional {
+        told["properties"][*name] = schema.clone();
+    }
+    told
+}
+
 /// An object that has these members and no others.
 fn form(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
     let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
@@ -162,7 +171,7 @@ fn if_generation() -> (&'static str, Value) {
 /// All schemas, by name.
 pub(super) fn all() -> Value {
     let role = json!({ "enum": Role::ALL.map(Role::label) });
-    let caller = told(&[("name", text()), ("from", text())]);
+    let caller = told_with(&[("name", text()), ("from", text())], &[("token", token_id()), ("via", text())]);
     let services = maybe(list(name()));
     let token = || {
         vec![

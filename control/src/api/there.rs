@@ -67,11 +67,13 @@ pub(super) fn there(context: &Context, request: &Request) -> Option<There> {
 /// The leader's own answer. None where it can't be had in time.
 pub(super) async fn answered(context: &Context, there: There, leader: &LeaderAddress) -> Option<Response> {
     let There { asked, pace, patience, peer } = there;
-    let ca = context.access.standing.ca();
+    let standing = &context.access.standing;
+    let from = peer.as_ref().map_or("unknown", |peer| peer.from.as_str());
     let mut response = match pace {
         Pace::Prompt => {
             let whole = async {
-                let (parts, body) = ask(asked, leader, ca, FORWARD_READ_WAIT).await.ok()?.into_parts();
+                let (parts, body) =
+                    ask(asked, from, leader, standing, FORWARD_READ_WAIT).await.ok()?.into_parts();
                 let body = Limited::new(body, FORWARD_BYTES_MAX).collect().await.ok()?;
                 parts
                     .status
@@ -82,11 +84,11 @@ pub(super) async fn answered(context: &Context, there: There, leader: &LeaderAdd
         }
         Pace::Waits => {
             let place = context.watchers.clone().try_acquire_owned().ok()?;
-            let (parts, body) = ask(asked, leader, ca, patience).await.ok()?.into_parts();
+            let (parts, body) = ask(asked, from, leader, standing, patience).await.ok()?.into_parts();
             if !parts.status.is_success() {
                 return None;
             }
-            if let Some(peer) = peer {
+            if let Some(peer) = &peer {
                 peer.begin_stream();
             }
             answer(parts.status, &parts.headers, given_on(context, body, place))

@@ -5,7 +5,7 @@ use serin_config::{Generation, limits::REASON_CHARS_MAX};
 
 use crate::{
     access::CommandError,
-    command::{Actor, Caller, Request},
+    command::{Actor, Caller, Request, plain},
 };
 
 /// What became of a request.
@@ -21,7 +21,7 @@ pub enum Fate {
 }
 
 /// What is to be told of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Who asked; none where nobody in particular did.
     pub who: Option<Caller>,
@@ -57,6 +57,20 @@ impl Note {
         Self { refusal, generation: Some(generation), ..Self::of(request) }
     }
 
+    /// The same, with no text longer than an entry has it.
+    pub(crate) fn short(self) -> Self {
+        let Self { what, detail, service, group, reason, refusal, .. } = self;
+        Self {
+            what: cut(&what),
+            detail: cut(&detail),
+            service: service.as_deref().map(cut),
+            group: group.as_deref().map(cut),
+            reason: plain(&reason, REASON_CHARS_MAX),
+            refusal: refusal.map(|(kind, why)| (cut(&kind), cut(&why))),
+            ..self
+        }
+    }
+
     fn of(request: &Request) -> Self {
         Self {
             who: request.who.clone(),
@@ -71,6 +85,22 @@ impl Note {
             generation: None,
         }
     }
+}
+
+/// A text as an entry has it.
+fn cut(text: &str) -> String {
+    plain(text, 2 * REASON_CHARS_MAX)
+}
+
+/// Requests of a kind that were refused before they came to the planner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// The newest of them.
+    pub(crate) note: Note,
+    /// How many.
+    pub(crate) times: u64,
+    /// When, in milliseconds since 1970; of a sum, when it was closed.
+    pub(crate) at_ms: u64,
 }
 
 /// One entry.
@@ -108,10 +138,18 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// What it tells of, if that was not done.
+    pub(super) fn refused(&self) -> Option<Refused> {
+        let Self { at_ms, times, who, actor, what, detail, service, group, reason, fate, .. } = self.clone();
+        let refusal = self.problem.clone().zip(self.because.clone());
+        let generation = self.generation;
+        let note = Note { who, actor, what, detail, service, group, reason, fate, refusal, generation };
+        (fate != Fate::Done).then_some(Refused { note, times, at_ms })
+    }
+
     pub(super) fn new(sequence: u64, at_ms: u64, times: u64, note: Note) -> Self {
-        let cut = |text: String| text.chars().take(2 * REASON_CHARS_MAX).collect::<String>();
         let (problem, because) =
-            note.refusal.map_or((None, None), |(kind, why)| (Some(kind), Some(cut(why))));
+            note.refusal.map_or((None, None), |(kind, why)| (Some(kind), Some(cut(&why))));
         Self {
             sequence,
             at_ms,
@@ -119,7 +157,7 @@ impl AuditEntry {
             who: note.who,
             actor: note.actor,
             what: note.what,
-            detail: cut(note.detail),
+            detail: cut(&note.detail),
             service: note.service,
             group: note.group,
             reason: note.reason,

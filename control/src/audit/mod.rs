@@ -20,8 +20,9 @@ use std::{
 
 use serin_config::limits::AUDIT_ENTRIES_MAX;
 
+pub(crate) use entry::Refused;
 pub use entry::{AuditEntry, Fate, Note};
-use sums::Sums;
+pub(crate) use sums::Sums;
 
 use crate::store::{FactChanges, Facts};
 
@@ -97,6 +98,8 @@ impl Audit {
 pub(crate) struct AuditLog {
     kept: Audit,
     next: u64,
+    /// From which entry on the store may have none.
+    stored_to: u64,
     sums: Sums,
     /// Pages that the store does not have as they are now.
     unwritten: BTreeSet<u64>,
@@ -108,7 +111,7 @@ impl AuditLog {
     /// The log as the facts of a store have it; it is read through `kept`.
     pub(crate) fn from_facts(facts: &Facts, kept: Audit) -> Self {
         let next = kept.read(facts) + 1;
-        Self { kept, next, ..Self::default() }
+        Self { kept, next, stored_to: next, ..Self::default() }
     }
 
     /// The way to read it.
@@ -133,10 +136,11 @@ impl AuditLog {
         self.push(entry);
     }
 
-    /// Adds what was asked for and refused, or sums it up.
-    pub(crate) fn refused(&mut self, note: Note, at_ms: u64) {
-        if let Some(note) = self.sums.take(note, at_ms) {
-            self.add(note, 1, at_ms);
+    /// Adds what was asked for and refused, here or where another control plane tells of it, or sums it up.
+    pub(crate) fn refused(&mut self, refused: Refused, now_ms: u64) {
+        let Refused { note, times, at_ms } = refused;
+        if let Some(note) = self.sums.take(note, times, now_ms) {
+            self.add(note, times, at_ms);
         }
     }
 
@@ -157,8 +161,18 @@ impl AuditLog {
         gone.chain(changed).collect()
     }
 
+    /// Refusals that the store does not have, for whoever can still tell of them.
+    pub(crate) fn unstored(&self) -> Vec<Refused> {
+        let kept = self.kept.0.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = kept.iter().rev().take_while(|entry| entry.sequence >= self.stored_to);
+        let mut refused: Vec<Refused> = newest.filter_map(|entry| entry.refused()).collect();
+        refused.reverse();
+        refused
+    }
+
     /// The store has, or will be given, all that [`Self::changes`] said.
     pub(crate) fn written(&mut self) {
+        self.stored_to = self.next;
         self.unwritten.clear();
         self.gone.clear();
     }

@@ -17,14 +17,14 @@ struct Sum {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Sums(Vec<Sum>);
+pub(crate) struct Sums(Vec<Sum>);
 
 impl Sums {
-    /// Counts a refusal. Gives it back where it is the first of its kind, and is to become an entry.
-    pub(super) fn take(&mut self, note: Note, now_ms: u64) -> Option<Note> {
+    /// Counts refusals of a kind. Gives them back where they are the first, and are to become an entry.
+    pub(crate) fn take(&mut self, note: Note, times: u64, now_ms: u64) -> Option<Note> {
         if let Some(sum) = self.0.iter_mut().find(|sum| sum.is_like(&note)) {
             sum.note = note;
-            sum.times += 1;
+            sum.times = sum.times.saturating_add(times);
             return None;
         }
         if self.0.len() < AUDIT_SUMS_MAX {
@@ -35,7 +35,7 @@ impl Sums {
         match self.0.iter_mut().find(|sum| sum.is_of_the_same(&note)) {
             Some(sum) => {
                 sum.note = note;
-                sum.times += 1;
+                sum.times = sum.times.saturating_add(times);
                 None
             }
             None => Some(note),
@@ -43,7 +43,7 @@ impl Sums {
     }
 
     /// Those whose time is over, with how many more there were; all of them where `all` says so.
-    pub(super) fn due(&mut self, now_ms: u64, all: bool) -> Vec<(Note, u64)> {
+    pub(crate) fn due(&mut self, now_ms: u64, all: bool) -> Vec<(Note, u64)> {
         let is_due = |sum: &mut Sum| all || now_ms >= sum.since_ms.saturating_add(SUM_MS);
         let due = self.0.extract_if(.., is_due).filter(|sum| sum.times > 0);
         due.map(|sum| (sum.note, sum.times)).collect()

@@ -31,7 +31,7 @@ use tracing::error;
 use crate::{
     access::Order,
     align::Aligner,
-    audit::{Audit, AuditLog, Note},
+    audit::{Audit, AuditLog, Refused},
     clock::Clock,
     collect::Collector,
     command::Command,
@@ -112,7 +112,9 @@ pub(crate) struct Keeper {
 pub(crate) struct Inlets {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) reports: mpsc::Receiver<Report>,
-    pub(crate) refused: mpsc::Receiver<Note>,
+    pub(crate) refused: mpsc::Receiver<Refused>,
+    /// What a keeper before this one was told there and could not store.
+    pub(crate) unstored: Vec<Refused>,
     pub(crate) events: mpsc::Receiver<EventReport>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) clock: Clock,
@@ -149,7 +151,7 @@ impl Shown {
 
 pub(crate) enum Event {
     Order(Order),
-    Refused(Note),
+    Refused(Refused),
     Window(WindowReport),
     Beat(Beat),
     Events(EventReport),
@@ -317,7 +319,7 @@ impl Keeper {
         loop {
             let event = tokio::select! {
                 Some(order) = inlets.orders.recv() => Event::Order(order),
-                Some(note) = inlets.refused.recv() => Event::Refused(note),
+                Some(refused) = inlets.refused.recv() => Event::Refused(refused),
                 Some(report) = inlets.reports.recv() => match report {
                     Report::Window(window) => Event::Window(window),
                     Report::Beat(beat) => Event::Beat(beat),
@@ -336,6 +338,7 @@ impl Keeper {
                 break;
             }
         }
+        inlets.unstored = self.audit.unstored();
         self.store.close();
         inlets
     }
@@ -360,7 +363,7 @@ impl Keeper {
                 // Whoever asked may have gone; what was decided holds all the same.
                 let _ = reply.send(answer);
             }
-            Event::Refused(note) => self.note_refused(note, now_ms),
+            Event::Refused(refused) => self.note_refused(refused, now_ms),
             Event::Window(report) => {
                 // A fleet tells thousands in a second: there is something new to see when the second is complete. Of
                 // many that are complete at once, whoever looks sees a tenth of a second at most.

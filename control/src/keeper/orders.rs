@@ -10,7 +10,7 @@ use tracing::warn;
 use super::Keeper;
 use crate::{
     access::{Answer, CommandError},
-    audit::Note,
+    audit::{Note, Refused},
     command::{Command, Request},
     planner,
     store::Commit,
@@ -54,7 +54,8 @@ impl Keeper {
         error: CommandError,
         now_ms: u64,
     ) -> Result<Answer, CommandError> {
-        self.audit.refused(Note::refused(request, &error, self.state.plan.generation()), now_ms);
+        let note = Note::refused(request, &error, self.state.plan.generation());
+        self.audit.refused(Refused { note, times: 1, at_ms: now_ms }, now_ms);
         Err(error)
     }
 
@@ -83,9 +84,9 @@ impl Keeper {
         self.waiting = planner::next::waiting(&self.state, now_ms);
     }
 
-    /// Notes a request that the API refused.
-    pub(super) fn note_refused(&mut self, note: Note, now_ms: u64) {
-        self.audit.refused(note, now_ms);
+    /// Notes requests that an API refused: this one's, or that of a control plane which follows.
+    pub(super) fn note_refused(&mut self, refused: Refused, now_ms: u64) {
+        self.audit.refused(refused, now_ms);
     }
 
     /// Stores what the audit log has and the store has not; at the `end`, sums that are still open, too.

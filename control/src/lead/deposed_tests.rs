@@ -30,7 +30,7 @@ use crate::{
 };
 
 fn address(name: &str) -> LeaderAddress {
-    LeaderAddress { name: name.into(), api: Some("http://127.0.0.1:1".into()), fleet: None }
+    LeaderAddress { name: name.into(), api: Some("http://127.0.0.1:1".into()), fleet: None, pass: None }
 }
 
 fn key_of(name: &str) -> Vec<u8> {
@@ -150,7 +150,7 @@ fn what_is_taken_out_by_one_who_leads_no_more_is_not_called_in_force() {
 #[test]
 fn whoever_is_told_by_its_store_that_another_one_leads_is_sent_there() {
     let (tell, leadership) = watch::channel(Leadership::Leader);
-    let standing = super::standing::Standing::of(leadership, Heard::begin(), None);
+    let standing = super::standing::Standing::of(leadership, Heard::begin(), None, address("a"));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {

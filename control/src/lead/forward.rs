@@ -3,9 +3,9 @@
 //!
 //! It is passed on once: a control plane that is asked to do what it can't pass on further says so, so two that each
 //! take the other for the leader don't send it back and forth. The leader checks who asks by itself, by what came
-//! with the request.
+//! with the request; from where, it is told in a way that it believes of control planes alone ([`super::pass`]).
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -15,9 +15,14 @@ use hyper_util::rt::TokioIo;
 use serin_config::limits::{API_BODY_BYTES_MAX, FORWARD_BYTES_MAX, FORWARD_READ_WAIT, FORWARD_WAIT};
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::{LeaderAddress, dial::Place};
+use super::{
+    LeaderAddress,
+    dial::Place,
+    pass::{About, Claim},
+    standing::Standing,
+};
 
-/// Says that a request was passed on already.
+/// Says that a request was passed on already, by whom, and from where it first came.
 pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("x-serin-forwarded");
 /// What says who asks, and how.
 const PASSED: [HeaderName; 6] = [
@@ -46,15 +51,15 @@ pub(crate) enum ForwardError {
     TooLarge,
 }
 
-/// Passes a request on to the leader; `ca` are the authorities that are trusted to know it, the system's where there are
-/// none.
+/// Passes a request on to the leader, from a control plane that stands so; `from` is where it came from.
 pub(crate) async fn forward(
     request: Request<Body>,
+    from: &str,
     leader: Option<&LeaderAddress>,
-    ca: Option<&Path>,
+    standing: &Standing,
 ) -> Result<Response<Body>, ForwardError> {
     let leader = leader.ok_or(ForwardError::NoLeader)?;
-    let Call { passed, mut sender, connection } = call(request, leader, ca).await?;
+    let Call { passed, mut sender, connection } = call(request, from, leader, standing).await?;
     let answered = timeout(FORWARD_WAIT, async {
         let (parts, body) = sender.send_request(passed).await.ok()?.into_parts();
         let body = Limited::new(body, FORWARD_BYTES_MAX).collect().await.ok()?;
@@ -70,12 +75,13 @@ pub(crate) async fn forward(
 /// ends with its body.
 pub(crate) async fn ask(
     request: Request<Body>,
+    from: &str,
     leader: &LeaderAddress,
-    ca: Option<&Path>,
+    standing: &Standing,
     patience: Duration,
 ) -> Result<Response<Incoming>, ForwardError> {
     let late = || ForwardError::NoAnswer(leader.name.clone());
-    let called = timeout(FORWARD_READ_WAIT, call(request, leader, ca)).await;
+    let called = timeout(FORWARD_READ_WAIT, call(request, from, leader, standing)).await;
     let Call { passed, mut sender, .. } = called.map_err(|_| late())??;
     match timeout(patience, sender.send_request(passed)).await {
         Ok(Ok(response)) => Ok(response),
@@ -92,8 +98,9 @@ struct Call {
 
 async fn call(
     request: Request<Body>,
+    from: &str,
     leader: &LeaderAddress,
-    ca: Option<&Path>,
+    standing: &Standing,
 ) -> Result<Call, ForwardError> {
     if request.headers().contains_key(FORWARDED) {
         return Err(ForwardError::Again);
@@ -101,16 +108,20 @@ async fn call(
     let unreachable = |why: String| ForwardError::Unreachable { name: leader.name.clone(), why };
     let api = leader.api.as_deref().ok_or_else(|| unreachable("it listens on a Unix socket".into()))?;
     let place = Place::of(api).ok_or_else(|| unreachable(format!("{api} is no place to connect to")))?;
+    let claim = Claim { by: standing.name().to_owned(), from: from.to_owned(), body: None };
+    let signed = leader.pass.as_ref().and_then(|pass| pass.sign(&claim, About::of(&request)));
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, API_BODY_BYTES_MAX).collect().await.map_err(|_| ForwardError::TooLarge)?;
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut passed = Request::builder().method(parts.method).uri(path).header(header::HOST, place.authority);
     if let Some(headers) = passed.headers_mut() {
         pass(&parts.headers, headers);
+        // One of an older release takes the word of nobody: it need only know that it was passed on.
+        headers.insert(FORWARDED, signed.unwrap_or(HeaderValue::from_static("1")));
     }
     let passed = passed.body(Full::new(body.to_bytes())).map_err(|error| unreachable(error.to_string()))?;
 
-    let stream = place.dial(ca).await.map_err(unreachable)?;
+    let stream = place.dial(standing.ca()).await.map_err(unreachable)?;
     let (sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
     Ok(Call { passed, sender, connection: tokio::spawn(connection) })
@@ -122,7 +133,6 @@ fn pass(from: &HeaderMap, to: &mut HeaderMap) {
             to.append(name.clone(), value.clone());
         }
     }
-    to.insert(FORWARDED, HeaderValue::from_static("1"));
 }
 
 /// The leader's answer; what its connection needed stays behind.

@@ -1,10 +1,10 @@
 //! Which of several control planes decides, and what the others do meanwhile.
 //!
 //! One leads: it holds a lease in etcd, runs the keeper and takes the proxies' streams. The others follow: they watch
-//! what the leader writes, answer reads from it, pass changes on to the leader, and stand by. Four parts, one noun
+//! what the leader writes, answer reads from it, pass changes on to the leader, and stand by. Their parts, one noun
 //! each: the [`election`] gets and keeps the lease; the [`follow`]er keeps an image of what is stored; the
 //! [`replica`] starts a keeper when this one is elected and stops it when it no longer leads; and the API passes on
-//! what is not for a follower ([`forward`]).
+//! what is not for a follower ([`forward`]), and tells the leader what it refuses by itself ([`messenger`]).
 //!
 //! Two leaders at once can't harm. A lease is a promise about time, and a process that was stopped for a minute has
 //! missed that its promise ran out; so every write says which election it rests on, and etcd refuses it if another
@@ -20,10 +20,15 @@ mod dial;
 pub(crate) mod election;
 pub(crate) mod follow;
 pub(crate) mod forward;
+pub(crate) mod messenger;
+pub(crate) mod outbox;
+pub(crate) mod pass;
 pub(crate) mod replica;
 pub(crate) mod standing;
 
 use serde::{Deserialize, Serialize};
+
+use pass::Pass;
 
 /// Where the leader is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +40,9 @@ pub struct LeaderAddress {
     pub api: Option<String>,
     /// Its listener for proxies: `HOST:PORT`; none where it has none.
     pub fleet: Option<String>,
+    /// By what other control planes prove to it that they are one; none of an older release.
+    #[serde(default)]
+    pub(crate) pass: Option<Pass>,
 }
 
 /// Whether this control plane decides.
@@ -58,5 +66,7 @@ impl Leadership {
 
 #[cfg(test)]
 mod deposed_tests;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod tests;

@@ -11,12 +11,17 @@
 
 use std::sync::Arc;
 
-use serin_config::{Address, Catalogue, Config, limits::STORE_RETRY, settings::Etcd, terms::Terms};
+use serin_config::{
+    Address, Catalogue, Config,
+    limits::{FORWARD_READ_WAIT, STORE_RETRY},
+    settings::Etcd,
+    terms::Terms,
+};
 use tokio::{
     runtime::Handle,
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::spawn_blocking,
-    time::{interval, sleep},
+    time::{interval, sleep, timeout},
 };
 use tracing::{debug, error, info};
 
@@ -24,10 +29,13 @@ use super::{
     LeaderAddress, Leadership,
     election::{Candidate, Role},
     follow::Follower,
+    messenger::Messenger,
+    pass::Pass,
     standing::{Heard, Standing},
 };
 use crate::{
     access::{Answer, CommandError, Order},
+    audit::Refused,
     command::Command,
     fleet::Gates,
     keeper::{BeginError, Inlets, Keeper, Push, Shown},
@@ -48,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) push: Push,
     pub(crate) shown: Shown,
     pub(crate) gates: Gates,
+    /// The way to the keeper of this process for what was refused.
+    pub(crate) refused: mpsc::Sender<Refused>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -64,6 +74,7 @@ pub(crate) fn own_address(config: &Config, api: &Address, fleet: Option<String>)
         name: config.telemetry.instance.clone(),
         api: advertise.api.or(listens),
         fleet: advertise.fleet.or(fleet),
+        pass: Pass::random(),
     }
 }
 
@@ -81,6 +92,8 @@ struct Replica {
     /// Told when a write was refused since another one was elected.
     deposed: Arc<Notify>,
     leadership: watch::Sender<Leadership>,
+    /// Where what is refused here goes while this one does not lead.
+    refusals: mpsc::Sender<Refused>,
 }
 
 /// What comes after a time of following.
@@ -92,7 +105,7 @@ enum Next {
 /// Starts a replica on a thread of its own: from here on it follows, stands for election, and leads when it is
 /// elected.
 pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
-    let Setup { etcd, catalogue, terms, own, push, shown, gates, stop } = setup;
+    let Setup { etcd, catalogue, terms, own, push, shown, gates, refused, stop } = setup;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("serin-etcd")
@@ -117,6 +130,15 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
     };
     let (lease, compaction) = (etcd.lease, etcd.compaction);
     let heard_too = heard.clone();
+    let standing = Standing::of(leaderships.clone(), heard, etcd.advertise.ca.as_deref(), own.clone());
+    let messenger = Messenger {
+        own: own.name.clone(),
+        leadership: leaderships,
+        keeper: refused,
+        ca: etcd.advertise.ca.as_deref().map(Arc::from),
+        clock,
+    };
+    let (refusals, messenger) = messenger.start(runtime.handle());
     let candidate = Candidate {
         client: client.clone(),
         prefix: prefix.clone(),
@@ -126,7 +148,6 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         role,
         heard: heard_too,
     };
-    let standing = Standing::of(leaderships, heard, etcd.advertise.ca.as_deref());
     let archive = Archive::of_etcd(client.clone(), prefix.clone(), runtime.handle().clone());
     let replica = Replica {
         client,
@@ -139,6 +160,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
         role: roles,
         deposed: vacant,
         leadership,
+        refusals,
     };
     std::thread::Builder::new().name("serin-replica".into()).spawn(move || {
         let ended = runtime.block_on(async move {
@@ -157,6 +179,7 @@ pub(crate) fn start(setup: Setup, inlets: Inlets) -> std::io::Result<Mounted> {
             // Its keeper has ended: now another one may be elected.
             resign.send_replace(true);
             let _ = candidate.await;
+            let _ = timeout(FORWARD_READ_WAIT, messenger).await;
             follower.abort();
             ended
         });
@@ -204,11 +227,19 @@ impl Replica {
                 Some(order) = inlets.orders.recv() => self.answer(order),
                 // Whoever leads gets it too.
                 Some(_) = inlets.reports.recv() => {}
-                // The log of this process has it: only the one who leads writes the audit log.
-                Some(note) = inlets.refused.recv() => info!(?note, "refused"),
+                // Only the one who leads writes the audit log.
+                Some(refused) = inlets.refused.recv() => self.tell(refused),
                 Some(_) = inlets.events.recv() => {}
                 _ = stop.wait_for(|stop| *stop) => return Next::End(Life::Stopped),
             }
+        }
+    }
+
+    /// Lets the one who leads know what was refused here. Waits for nobody: what finds no place is counted.
+    fn tell(&self, refused: Refused) {
+        let times = refused.times;
+        if self.refusals.try_send(refused).is_err() {
+            metrics::audit_lost(times);
         }
     }
 
@@ -279,7 +310,8 @@ impl Replica {
         metrics::leads(false);
         end.send_replace(true);
         // None come back from a keeper that failed.
-        let inlets = back.await.map_err(|_| Life::Broke)?;
+        let mut inlets = back.await.map_err(|_| Life::Broke)?;
+        inlets.unstored.drain(..).for_each(|refused| self.tell(refused));
         if stopped { Err(Life::Stopped) } else { Ok(inlets) }
     }
 

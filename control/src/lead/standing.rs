@@ -12,7 +12,13 @@ use std::{
 use serin_config::limits::FOLLOW_BEAT;
 use tokio::{sync::watch, time::timeout};
 
-use super::{LeaderAddress, Leadership};
+use http::Request;
+
+use super::{
+    LeaderAddress, Leadership,
+    forward::FORWARDED,
+    pass::{About, Claim},
+};
 
 /// When etcd was last heard of.
 #[derive(Debug)]
@@ -49,17 +55,34 @@ pub(crate) struct Standing {
     leadership: watch::Receiver<Leadership>,
     heard: Option<Arc<Heard>>,
     ca: Option<Arc<Path>>,
+    own: Option<Arc<LeaderAddress>>,
 }
 
 impl Standing {
     /// The only control plane there is: it leads, and what it shows is what it knows.
     pub(crate) fn alone() -> Self {
-        Self { leadership: watch::channel(Leadership::Leader).1, heard: None, ca: None }
+        Self { leadership: watch::channel(Leadership::Leader).1, heard: None, ca: None, own: None }
     }
 
-    /// One of several. `ca` are the authorities that know the APIs of the others.
-    pub(crate) fn of(leadership: watch::Receiver<Leadership>, heard: Arc<Heard>, ca: Option<&Path>) -> Self {
-        Self { leadership, heard: Some(heard), ca: ca.map(Arc::from) }
+    /// One of several: `own`. `ca` are the authorities that know the APIs of the others.
+    pub(crate) fn of(
+        leadership: watch::Receiver<Leadership>,
+        heard: Arc<Heard>,
+        ca: Option<&Path>,
+        own: LeaderAddress,
+    ) -> Self {
+        Self { leadership, heard: Some(heard), ca: ca.map(Arc::from), own: Some(Arc::new(own)) }
+    }
+
+    /// The name of this control plane; empty for the only one there is.
+    pub(crate) fn name(&self) -> &str {
+        self.own.as_ref().map_or("", |own| &own.name)
+    }
+
+    /// What another control plane says of a request that it sends. None of a stranger, whatever that one sends.
+    pub(crate) fn claim<B>(&self, request: &Request<B>) -> Option<Claim> {
+        let said = request.headers().get(FORWARDED)?;
+        self.own.as_ref()?.pass.as_ref()?.read(said, About::of(request))
     }
 
     /// The authorities that know the APIs of the others; the system's where there are none.

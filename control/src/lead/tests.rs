@@ -32,9 +32,15 @@ pub(super) struct One {
 }
 
 pub(super) async fn start(server: &Server, instance: &str) -> One {
+    start_as(server, instance, |_| {}).await
+}
+
+/// The same, with what else its file says.
+pub(super) async fn start_as(server: &Server, instance: &str, says: impl FnOnce(&mut Config)) -> One {
     let mut config: Config = config(vec![shop()], "unused.redb".into());
     config.control.etcd = Some(server.settings());
     config.telemetry.instance = instance.into();
+    says(&mut config);
     let pushed: Arc<Mutex<Vec<Arc<Plan>>>> = Arc::default();
     let sink = pushed.clone();
     let control = ControlPlane::open(&config, 1_000).unwrap();
@@ -86,7 +92,8 @@ impl One {
                 told.push_str(&String::from_utf8_lossy(&some[..length]));
             }
         };
-        timeout(SOON, read).await.expect("an event");
+        let ended = timeout(SOON, read).await;
+        assert!(ended.is_ok(), "no whole event in {told:?}");
         told
     }
 
