@@ -1,7 +1,7 @@
 //! The table of states and events. What moves weights by it is covered with the planner.
 
 use proptest::prelude::*;
-use serin_config::policy::OnTimeout;
+use serin_config::{policy::OnTimeout, wire::TripCause};
 
 use super::*;
 use crate::fixtures::weight;
