@@ -9,7 +9,7 @@ use crate::{
     audit::{Audit, Note, Refused},
     clock::Clock,
     command::Request,
-    fleet::{Gate, registry::ProxyStatus},
+    fleet::{Gate, duplicates::Duplicate, registry::ProxyStatus},
     journal::Journal,
     lead::{LeaderAddress, standing::Standing},
     metrics,
@@ -134,10 +134,11 @@ impl Access {
         self.orders.is_closed()
     }
 
-    /// The proxies of the fleet, by name; who leads instead, where another one does.
-    pub(crate) fn proxies(&self) -> Result<Vec<ProxyStatus>, Option<String>> {
+    /// The proxies of the fleet, by name, and those that are refused for their name; who leads instead, where another one
+    /// does.
+    pub(crate) fn proxies(&self) -> Result<(Vec<ProxyStatus>, Vec<Duplicate>), Option<String>> {
         match &*self.gate.borrow() {
-            Gate::Open(seat) => Ok(seat.proxies(self.clock.now_ms())),
+            Gate::Open(seat) => Ok((seat.proxies(self.clock.now_ms()), seat.duplicates())),
             Gate::Elsewhere(leader) => Err(leader.clone()),
         }
     }

@@ -129,6 +129,8 @@ pub enum Action {
     Renumber,
     /// No decision: proxies that had not put a plan in force in time, which takes a canary out or lowers its share.
     Unacknowledged,
+    /// No decision: a proxy is refused, since another one has its name.
+    Duplicate,
 }
 
 impl Action {
@@ -155,6 +157,7 @@ impl Action {
             Self::Thaw => "thaw",
             Self::Renumber => "renumber",
             Self::Unacknowledged => "unacknowledged",
+            Self::Duplicate => "duplicate",
         }
     }
 }

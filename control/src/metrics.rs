@@ -19,6 +19,7 @@ const NOTIFICATIONS: &str = "serin_control_notifications_total";
 const WEBHOOKS: &str = "serin_control_webhook_calls_total";
 const WINDOWS_MALFORMED: &str = "serin_control_windows_malformed_total";
 const PROXIES: &str = "serin_control_proxies";
+const DUPLICATES: &str = "serin_control_proxy_duplicates";
 const UNACKNOWLEDGED: &str = "serin_control_rollback_unacknowledged";
 const STORE_ERRORS: &str = "serin_control_store_errors_total";
 const AUDIT_LOST: &str = "serin_control_audit_lost_total";
@@ -92,6 +93,10 @@ fn describe() {
     describe_gauge!(
         PROXIES,
         "Proxies with a process of their own: connected, behind (connected, without the plan in force), away."
+    );
+    describe_gauge!(
+        DUPLICATES,
+        "Proxies that are refused, since another one that started later has their name: they serve on with the plan that they had."
     );
     describe_gauge!(
         UNACKNOWLEDGED,
@@ -196,6 +201,7 @@ pub(crate) fn proxies(counts: FleetCounts) {
     for (state, proxies) in shown {
         gauge!(PROXIES, "state" => state).set(proxies as f64);
     }
+    gauge!(DUPLICATES).set(counts.duplicates as f64);
 }
 
 /// Shows how many proxies have not followed the newest rollback in time.

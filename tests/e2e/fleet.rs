@@ -199,9 +199,32 @@ fn a_proxy_without_the_token_or_with_a_name_that_is_taken_is_refused() {
     );
     edge.connected(true);
     // The later one has the name; the one before says what is wrong.
-    let twin = Edge::start("edge-1", &with(token("right")));
+    let mut twin = Edge::start("edge-1", &with(token("right")));
     edge.member.says("another proxy that started later is connected as \"edge-1\"");
     assert_eq!((edge.get("/").status, twin.get("/").status), (200, 200), "both serve");
+    // So both are known; what is decided from here on reaches one of them.
+    assert_eq!(edge.member.metrics().sum("serin_proxy_control_name_taken", &[]), 1.0);
+    let before = plane.control().now().unwrap().generation;
+    assert_eq!(plane.control().set_canary("50%".parse().unwrap(), before).unwrap().status, 200);
+    plane.followed_by(&["edge-1"]);
+    assert_eq!((twin.generation(), edge.generation()), (before + 1, before));
+    let listed = binary().args(["proxy", "list", "--api", &plane.api.to_string()]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let standing = format!("Plan {} is in force on 1 of 2; one is not served.", before + 1);
+    assert!(listed.contains(&standing) && listed.contains("A second proxy called edge-1"), "{listed}");
+    until(SOON, "it is a metric", || {
+        plane.member.metrics().sum("serin_control_proxy_duplicates", &[]) == 1.0
+    });
+    assert!(twin.member.stop().success());
+    edge.connected(true);
+    plane.followed_by(&["edge-1"]);
+    assert_eq!(
+        (edge.generation(), edge.member.metrics().sum("serin_proxy_control_name_taken", &[])),
+        (before + 1, 0.0)
+    );
+    until(SOON, "there is one of that name", || {
+        plane.member.metrics().sum("serin_control_proxy_duplicates", &[]) == 0.0
+    });
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub const FLEET_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const FLEET_STREAMS_MAX: usize = 4_096;
 /// Connections to the listener for proxies that have not begun a stream yet.
 pub const FLEET_ARRIVALS_MAX: usize = 512;
+/// Bytes of each word in a hello: a release, a digest, an identity.
+pub const FLEET_WORD_BYTES_MAX: usize = 256;
 /// From a proxy's connection to its hello.
 pub const FLEET_HELLO_WAIT: Duration = Duration::from_secs(5);
 /// Messages on their way to one proxy; plans are not queued, the newest takes the place of those before.
@@ -55,6 +57,17 @@ pub const UPLINK_ENDPOINTS_MAX: usize = 16;
 pub const ROLLBACK_ACKNOWLEDGED: Duration = Duration::from_secs(1);
 /// Proxies that one entry of the journal names.
 pub const PROXIES_NAMED_MAX: usize = 20;
+/// Proxies that are known while they are refused, since another one has their name; the one that was refused longest ago is
+/// forgotten first.
+pub const FLEET_DUPLICATES_MAX: usize = 256;
+/// A proxy that is refused for its name tries again at least so often, however many endpoints hang; one that does not has
+/// ended.
+pub const FLEET_DUPLICATE_REMEMBERED: Duration = Duration::from_secs(30);
+/// A proxy that is refused for its name for so long is told of: a process that takes over has the name, too, for a moment, and
+/// so has one whose earlier stream hangs ([`FLEET_SILENCE_MAX`]).
+pub const FLEET_DUPLICATE_TOLD: Duration = Duration::from_secs(15);
+/// And another one of that name not before this has passed.
+pub const FLEET_DUPLICATE_TOLD_AGAIN: Duration = Duration::from_secs(24 * 3_600);
 /// A proxy without a stream is remembered for so long.
 pub const FLEET_REMEMBERED: Duration = Duration::from_secs(600);
 /// Proxies whose windows are told apart; the one that was silent longest is forgotten first.

@@ -34,12 +34,13 @@ pub(super) async fn proxies(
     let Query(page) = page.map_err(malformed)?;
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
     let generation = context.access.status().plan.generation();
-    let all = context.access.proxies().map_err(|_| not_leading(&context.access.standing.now()))?;
+    let (all, duplicates) =
+        context.access.proxies().map_err(|_| not_leading(&context.access.standing.now()))?;
     let after = page.after.unwrap_or_default();
     let mut rest = all.into_iter().filter(|proxy| proxy.proxy > after);
     let shown: Vec<ProxyStatus> = rest.by_ref().take(limit).collect();
     let next = rest.next().and(shown.last()).map(|proxy| proxy.proxy.clone());
-    Ok(Json(json!({ "generation": generation, "proxies": shown, "next": next })))
+    Ok(Json(json!({ "generation": generation, "proxies": shown, "duplicates": duplicates, "next": next })))
 }
 
 fn not_leading(standing: &Leadership) -> Problem {

@@ -494,7 +494,7 @@ pub(super) fn routes() -> Vec<Route> {
             ..read(
                 "proxies",
                 "/v1/proxies",
-                "The proxies of the fleet: which are connected, and which plan each has in force.",
+                "The proxies of the fleet: which are connected, which plan each has in force, and which are refused since another one has their name.",
                 &[Form { media: JSON, schema: schema::proxy_page }],
             )
         },

@@ -301,6 +301,15 @@ pub(super) fn all() -> Value {
                     ("heard_ms", number()),
                 ]))),
             ]))),
+            ("duplicates", list(told(&[
+                ("proxy", name()),
+                ("epoch", number()),
+                ("version", text()),
+                ("address", text()),
+                ("since_ms", number()),
+                ("refused_ms", number()),
+                ("generation", number()),
+            ]))),
             ("next", maybe(name())),
         ]),
         "ServicePage": told(&[

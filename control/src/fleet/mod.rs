@@ -1,6 +1,6 @@
 //! The fleet: proxies that run as processes of their own, each with one stream to the control plane that leads.
 //!
-//! [`registry`] is the pure part: who is there, under which plan, and who has not followed a rollback. [`seat`] is
+//! [`registry`] is the pure part: who is there, under which plan, and who has not followed a rollback; [`duplicates`] are refused for their name. [`seat`] is
 //! where the one who decides and the streams meet: plans and marks go out through values of which only the newest
 //! counts, so a slow proxy can hold up nobody and nothing queues behind it; windows come in through one bounded
 //! channel, and when that is full the streams wait, not the decisions. [`serve`] accepts connections, [`session`] is
@@ -11,6 +11,7 @@
 mod budget;
 mod codec;
 mod door;
+pub mod duplicates;
 pub mod registry;
 mod seat;
 mod serve;

@@ -9,6 +9,8 @@
 //! A plan is in force at a proxy when the proxy names this very plan: by its number and by its identity. One with a plan of
 //! another history, whose store was lost or set back since, may well have the same number or a higher one, and would refuse
 //! every plan from here up to there. [`Registry::ahead`] names it, so that numbers go on beyond it.
+//!
+//! Whoever is refused since another one has its name is no member, and yet one that serves users: see [`super::duplicates`].
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,8 @@ use serin_config::{
     limits::{FLEET_REMEMBERED, FLEET_STREAMS_MAX, PROXIES_MAX, ROLLBACK_ACKNOWLEDGED},
     wire::WindowReport,
 };
+
+use super::duplicates::{Duplicate, Duplicates};
 
 /// One proxy, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +132,15 @@ pub struct Overdue {
     pub silent: Vec<String>,
     /// Known proxies without a stream, which may serve on with an earlier plan.
     pub away: Vec<String>,
+    /// Proxies that are refused, since another one has their name, with where they are: they serve on with an earlier plan.
+    pub refused: Vec<String>,
+}
+
+impl Overdue {
+    /// How many.
+    pub fn proxies(&self) -> usize {
+        self.silent.len() + self.away.len() + self.refused.len()
+    }
 }
 
 /// Which stream of a proxy.
@@ -165,6 +178,7 @@ struct Wanted {
 #[derive(Debug, Default)]
 pub struct Registry {
     proxies: BTreeMap<String, Proxy>,
+    duplicates: Duplicates,
     streams: Stream,
     wanted: Option<Wanted>,
     /// The newest rollback, until it was looked at whether all have followed.
@@ -177,7 +191,9 @@ impl Registry {
     pub fn arrive(&mut self, arrival: Arrival, now_ms: u64) -> Result<Stream, Refused> {
         let known = self.proxies.get(&arrival.proxy);
         if known.is_some_and(|known| known.stream.is_some() && known.epoch > arrival.epoch) {
-            return Err(Refused::NameTaken(arrival.proxy));
+            let name = arrival.proxy.clone();
+            self.duplicates.refused(arrival, now_ms);
+            return Err(Refused::NameTaken(name));
         }
         let connected = self.proxies.values().filter(|proxy| proxy.stream.is_some()).count();
         if known.is_none_or(|known| known.stream.is_none()) && connected >= FLEET_STREAMS_MAX {
@@ -186,6 +202,7 @@ impl Registry {
         let newest = known.map_or(0, |known| known.epoch).max(arrival.stored);
         let epoch = if arrival.epoch < newest { newest.saturating_add(1) } else { arrival.epoch };
         self.make_room(&arrival.proxy);
+        self.duplicates.served(&arrival.proxy, arrival.epoch);
         self.streams += 1;
         let last_window = known_window(self.proxies.get(&arrival.proxy), epoch);
         let proxy = Proxy {
@@ -276,7 +293,11 @@ impl Registry {
     }
 
     fn is_ahead(&self, proxy: &Proxy) -> bool {
-        self.wanted.as_ref().is_some_and(|wanted| proxy.plan.is_ahead_of(&wanted.plan))
+        self.is_beyond(&proxy.plan)
+    }
+
+    fn is_beyond(&self, plan: &PlanName) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| plan.is_ahead_of(&wanted.plan))
     }
 
     /// Those who have not followed the newest rollback in time; told once.
@@ -294,14 +315,16 @@ impl Registry {
             late.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
         let (silent, away) = (late(true), late(false));
-        (!silent.is_empty() || !away.is_empty()).then_some(Overdue { generation, silent, away })
+        let refused = self.duplicates.whose(|plan| plan.generation < generation || self.is_beyond(plan));
+        let overdue = Overdue { generation, silent, away, refused };
+        (overdue.proxies() > 0).then_some(overdue)
     }
 
     /// How many proxies with a stream have not said that the plan of the newest rollback, or a later one, is in
     /// force; how many streams there are; and how many proxies are known without one.
     pub fn counts(&self) -> FleetCounts {
         let has = |proxy: &Proxy| self.wanted.as_ref().is_none_or(|wanted| proxy.plan.is(&wanted.plan));
-        let mut counts = FleetCounts::default();
+        let mut counts = FleetCounts { duplicates: self.duplicates.len(), ..FleetCounts::default() };
         for proxy in self.proxies.values().filter(|proxy| proxy.is_away_or_connected()) {
             match proxy.stream {
                 Some(_) => {
@@ -314,8 +337,19 @@ impl Registry {
         counts
     }
 
+    /// Proxies that are refused, since another one has their name.
+    pub fn duplicates(&self) -> Vec<Duplicate> {
+        self.duplicates.all()
+    }
+
+    /// Those of them that people must hear of; each once.
+    pub fn untold_duplicates(&mut self) -> Vec<Duplicate> {
+        self.duplicates.untold()
+    }
+
     /// Forgets proxies that have been away for long.
     pub fn forget(&mut self, now_ms: u64) {
+        self.duplicates.forget(now_ms);
         let long = u64::try_from(FLEET_REMEMBERED.as_millis()).unwrap_or(u64::MAX);
         self.proxies.retain(|_, proxy| {
             let heard =
@@ -374,6 +408,8 @@ pub struct FleetCounts {
     pub behind: usize,
     /// Known, without a stream.
     pub away: usize,
+    /// Refused, since another one has their name.
+    pub duplicates: usize,
 }
 
 #[cfg(test)]

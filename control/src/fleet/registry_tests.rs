@@ -39,7 +39,7 @@ fn a_proxy_has_a_plan_when_it_says_so() {
     registry.answered("a", stream, plan(7), vec![]);
     let after = status(&registry);
     assert_eq!((after.acknowledged, after.lag_ms, after.refused.len()), (true, None, 0));
-    assert_eq!(registry.counts(), FleetCounts { connected: 1, behind: 0, away: 0 });
+    assert_eq!(registry.counts(), FleetCounts { connected: 1, behind: 0, away: 0, duplicates: 0 });
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_plan_of_the_same_number_and_another_history_is_not_acknowledged_and_its_num
             .collect::<Vec<_>>()
     };
     assert_eq!(acknowledged(&registry), ["older-release"]);
-    assert_eq!(registry.counts(), FleetCounts { connected: 3, behind: 2, away: 0 });
+    assert_eq!(registry.counts(), FleetCounts { connected: 3, behind: 2, away: 0, duplicates: 0 });
     assert_eq!(registry.ahead(), Some(("same", Generation(7))));
     registry.answered("same", same, plan(7), vec!["another is in force there".into()]);
     let away = registry.arrive(Arrival { plan: of_another_history(50), ..arrival("away", 1, 0) }, 0).unwrap();

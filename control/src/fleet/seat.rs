@@ -24,6 +24,7 @@ use tokio::{
 use super::{
     budget::Budget,
     codec::encoded,
+    duplicates::Duplicate,
     registry::{FleetCounts, Overdue, PlanName, ProxyStatus, Registry},
     spares::Spares,
 };
@@ -121,10 +122,20 @@ impl Seat {
         self.registry().ahead().map(|(proxy, theirs)| (proxy.to_owned(), theirs))
     }
 
-    /// Whether no connected proxy is behind, so that the newest rollback has been followed.
+    /// Whether nobody is behind, so that the newest rollback has been followed.
     pub(crate) fn rollback_followed(&self) -> bool {
         let counts = self.counts();
-        counts.behind == 0 && counts.away == 0
+        counts.behind == 0 && counts.away == 0 && counts.duplicates == 0
+    }
+
+    /// Proxies that are refused for their name, and that people have not heard of yet; told once.
+    pub(crate) fn untold_duplicates(&self) -> Vec<Duplicate> {
+        self.registry().untold_duplicates()
+    }
+
+    /// Proxies that are refused for their name.
+    pub(crate) fn duplicates(&self) -> Vec<Duplicate> {
+        self.registry().duplicates()
     }
 
     /// Everybody, by name.
@@ -136,7 +147,7 @@ impl Seat {
         self.registry().counts()
     }
 
-    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -16,7 +16,9 @@ use serin_config::{
         message::{Beat, Downward, Hello, Kept, PlanAnswer, Upward, Welcome},
         window,
     },
-    limits::{FLEET_DOWN_QUEUED_MAX, FLEET_HELLO_WAIT, FLEET_SEND_WAIT, FLEET_SILENCE_MAX},
+    limits::{
+        FLEET_DOWN_QUEUED_MAX, FLEET_HELLO_WAIT, FLEET_SEND_WAIT, FLEET_SILENCE_MAX, FLEET_WORD_BYTES_MAX,
+    },
     wire::Report,
 };
 use tokio::{
@@ -103,6 +105,17 @@ async fn hello(up: &mut Streaming<Said>) -> Result<Hello, Status> {
     // It is a metric label and a key in the store, so the rules for names hold for it.
     if let Err(error) = ServiceName::try_new(&hello.proxy) {
         return Err(Status::invalid_argument(format!("telemetry.instance: {error}")));
+    }
+    // They are kept for as long as the proxy is known.
+    for (what, word) in
+        [("version", &hello.version), ("digest", &hello.digest), ("identity", &hello.identity)]
+    {
+        if word.len() > FLEET_WORD_BYTES_MAX {
+            return Err(Status::invalid_argument(format!(
+                "the {what} in the hello has {} bytes, and {FLEET_WORD_BYTES_MAX} are the most",
+                word.len()
+            )));
+        }
     }
     // Numbers go on beyond those that proxies have.
     let most = Generation(Generation::MAX.0 / 2);

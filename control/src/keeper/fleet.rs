@@ -1,17 +1,19 @@
-//! Looking after the fleet: who is there, who has not followed a rollback, and who has a plan of another history.
+//! Looking after the fleet: who is there, who has not followed a rollback, who is refused for its name, and who has a plan of
+//! another history.
 
 use std::collections::BTreeMap;
 
 use serin_config::{
-    Weight,
-    limits::{PROXIES_NAMED_MAX, ROLLBACK_ACKNOWLEDGED},
+    Generation, Weight,
+    limits::{FLEET_DUPLICATE_TOLD_AGAIN, PROXIES_NAMED_MAX, ROLLBACK_ACKNOWLEDGED},
+    moment,
 };
 use tracing::{info, warn};
 
 use super::Keeper;
 use crate::{
     command::Actor,
-    fleet::registry::Overdue,
+    fleet::{duplicates::Duplicate, registry::Overdue},
     journal::{Action, Entry},
     metrics, planner,
     store::Commit,
@@ -26,13 +28,25 @@ impl Keeper {
         let overdue = seat.overdue(now_ms);
         let rollback = seat.rollback_followed();
         let ahead = seat.ahead();
+        let duplicates = seat.untold_duplicates();
         match overdue {
             Some(overdue) => {
-                metrics::unacknowledged(overdue.silent.len() + overdue.away.len());
-                self.note(&overdue, now_ms);
+                metrics::unacknowledged(overdue.proxies());
+                self.note(Action::Unacknowledged, overdue.generation, words(&overdue), now_ms);
             }
             None if rollback => metrics::unacknowledged(0),
             None => {}
+        }
+        for duplicate in duplicates {
+            let (whom, reason) = refused(&duplicate);
+            if !self.has_told(&whom, now_ms) {
+                self.note(
+                    Action::Duplicate,
+                    self.state.plan.generation(),
+                    format!("{whom} {reason}"),
+                    now_ms,
+                );
+            }
         }
         if let Some((proxy, theirs)) = ahead
             && let Some(decision) = planner::go_beyond(&self.state, theirs, &proxy, now_ms)
@@ -43,10 +57,19 @@ impl Keeper {
         }
     }
 
+    /// Whether the journal has a word of those already that is not old, whoever led then.
+    fn has_told(&self, whom: &str, now_ms: u64) -> bool {
+        let again = u64::try_from(FLEET_DUPLICATE_TOLD_AGAIN.as_millis()).unwrap_or(u64::MAX);
+        self.journal.after(0, usize::MAX).iter().any(|entry| {
+            entry.action == Action::Duplicate
+                && now_ms.saturating_sub(entry.at_ms) < again
+                && entry.reason.starts_with(whom)
+        })
+    }
+
     /// Writes into the journal what is no decision.
-    fn note(&mut self, overdue: &Overdue, now_ms: u64) {
-        let reason = words(overdue);
-        warn!(generation = %overdue.generation, "{reason}");
+    fn note(&mut self, action: Action, generation: Generation, reason: String, now_ms: u64) {
+        warn!(%generation, "{reason}");
         let entry = Entry {
             sequence: self.state.next_entry,
             at_ms: now_ms,
@@ -54,11 +77,11 @@ impl Keeper {
             who: None,
             service: None,
             group: None,
-            action: Action::Unacknowledged,
+            action,
             from: None,
             to: None,
             mirror: Weight::ZERO,
-            generation: overdue.generation,
+            generation,
             reason,
             rollout: None,
             state: None,
@@ -81,7 +104,7 @@ impl Keeper {
 }
 
 /// Who it is, for people.
-fn words(Overdue { generation, silent, away }: &Overdue) -> String {
+fn words(Overdue { generation, silent, away, refused }: &Overdue) -> String {
     let named = |proxies: &[String]| {
         let more = proxies.len().saturating_sub(PROXIES_NAMED_MAX);
         let names = proxies[..proxies.len() - more].join(", ");
@@ -101,22 +124,44 @@ fn words(Overdue { generation, silent, away }: &Overdue) -> String {
             named(away)
         ));
     }
+    if !refused.is_empty() {
+        let and = if silent.is_empty() && away.is_empty() { "" } else { ";" };
+        text.push_str(&format!(
+            "{and} {}: refused, since another proxy has that name, and serving on with an earlier plan",
+            named(refused)
+        ));
+    }
     text
+}
+
+/// Which name has two, and what becomes of the one that is refused.
+fn refused(Duplicate { proxy, epoch, address, generation, .. }: &Duplicate) -> (String, String) {
+    let whom = format!("two proxies are called \"{proxy}\":");
+    let reason = format!(
+        "the one at {address}, which started earlier ({}), is refused, and serves on with plan {generation}, whatever was \
+         decided since; give each proxy a name of its own (--instance, telemetry.instance), or stop one",
+        moment::rfc3339_seconds(*epoch)
+    );
+    (whom, reason)
 }
 
 #[cfg(test)]
 mod tests {
-    use serin_config::Generation;
-
     use super::*;
 
     #[test]
     fn those_who_do_not_follow_are_named_and_the_names_are_bounded() {
         let many: Vec<String> = (0..PROXIES_NAMED_MAX + 3).map(|number| format!("p{number}")).collect();
-        let said = words(&Overdue { generation: Generation(7), silent: vec!["a".into()], away: many });
+        let said = words(&Overdue {
+            generation: Generation(7),
+            silent: vec!["a".into()],
+            away: many,
+            refused: vec!["b at 10.0.0.2:5".into()],
+        });
         assert!(
             said.contains("no answer from a; no stream to p0, p1") && said.contains("and 3 more"),
             "{said}"
         );
+        assert!(said.contains("; b at 10.0.0.2:5: refused"), "{said}");
     }
 }

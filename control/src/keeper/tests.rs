@@ -438,6 +438,8 @@ fn a_decision_that_the_disk_took_too_late_is_taken_back() {
 
 #[path = "ends_tests.rs"]
 mod ends;
+#[path = "fleet_tests.rs"]
+mod fleet;
 #[path = "history_tests.rs"]
 mod history;
 #[path = "hooks_tests.rs"]

@@ -15,9 +15,8 @@ pub(super) fn severity(entry: &Entry) -> Option<Severity> {
         (_, Some(State::Held { why: HeldFor::Group | HeldFor::Webhook | HeldFor::Start, .. })) => {
             Severity::Info
         }
-        (Action::Hold | Action::Lower | Action::Undo | Action::Abort | Action::Renumber, _) => {
-            Severity::Warning
-        }
+        (Action::Hold | Action::Lower | Action::Undo | Action::Abort | Action::Renumber, _)
+        | (Action::Unacknowledged | Action::Duplicate, _) => Severity::Warning,
         _ => Severity::Info,
     })
 }

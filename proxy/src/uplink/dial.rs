@@ -52,6 +52,8 @@ pub(super) struct Failure {
     pub(super) leader: Option<String>,
     /// Whether nothing was heard from there, in the time that there was.
     pub(super) silent: bool,
+    /// Whether another proxy has this one's name.
+    pub(super) name_taken: bool,
 }
 
 impl fmt::Display for Failure {
@@ -123,8 +125,13 @@ impl Dialler {
             None => self.connect.endpoints[self.next % self.connect.endpoints.len()].clone(),
         };
         let patience = self.patience(&endpoint.to_string());
-        let failed =
-            |why: String, silent| Failure { endpoint: endpoint.to_string(), why, leader: None, silent };
+        let failed = |why: String, silent| Failure {
+            endpoint: endpoint.to_string(),
+            why,
+            leader: None,
+            silent,
+            name_taken: false,
+        };
         match timeout(patience, open(&self.connect, &endpoint)).await {
             Ok(Ok(open)) => Ok(Open { patience, ..open }),
             Ok(Err(error)) => Err(failed(error.to_string(), false)),
@@ -251,7 +258,8 @@ mod tests {
     }
 
     fn failure(endpoint: &str, leader: Option<&str>, silent: bool) -> Failure {
-        Failure { endpoint: endpoint.into(), why: "why".into(), leader: leader.map(Into::into), silent }
+        let (leader, name_taken) = (leader.map(Into::into), false);
+        Failure { endpoint: endpoint.into(), why: "why".into(), leader, silent, name_taken }
     }
 
     #[test]

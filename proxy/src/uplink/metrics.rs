@@ -6,6 +6,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 const CONNECTED: &str = "serin_proxy_control_connected";
 const DISCONNECTED: &str = "serin_proxy_control_disconnected_seconds";
+const NAME_TAKEN: &str = "serin_proxy_control_name_taken";
 const WAITING: &str = "serin_proxy_control_windows_waiting";
 const LOST: &str = "serin_proxy_control_windows_lost_total";
 const REFUSED: &str = "serin_proxy_plans_refused_total";
@@ -16,6 +17,10 @@ pub(super) fn describe() {
     describe_gauge!(
         DISCONNECTED,
         "Seconds since there was a stream to the control plane; 0 while there is one."
+    );
+    describe_gauge!(
+        NAME_TAKEN,
+        "Whether the control plane refuses this proxy, since another one that started later has its name: it serves on with the plan that it had."
     );
     describe_gauge!(WAITING, "Windows that the control plane has not said to have kept.");
     describe_counter!(LOST, "Windows that were given up, since no control plane took them for too long.");
@@ -28,6 +33,11 @@ pub(super) fn describe() {
 pub(super) fn connected(now: bool, without: Duration) {
     gauge!(CONNECTED).set(f64::from(u8::from(now)));
     gauge!(DISCONNECTED).set(without.as_secs_f64());
+}
+
+/// Whether the control plane refuses this proxy for its name.
+pub(super) fn name_taken(taken: bool) {
+    gauge!(NAME_TAKEN).set(f64::from(u8::from(taken)));
 }
 
 /// How many windows wait to be kept.

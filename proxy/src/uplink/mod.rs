@@ -148,6 +148,7 @@ impl Link {
         let mut backoff = UPLINK_BACKOFF_MIN;
         metrics::describe();
         metrics::connected(false, Duration::ZERO);
+        metrics::name_taken(false);
         let mut random = clock::entropy();
         let mut said = Said::default();
         loop {
@@ -176,7 +177,17 @@ impl Link {
                     }
                 }
                 Over::Broke { failure, lasted: false } => {
-                    if said.is_new(&failure) {
+                    if failure.name_taken {
+                        metrics::name_taken(true);
+                    }
+                    let new = said.is_new(&failure);
+                    if new && failure.name_taken {
+                        tracing::error!(
+                            %failure,
+                            generation = %self.has().generation,
+                            "this proxy is not served, and serves its users on with the plan that it has, whatever was decided since"
+                        );
+                    } else if new {
                         tracing::warn!(%failure, "no stream to the control plane");
                     } else {
                         tracing::debug!(%failure, "still no stream to the control plane");

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     fn failure(endpoint: &str, why: &str) -> Failure {
-        Failure { endpoint: endpoint.into(), why: why.into(), leader: None, silent: false }
+        Failure { endpoint: endpoint.into(), why: why.into(), leader: None, silent: false, name_taken: false }
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Link {
             self.joining.epoch = epoch;
             self.unkept.live_as(epoch);
         }
+        metrics::name_taken(false);
         self.unkept.begin_again();
         self.unkept.kept(self.joining.epoch, kept);
         let over = self.converse(&mut stream).await;
@@ -264,5 +265,6 @@ fn failure(endpoint: &str, status: &Status) -> Failure {
         why: words(status),
         leader: leader.map(Into::into),
         silent: status.code() == Code::DeadlineExceeded,
+        name_taken: status.code() == Code::AlreadyExists,
     }
 }

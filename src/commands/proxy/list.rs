@@ -39,6 +39,19 @@ pub(crate) struct Show {
 struct Listed {
     generation: u64,
     proxies: Vec<Proxy>,
+    /// None by a control plane of an older release.
+    #[serde(default)]
+    duplicates: Vec<Duplicate>,
+}
+
+/// A proxy that is refused, since another one has its name.
+#[derive(Debug, Deserialize)]
+struct Duplicate {
+    proxy: String,
+    version: String,
+    address: String,
+    since_ms: u64,
+    generation: u64,
 }
 
 /// A proxy as the API shows it.
@@ -81,8 +94,8 @@ async fn list(List { access }: &List) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(Listed { generation, proxies }: Listed) -> String {
-    let standing = standing(generation, &proxies);
+fn table(Listed { generation, proxies, duplicates }: Listed) -> String {
+    let standing = standing(generation, &proxies, &duplicates);
     let mut table =
         Table::new(["proxy", "state", ">plan", "acknowledged", "version", "address", "last window"]);
     for proxy in proxies {
@@ -100,14 +113,29 @@ fn table(Listed { generation, proxies }: Listed) -> String {
                 .unwrap_or_default(),
         ]);
     }
+    for Duplicate { proxy, version, address, generation, .. } in &duplicates {
+        table.row([
+            proxy.clone(),
+            "not served".into(),
+            generation.to_string(),
+            "no".into(),
+            plain(version),
+            plain(address),
+            String::new(),
+        ]);
+    }
     let mut text = table.text();
     let _ = writeln!(text, "\n{standing}");
+    for duplicate in duplicates.iter().take(NAMED_MAX) {
+        let _ = writeln!(text, "{}", duplicate.told());
+    }
     text
 }
 
-/// On how many the plan is in force, and on which it is not; a proxy that is away goes on with what it had.
-fn standing(generation: u64, proxies: &[Proxy]) -> String {
-    if proxies.is_empty() {
+/// On how many the plan is in force, and on which it is not; a proxy that is away goes on with what it had, and so does one
+/// that is refused.
+fn standing(generation: u64, proxies: &[Proxy], duplicates: &[Duplicate]) -> String {
+    if proxies.is_empty() && duplicates.is_empty() {
         return "No proxy has connected yet.".into();
     }
     let names = |of: &dyn Fn(&Proxy) -> bool| {
@@ -124,12 +152,28 @@ fn standing(generation: u64, proxies: &[Proxy]) -> String {
     let away = names(&|proxy| !proxy.connected);
     let behind = behind.map(|names| format!("; not, or not yet, on {names}")).unwrap_or_default();
     let away = away.map(|names| format!("; away: {names}")).unwrap_or_default();
-    let on = if in_force == proxies.len() {
-        "all of them".into()
-    } else {
-        format!("{in_force} of {}", proxies.len())
+    let refused = match duplicates.len() {
+        0 => String::new(),
+        1 => "; one is not served".into(),
+        more => format!("; {more} are not served"),
     };
-    format!("Plan {generation} is in force on {on}{behind}{away}.")
+    let all = proxies.len() + duplicates.len();
+    let on = if in_force == all { "all of them".into() } else { format!("{in_force} of {all}") };
+    format!("Plan {generation} is in force on {on}{behind}{away}{refused}.")
+}
+
+impl Duplicate {
+    /// What is the matter with it, and what to do.
+    fn told(&self) -> String {
+        format!(
+            "A second proxy called {} is not served, since {}: at {}, it goes on with plan {} whatever is decided. Give each a name of \
+             its own (--instance, telemetry.instance), or stop one.",
+            self.proxy,
+            moment::rfc3339_seconds(self.since_ms),
+            plain(&self.address),
+            self.generation
+        )
+    }
 }
 
 /// Proxies that are named below the list.
@@ -146,9 +190,14 @@ async fn show(Show { proxy, access }: &Show) -> Outcome {
     };
     if access.output.is_json() {
         print_value(&found);
-    } else {
-        print(&read::<Proxy>(found)?.told(listed["generation"].as_u64().unwrap_or_default()));
+        return Ok(ExitCode::SUCCESS);
     }
+    let Listed { generation, duplicates, .. } = read(listed)?;
+    let mut text = read::<Proxy>(found)?.told(generation);
+    for duplicate in duplicates.iter().filter(|duplicate| duplicate.proxy == name).take(NAMED_MAX) {
+        let _ = writeln!(text, "{}", duplicate.told());
+    }
+    print(&text);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -212,8 +261,8 @@ mod tests {
     #[test]
     fn below_the_list_it_says_where_the_plan_is_in_force_and_names_where_it_is_not() {
         let [one, two] = [proxy("edge-1", true, true), proxy("edge-2", true, true)];
-        assert_eq!(standing(7, &[]), "No proxy has connected yet.");
-        assert_eq!(standing(7, &[one, two]), "Plan 7 is in force on all of them.");
+        assert_eq!(standing(7, &[], &[]), "No proxy has connected yet.");
+        assert_eq!(standing(7, &[one, two], &[]), "Plan 7 is in force on all of them.");
         let some = [
             proxy("edge-1", true, true),
             proxy("edge-2", true, false),
@@ -221,10 +270,36 @@ mod tests {
             proxy("edge-3", false, true),
         ];
         assert_eq!(
-            standing(7, &some),
+            standing(7, &some, &[]),
             "Plan 7 is in force on 1 of 3; not, or not yet, on edge-2; away: edge-3."
         );
         let away: Vec<Proxy> = (1..=7).map(|n| proxy(&format!("edge-{n}"), false, false)).collect();
-        assert!(standing(7, &away).ends_with("edge-5 and 2 more."), "{}", standing(7, &away));
+        assert!(standing(7, &away, &[]).ends_with("edge-5 and 2 more."), "{}", standing(7, &away, &[]));
+    }
+
+    #[test]
+    fn one_that_is_refused_for_its_name_is_a_row_and_a_line_that_says_what_to_do() {
+        let listed = Listed {
+            generation: 7,
+            proxies: vec![proxy("edge-1", true, true)],
+            duplicates: vec![
+                serde_json::from_value(json!({
+                    "proxy": "edge-1", "epoch": 5, "version": "1.0.0", "address": "10.0.0.9:5", "since_ms": 1_795_266_309_999_u64,
+                    "refused_ms": 1_795_266_310_999_u64, "generation": 6,
+                }))
+                .unwrap(),
+            ],
+        };
+        let text = table(listed);
+        assert!(text.contains("edge-1  not served     6  no"), "{text}");
+        assert!(text.contains("Plan 7 is in force on 1 of 2; one is not served."), "{text}");
+        assert!(
+            text.contains(
+                "A second proxy called edge-1 is not served, since 2026-11-21T13:05:09Z: at 10.0.0.9:5, it goes on with plan 6"
+            ),
+            "{text}"
+        );
+        let older: Listed = serde_json::from_value(json!({ "generation": 7, "proxies": [] })).unwrap();
+        assert!(older.duplicates.is_empty());
     }
 }
