@@ -14,7 +14,7 @@ use crate::harness::{
     eventually,
     fleet::{Edge, Plane},
     http,
-    serin::Serin,
+    serin::{Serin, binary},
     until,
     wire::Wire,
 };
@@ -85,6 +85,23 @@ fn a_canary_that_fails_its_copies_is_out_and_no_user_saw_it() {
         words.contains("Rolled back: v2 failed") && words.contains("No user got an answer of v2."),
         "{words}"
     );
+    // Its windows are judged again to the same second, and so by a policy without a mirror step.
+    let seconds = serin.control().rollout()["verdict"]["seconds"].clone();
+    let arguments = ["rollout", "replay", "1", "--json", "--api", &serin.api.to_string()];
+    let replayed = binary().args(arguments).arg("--policy").arg(serin.file()).output().unwrap();
+    assert!(replayed.status.success(), "{replayed:?}");
+    let replayed: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert!(replayed["failed_copies"].as_u64() > Some(0), "{replayed}");
+    for row in ["serin, shop", "serin, balanced"] {
+        let rows = replayed["rows"].as_array().unwrap();
+        let row = rows.iter().find(|found| found["name"] == row).unwrap();
+        assert_eq!(
+            (&row["decision"], &row["failed_requests"]),
+            (&json!("rollback"), &json!(0)),
+            "{replayed}"
+        );
+        assert_eq!(row["at_second"], seconds, "{replayed}");
+    }
 }
 
 #[test]

@@ -48,12 +48,16 @@ fn of_copies(policy: &RolloutPolicy) -> RolloutPolicy {
 }
 
 impl Evidence {
+    /// Before the first window of a rollout whose canary was judged by copies first, whether or not this policy has steps with
+    /// some: that is how its windows are judged by another policy. Of that policy's promise copies and users then have half each.
+    pub fn with_copies(policy: &RolloutPolicy, scheme: Scheme) -> Self {
+        let users = Box::new(Self::of_users(&half(policy), scheme));
+        Self { users: Some(users), ..Self::of_users(&of_copies(policy), scheme) }
+    }
+
     /// The evidence of copies, with that of users for later; none where the policy has no copies.
     pub(crate) fn of_copies_first(policy: &RolloutPolicy, scheme: Scheme) -> Option<Self> {
-        policy.copies_first().then(|| {
-            let users = Box::new(Self::of_users(&half(policy), scheme));
-            Self { users: Some(users), ..Self::of_users(&of_copies(policy), scheme) }
-        })
+        policy.copies_first().then(|| Self::with_copies(policy, scheme))
     }
 
     /// Whether what is judged are copies: the canary has had no user yet.
@@ -189,6 +193,24 @@ mod tests {
         let mut evidence = Evidence::new(&RolloutPolicy::default());
         after(&mut evidence, 60, &window(true, (100, 100), (100, 0)));
         assert_eq!((evidence.windows(), evidence.is_of_copies()), (0, false));
+    }
+
+    #[test]
+    fn a_policy_without_copies_can_judge_those_of_another_as_that_one_would() {
+        let (own, mut other) = (policy(), policy());
+        other.steps.remove(0);
+        let scheme = Scheme::PRODUCTION;
+        let (mut live, mut again) = (Evidence::new(&own), Evidence::with_copies(&other, scheme));
+        let failed = |evidence: &Evidence| evidence.judge(&own.steps[0], Duration::ZERO).state == State::Fail;
+        for (copies, canary) in [(true, 0), (true, 1), (false, 1), (false, 20)] {
+            for _ in 0..9 {
+                let second = window(copies, (20, canary), (20, 0));
+                live.observe(&second);
+                again.observe(&second);
+                assert_eq!(failed(&live), failed(&again));
+            }
+        }
+        assert!(failed(&again) && !again.is_of_copies());
     }
 
     #[test]

@@ -80,7 +80,12 @@ fn reason(decision: Decision, verdict: &Verdict) -> String {
             lack.get("reason")?.as_str().map(String::from)
         });
         let names: Vec<String> = names.collect();
-        return if names.is_empty() { "soak".into() } else { names.join(", ") };
+        return match (names.is_empty(), verdict.is_of_copies) {
+            (false, _) => names.join(", "),
+            // They are good enough for users, which is no promotion.
+            (true, true) => "copies_only".into(),
+            (true, false) => "soak".into(),
+        };
     }
     // The first line of a promotion says at which share; that may not be known here.
     let skipped = usize::from(decision == Decision::Promote && verdict.step.weight == Weight::ZERO);

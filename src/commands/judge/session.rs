@@ -3,6 +3,9 @@
 //! The judge takes seconds. Windows that are shorter are added up to seconds, and each goes to the fast lane as it
 //! comes; after one that is longer the judge is given as many empty seconds as it lasted. What counts is how many
 //! windows came, not what they say of their time: that only has to rise.
+//!
+//! A run whose first window is of copies is judged by them first, as the rollout was that they come from, also by a policy that
+//! has no such step.
 
 use std::time::Duration;
 
@@ -63,6 +66,8 @@ pub(in crate::commands) struct Session {
     soak: Duration,
     step: Step,
     evidence: Evidence,
+    /// The same, should the run begin with copies though the policy does not; until its first window.
+    with_copies: Option<Box<Evidence>>,
     /// Windows of the second that is not full yet.
     second: Window,
     /// How much of it there is.
@@ -90,6 +95,7 @@ impl Session {
             ..Step::at(share.unwrap_or(Weight::ZERO))
         };
         let evidence = Evidence::with_scheme(policy, scheme);
+        let with_copies = (!policy.copies_first()).then(|| Box::new(Evidence::with_copies(policy, scheme)));
         let verdict = evidence.verdict(&step, Duration::ZERO);
         Ok(Self {
             run,
@@ -97,6 +103,7 @@ impl Session {
             soak: policy.soak,
             step,
             evidence,
+            with_copies,
             second: Window::default(),
             filled: 0.0,
             judging: false,
@@ -109,7 +116,8 @@ impl Session {
 
     /// Sets no capital aside for what begins after an hour.
     pub(in crate::commands) fn without_late_starts(self) -> Self {
-        Self { evidence: self.evidence.without_late_starts(), ..self }
+        let with_copies = self.with_copies.map(|evidence| Box::new(evidence.without_late_starts()));
+        Self { evidence: self.evidence.without_late_starts(), with_copies, ..self }
     }
 
     pub(in crate::commands) fn run(&self) -> u64 {
@@ -142,6 +150,7 @@ impl Session {
             self.filled -= 1.0;
             let second = std::mem::take(&mut self.second);
             self.evidence.pre(&second);
+            self.with_copies.iter_mut().for_each(|evidence| evidence.pre(&second));
         }
         Ok(())
     }
@@ -151,6 +160,14 @@ impl Session {
         let mut window = self.read(moment)?;
         if !std::mem::replace(&mut self.judging, true) {
             (self.second, self.filled) = (Window::default(), 0.0);
+            if let Some(evidence) = self.with_copies.take().filter(|_| window.copies) {
+                self.evidence = *evidence;
+            }
+        }
+        if self.filled > ROUNDING && self.second.copies != window.copies {
+            // No second is of both.
+            self.evidence.observe(&std::mem::take(&mut self.second));
+            self.filled = 0.0;
         }
         window.share = window.share.or(self.share);
         if self.run.window_s < 1.0 - ROUNDING && !window.copies {

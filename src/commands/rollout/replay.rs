@@ -3,6 +3,9 @@
 //! The windows of the rollout come from the control plane, or from a file to which they were exported. They have the
 //! shares that the rollout had: a replay can't show what another decision would have made of them. And a quarter of a second's
 //! counts are not kept, so that the fast lane has no part in it.
+//!
+//! Where the rollout began with copies, every policy judges them as it would have live: their errors, against the very requests
+//! that were copied. They harmed nobody, so no rule is charged with them, and other controllers' rules don't know of them.
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 
@@ -154,7 +157,7 @@ impl Record {
         if self.run.buckets != Buckets::default() || self.run.window_s != 1.0 {
             return Ok(None);
         }
-        // Nobody else's rules know of copies.
+        // Nobody else's rules know of copies, which have no traffic to weigh.
         let windows = self.windows.iter().filter(|moment| !moment.copies).map(|moment| {
             moment.clone().window(&self.run).map_err(|why| format!("t {} of the windows: {why}", moment.t))
         });
@@ -206,16 +209,21 @@ fn judged(record: &Record, policy: &RolloutPolicy) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-fn totals(record: &Record) -> (u64, u64) {
-    let users = record.windows.iter().filter(|moment| !moment.copies);
-    let canaries = users.flat_map(|moment| moment.routes.values()).map(|both| &both.canary);
+/// Requests of the canary and failed ones: of users, or of copies.
+fn totals(record: &Record, copies: bool) -> (u64, u64) {
+    let windows = record.windows.iter().filter(|moment| moment.copies == copies);
+    let canaries = windows.flat_map(|moment| moment.routes.values()).map(|both| &both.canary);
     canaries.fold((0, 0), |(n, err), canary| (canary.n.saturating_add(n), canary.err.saturating_add(err)))
 }
 
 fn table(record: &Record, rows: &[Row]) -> String {
-    let (n, err) = totals(record);
+    let (n, err) = totals(record, false);
+    let copies = match totals(record, true) {
+        (0, _) => String::new(),
+        (n, err) => format!(", and {n} copies before, {err} failed"),
+    };
     let mut text = format!(
-        "Rollout {}: {} of windows; the canary had {n} requests, {err} failed.\n\n{:<22} {:<9} {:>11} {:>16}  rule\n",
+        "Rollout {}: {} of windows; the canary had {n} requests, {err} failed{copies}.\n\n{:<22} {:<9} {:>11} {:>16}  rule\n",
         record.run.run,
         time(record.windows.len() as u64),
         "decided by",
@@ -239,13 +247,14 @@ fn table(record: &Record, rows: &[Row]) -> String {
 }
 
 fn as_json(record: &Record, rows: &[Row]) -> serde_json::Value {
-    let (requests, failed) = totals(record);
+    let (requests, failed) = totals(record, false);
+    let (copies, failed_copies) = totals(record, true);
     let rows = rows.iter().map(|row| {
         json!({ "name": row.name, "about": row.about, "decision": row.outcome.decision,
             "at_second": row.outcome.at_second, "failed_requests": row.outcome.harmed_requests })
     });
     json!({ "rollout": record.run.run, "seconds": record.windows.len(), "requests": requests, "failed": failed,
-        "rows": rows.collect::<Vec<_>>() })
+        "copies": copies, "failed_copies": failed_copies, "rows": rows.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]
@@ -285,6 +294,29 @@ mod tests {
             text.starts_with("Rollout 4: 3 m 00 s of windows; the canary had 9000 requests, 600 failed.\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_canary_that_its_copies_convicted_is_convicted_again_by_every_policy_and_harmed_nobody() {
+        let mut text = String::from("{\"type\":\"run\",\"run\":4,\"routes\":[\"shop\"]}\n");
+        for second in 0..60 {
+            let _ = writeln!(
+                text,
+                "{{\"type\":\"win\",\"t\":{second},\"copies\":true,\"routes\":{{\"shop\":{{\
+                 \"baseline\":{{\"n\":50,\"err\":0}},\"canary\":{{\"n\":50,\"err\":40}}}}}}}}"
+            );
+        }
+        let record = Record::read(&text).unwrap();
+        let policies = Preset::ALL.map(|preset| (preset.label().to_owned(), preset.policy()));
+        let rows = rows(&record, &policies).unwrap();
+        for row in &rows[..3] {
+            let Outcome { decision, at_second, harmed_requests } = row.outcome;
+            assert_eq!((decision, harmed_requests), (Decision::Rollback, 0), "{row:?}");
+            assert!(at_second <= 8, "{row:?}");
+        }
+        assert!(rows[3..].iter().all(|row| row.outcome.decision == Decision::Continue), "{rows:?}");
+        let text = table(&record, &rows);
+        assert!(text.contains("had 0 requests, 0 failed, and 3000 copies before, 2400 failed.\n"), "{text}");
     }
 
     #[test]
