@@ -113,6 +113,8 @@ pub enum Action {
     Hold,
     /// It ended without promotion, by hand or by a changed file.
     Abort,
+    /// A canary that only waited to take the place of another one does not begin by itself any more, by hand.
+    CallOff,
     /// The judge took the canary out.
     RollBack,
     /// The canary's share was halved, since evidence mounts against it.
@@ -149,6 +151,7 @@ impl Action {
             Self::Pass => "pass",
             Self::Hold => "hold",
             Self::Abort => "abort",
+            Self::CallOff => "call_off",
             Self::RollBack => "roll_back",
             Self::Lower => "lower",
             Self::Raise => "raise",
@@ -291,6 +294,7 @@ mod tests {
             Action::Skip,
             Action::Retry,
             Action::Undo,
+            Action::CallOff,
             Action::Approve,
             Action::Renumber,
         ] {

@@ -22,6 +22,7 @@ pub(crate) fn begun() -> Rollout {
         state: State::Running { step: 0 },
         halvings: 0,
         with: None,
+        called_off: None,
         start_generation: Generation(10),
         step_generation: Generation(10),
         share_generation: Generation(10),

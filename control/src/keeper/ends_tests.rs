@@ -81,3 +81,33 @@ fn a_rollout_that_the_file_ends_at_a_start_keeps_what_was_counted_until_then() {
     let entries = keeper.journal().newest(Some("shop"), None, 1);
     assert_eq!(entries[0].verdict.as_ref(), Some(&verdict));
 }
+
+#[test]
+fn a_canary_that_only_waits_is_called_off_in_a_freeze_and_stays_so_after_a_crash() {
+    let mut yields = shop();
+    yields.rollout.on_new_canary = OnNewCanary::Supersede;
+    let newer = Service { canary: Some(crate::fixtures::version("v0")), ..yields.clone() };
+    let mut world = World::new();
+    world.ask(Command::Reload(catalogue(vec![yields]))).unwrap();
+    world.steer(Action::Start).unwrap();
+    world.ask(Command::Freeze { services: vec![], until_ms: None }).unwrap();
+    world.ask(Command::Reload(catalogue(vec![newer.clone()]))).unwrap();
+    (0..2).for_each(|_| world.second((0, 0), (100, 0)));
+    let shown = |world: &World| world.status().services["shop"].rollout.clone().unwrap();
+    assert_eq!(shown(&world).waiting.unwrap().kind, "frozen");
+    let plan = world.keeper.plan().clone();
+    let answer = world.steer(Action::Abort).unwrap();
+    assert_eq!((&answer.plan, answer.stored), (&plan, true), "no plan is made, and it is stored");
+    assert_eq!(shown(&world).waiting, None);
+    assert!(shown(&world).summary.ends_with("v0, which waited to take its place, was called off"));
+    let stored = world.stored();
+    assert_eq!(stored.entries.last().unwrap().action, crate::journal::Action::CallOff);
+    // Neither the end of the freeze nor another life of the control plane brings it back.
+    let disk = world.disk.after_a_crash();
+    let keeper = Keeper::begin(Box::new(disk.store()), &catalogue(vec![newer]), 9_000).unwrap();
+    let mut again = World { keeper, disk, now_ms: 9_000, ..world };
+    let number = *again.keeper.state.freezes.0.keys().next().unwrap();
+    again.ask(Command::Thaw { freeze: number }).unwrap();
+    (0..3).for_each(|_| again.second((0, 0), (100, 0)));
+    assert!(again.keeper.state.live("shop").is_none());
+}

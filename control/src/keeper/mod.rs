@@ -355,6 +355,10 @@ impl Keeper {
                     *unready = self.unready(now_ms);
                 }
                 let answer = self.take_order(&request, now_ms);
+                // What was called off, or begun by hand, waits no more.
+                if !self.waiting.is_empty() {
+                    self.waiting = planner::next::waiting(&self.state, now_ms);
+                }
                 // The last that is taken of a changed file.
                 if matches!(request.command, Command::Terms(_)) {
                     self.begin_next(true, now_ms);

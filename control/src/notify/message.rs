@@ -16,7 +16,7 @@ pub(super) fn severity(entry: &Entry) -> Option<Severity> {
             Severity::Info
         }
         (Action::Hold | Action::Lower | Action::Undo | Action::Abort | Action::Renumber, _)
-        | (Action::Unacknowledged | Action::Duplicate, _) => Severity::Warning,
+        | (Action::CallOff | Action::Unacknowledged | Action::Duplicate, _) => Severity::Warning,
         _ => Severity::Info,
     })
 }

@@ -80,6 +80,9 @@ fn decide_once(state: &State, request: &Request, now_ms: u64) -> Result<Option<D
             fresh(state, *if_generation)?;
             match (action, event_of(*action)) {
                 (By::Retry, _) => again::retry(state, service, &who).map(Some),
+                (By::Abort, _) if next::waits(state, service) => {
+                    next::call_off(state, service, &who).map(Some)
+                }
                 (_, Some(event)) => steer(state, service, event, None, &who).map(Some),
                 (_, None) => start(state, service, Action::Start, &who).map(Some),
             }
@@ -233,7 +236,9 @@ fn set_weights(state: &State, name: &ServiceName, split: &Split, who: &Who<'_>) 
             state: rollout.state,
         });
     }
-    let record = Record { split: in_order(service, split), ..record.clone() };
+    // Whoever sets weights has taken the matter into their own hands, also where they are what they were.
+    let rollout = next::called_off(state, name).or_else(|| record.rollout.clone());
+    let record = Record { split: in_order(service, split), rollout, ..record.clone() };
     let action = Action::SetWeights;
     state.take(
         vec![Moved {
@@ -332,6 +337,7 @@ fn begin(
         state: begun,
         halvings: 0,
         with: None,
+        called_off: None,
         start_generation: generation,
         step_generation: generation,
         share_generation: generation,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serin_config::{Service, policy::OnNewCanary, terms::Terms};
+use serin_config::{Service, Version, policy::OnNewCanary, terms::Terms};
 
 use super::*;
 use crate::{
@@ -120,4 +120,48 @@ fn nothing_begins_by_itself_where_the_rules_of_the_rollout_do_not_say_so() {
     let yielded = start_up(&stored(&state), &catalogue(vec![other]), NOW).unwrap().state;
     assert_eq!(yielded.services["shop"].rollout.as_ref().unwrap().state, S::Aborted { why: AbortedBy::File });
     assert_eq!(due(&yielded), [] as [ServiceName; 0]);
+}
+
+#[test]
+fn whoever_aborts_while_it_only_waits_calls_it_off_and_nothing_that_is_frozen_moves() {
+    let steer = |action| Command::Rollout { service: name("shop"), action, if_generation: None };
+    let frozen = ask(&superseded_by(newer()), Command::Freeze { services: vec![], until_ms: None });
+    let request = Request::new(steer(By::Abort), Actor::Api, "not on a Friday");
+    let decision = decide(&frozen, &request, NOW).unwrap().unwrap();
+    assert_eq!(decision.state.plan, frozen.plan, "no plan is made");
+    let [entry] = decision.entries.as_slice() else { panic!("{:?}", decision.entries) };
+    assert_eq!((entry.action, entry.actor, entry.from.as_ref()), (Action::CallOff, Actor::Api, None));
+    let reason = "v0, which waited to take the place of v2, does not begin by itself: not on a Friday";
+    assert_eq!(entry.reason, reason);
+    let off = decision.state;
+    assert!(due(&off).is_empty() && waiting(&off, NOW).is_empty());
+    let summary = off.services["shop"].rollout.as_ref().unwrap().summary();
+    assert!(summary.ends_with("; v0, which waited to take its place, was called off"), "{summary}");
+
+    // Nothing waits any more, so there is nothing to abort; and it stays called off, also after a start.
+    assert!(matches!(decide(&off, &request, NOW), Err(Refusal::Rollout { .. })));
+    let again = start_up(&stored(&off), &catalogue(vec![newer()]), NOW).unwrap().state;
+    assert!(due(&again).is_empty());
+    // By hand it begins, and the next one that the file names begins by itself.
+    let begun = ask(&again, steer(By::Start));
+    assert_eq!(begun.live("shop").unwrap().canary, version("v0"));
+    let mut newest = newer();
+    newest.versions.push(Version::new(version("v3"), newest.versions[0].endpoints.clone()));
+    newest.canary = Some(version("v3"));
+    let reloaded = reload(&again, &catalogue(vec![newest]), NOW).unwrap().unwrap().state;
+    assert_eq!(due(&reloaded), [name("shop")]);
+}
+
+#[test]
+fn weights_that_are_set_to_what_they_are_call_it_off_too() {
+    let state = superseded_by(newer());
+    let by_hand = Command::SetWeights {
+        service: name("shop"),
+        split: split("v1 100%"),
+        if_generation: state.plan.generation(),
+    };
+    let off = ask(&state, by_hand);
+    let share = |state: &State| state.plan.split("shop").unwrap().of(&version("v1"));
+    assert_eq!(share(&off), share(&state));
+    assert!(due(&off).is_empty());
 }

@@ -71,6 +71,9 @@ pub struct Rollout {
     /// The service of its group whose rollout ended this one; none where it ended by itself.
     #[serde(default)]
     pub with: Option<ServiceName>,
+    /// The canary of the file that was to take its place by itself, and that somebody has called off while it waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_off: Option<VersionName>,
     /// The plan that began it. Windows counted under an older one are not its evidence.
     pub start_generation: Generation,
     /// The plan that began its present step. Windows counted under an older one don't count for the step.
@@ -100,12 +103,12 @@ fn no_generation() -> Generation {
 }
 
 impl Rollout {
-    /// How far it is in words, and who of its group ended it.
+    /// How far it is in words, who of its group ended it, and which canary does not take its place after all.
     pub fn summary(&self) -> String {
-        match &self.with {
-            Some(with) => format!("{}, because of {with}", self.state),
-            None => self.state.to_string(),
-        }
+        let with = self.with.as_ref().map(|with| format!(", because of {with}")).unwrap_or_default();
+        let off = self.called_off.as_ref();
+        let off = off.map(|canary| format!("; {canary}, which waited to take its place, was called off"));
+        format!("{}{with}{}", self.state, off.unwrap_or_default())
     }
 
     /// The split from before it. An older release did not keep it; then, and nearly always, the stable version

@@ -56,7 +56,7 @@ enum Verb {
     Approve(Change),
     /// Leaves the present step out; unlike promote, never ends the rollout
     Skip(Change),
-    /// Takes the canary out, now
+    /// Takes the canary out, now; a newer one that only waits to begin is called off
     Abort(Change),
     /// Takes back what the last rollout did: the split from before it returns, at once
     Undo(Change),
