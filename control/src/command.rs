@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serin_config::{
     Catalogue, Generation, Grant, GroupName, ServiceName, Split, VersionName,
     limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
+    moment,
     terms::Terms,
 };
 
@@ -335,7 +336,7 @@ impl std::fmt::Display for Command {
                 let names: Vec<_> = services.iter().map(ServiceName::as_str).collect();
                 let what = if names.is_empty() { "all services".to_owned() } else { names.join(", ") };
                 match until_ms {
-                    Some(until_ms) => write!(f, "freeze {what} until {until_ms} ms since 1970"),
+                    Some(until_ms) => write!(f, "freeze {what} until {}", moment::rfc3339_seconds(*until_ms)),
                     None => write!(f, "freeze {what} until it is lifted"),
                 }
             }
@@ -383,5 +384,17 @@ impl Action {
             Self::Approve => "approve",
             Self::Retry => "retry",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_freeze_says_until_when_in_a_form_that_people_read() {
+        let freeze = |until_ms| Command::Freeze { services: Vec::new(), until_ms }.to_string();
+        assert_eq!(freeze(Some(1_795_266_309_123)), "freeze all services until 2026-11-21T13:05:09Z");
+        assert_eq!(freeze(None), "freeze all services until it is lifted");
     }
 }

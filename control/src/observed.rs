@@ -37,6 +37,15 @@ struct OfService {
     seconds: VecDeque<BTreeMap<VersionName, u64>>,
     /// For each of these seconds, how many requests the canary got copies of.
     copied: VecDeque<u64>,
+    /// Whether some proxy held the canary back in the newest second.
+    probing: bool,
+}
+
+impl OfService {
+    /// Nothing was observed of a split that is in force from this plan on.
+    fn begun(since: Generation) -> Self {
+        Self { since, seconds: VecDeque::new(), copied: VecDeque::new(), probing: false }
+    }
 }
 
 /// What was observed of every service under its present split.
@@ -54,9 +63,7 @@ impl Shares {
             let same = before
                 .is_some_and(|plan| plan.split(name) == Some(split) && plan.mirror(name) == now.mirror(name));
             if !(same && self.0.contains_key(&service.name)) {
-                let begun =
-                    OfService { since: now.generation(), seconds: VecDeque::new(), copied: VecDeque::new() };
-                self.0.insert(service.name.clone(), begun);
+                self.0.insert(service.name.clone(), OfService::begun(now.generation()));
             }
         }
     }
@@ -64,6 +71,7 @@ impl Shares {
     /// Takes a complete second.
     pub fn take(&mut self, second: &Second) {
         for (name, of) in &mut self.0 {
+            of.probing = second.sheets.iter().any(|sheet| sheet.probing.contains(name));
             let (mut counts, mut copied) = (BTreeMap::new(), BTreeMap::new());
             let settled =
                 |began: Generation, probing: &[ServiceName]| began >= of.since && !probing.contains(name);
@@ -84,6 +92,12 @@ impl Shares {
                 of.copied.drain(..surplus);
             }
         }
+    }
+
+    /// Whether proxies hold a canary back to a few requests a second, since it is new to users: such seconds show nothing
+    /// of the share that was set.
+    pub fn is_probing(&self, service: &str) -> bool {
+        self.0.get(service).is_some_and(|of| of.probing)
     }
 
     /// The share that a version was observed to have; none before a request.
@@ -134,8 +148,7 @@ mod tests {
 
     fn shares(since: u64) -> Shares {
         let name = ServiceName::try_new("shop").unwrap();
-        let of = OfService { since: Generation(since), seconds: VecDeque::new(), copied: VecDeque::new() };
-        Shares(BTreeMap::from([(name, of)]))
+        Shares(BTreeMap::from([(name, OfService::begun(Generation(since)))]))
     }
 
     #[test]
@@ -165,12 +178,14 @@ mod tests {
         };
         shares.take(&second(2, vec![mixed, probed]));
         assert_eq!(shares.of("shop", &version("v2")), None);
+        assert!(shares.is_probing("shop"), "and why there is none can be told");
         shares.take(&second(
             3,
             vec![report(3, Generation(5), (10, 0), (90, 0)), report(3, Generation(6), (0, 0), (0, 0))],
         ));
         let observed = shares.of("shop", &version("v2")).unwrap();
         assert_eq!((observed.share, observed.requests, observed.seconds), (0.1, 100, 1));
+        assert!(!shares.is_probing("shop"));
         assert!(observed.low < 0.1 && observed.high > 0.1 && observed.high < 0.25, "{observed:?}");
     }
 

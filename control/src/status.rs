@@ -80,6 +80,10 @@ pub struct ServiceStatus {
     /// versions are null and there are no seconds.
     #[serde(default = "yes")]
     pub counted: bool,
+    /// Whether proxies hold the canary back to a few requests a second (`rollout.probe`), since it is new to users: its share
+    /// is not observed until that is over.
+    #[serde(default)]
+    pub probing: bool,
     /// What each version did in the last seconds that had traffic.
     pub versions: Vec<VersionStatus>,
     /// The rollout in progress, or the last one.
@@ -281,6 +285,7 @@ impl Sources<'_> {
             stable: service.stable.clone(),
             canary: service.canary.clone(),
             counted: self.counted,
+            probing: self.shares.is_probing(name),
             versions: versions.collect(),
             rollout: rollout.map(|rollout| self.rollout(rollout)),
             earlier: earlier.map(|ended| EarlierRollout::from(ended.as_ref())).collect(),

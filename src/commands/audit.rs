@@ -89,14 +89,26 @@ fn line(entry: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let at = moment::rfc3339_seconds(entry["at_ms"].as_u64().unwrap_or_default());
     let who = match &entry["who"] {
-        Value::Object(who) => format!("{} from {}", text(&who["name"]), text(&who["from"])),
+        Value::Object(who) => {
+            let token = who.get("token").map(|id| format!(" (token {})", text(id))).unwrap_or_default();
+            let via = who.get("via").map(|via| format!(" via {}", text(via))).unwrap_or_default();
+            format!("{}{token} from {}{via}", text(&who["name"]), text(&who["from"]))
+        }
         _ => text(&entry["actor"]),
     };
-    let service = entry["service"].as_str().map(|service| format!("{service}  ")).unwrap_or_default();
+    let service = match (entry["service"].as_str(), entry["group"].as_str()) {
+        (Some(service), Some(group)) => format!("{service} of {group}  "),
+        (Some(name), None) | (None, Some(name)) => format!("{name}  "),
+        (None, None) => String::new(),
+    };
     let (what, detail, reason) = (text(&entry["what"]), text(&entry["detail"]), text(&entry["reason"]));
     let what = what.replace('_', " ");
     let detail = if detail.is_empty() || detail == what { String::new() } else { format!(", {detail}") };
-    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    let reason = match (entry["urgent"] == true, reason.is_empty()) {
+        (true, _) => format!(" (urgent: {reason})"),
+        (false, true) => String::new(),
+        (false, false) => format!(" ({reason})"),
+    };
     let because = entry["because"].as_str().map(|because| format!(": {because}")).unwrap_or_default();
     let times = match entry["times"].as_u64() {
         Some(times) if times > 1 => format!(" [{times} times]"),
@@ -122,6 +134,16 @@ mod tests {
         assert_eq!(
             line(&entry),
             "2026-11-21T13:05:09Z  done  ci from 10.0.0.7:4711  shop  start (release 2)"
+        );
+        let passed_on = json!({
+            "sequence": 5, "at_ms": 0, "times": 1, "actor": "api", "group": "site", "service": "shop",
+            "who": { "name": "ci", "from": "10.0.0.7", "token": "0123456789abcdef", "via": "control-2" },
+            "what": "start", "detail": "start group site", "reason": "hotfix", "urgent": true, "fate": "done",
+        });
+        assert_eq!(
+            line(&passed_on),
+            "1970-01-01T00:00:00Z  done  ci (token 0123456789abcdef) from 10.0.0.7 via control-2  shop of site  start, start \
+             group site (urgent: hotfix)"
         );
         let sum = json!({
             "sequence": 4, "at_ms": 0, "times": 12, "actor": "api", "who": null, "what": "set_weights",

@@ -89,8 +89,8 @@ async fn show(Show { service, access }: &Show) -> Outcome {
 }
 
 /// What a follower that does not reach its leader can't say.
-pub(super) const UNCOUNTED: &str =
-    "what is counted just now is known to the control plane that leads only, which was not reached";
+pub(super) const UNCOUNTED: &str = "what is counted just now is known to the control plane that leads only, which was not reached, or may not be asked, since a \
+     client certificate can't be passed on";
 
 fn told(service: &ServiceStatus) -> String {
     let mut text =

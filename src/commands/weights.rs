@@ -101,7 +101,7 @@ async fn show(Show { service, access }: &Show) -> Outcome {
             json!({
                 "generation": read["generation"], "weights": read["weights"], "observed": observed,
                 "mirror": read["rollout"]["mirror"], "copied": read["rollout"]["copied"],
-                "counted": read["counted"],
+                "counted": read["counted"], "probing": read["probing"],
             }),
             answer.stale_seconds,
         ));
@@ -134,10 +134,32 @@ fn told(status: &ServiceStatus) -> String {
             format!("observed under this split: {requests} requests in {seconds} s with traffic")
         }
         None if !status.counted => UNCOUNTED.into(),
-        None => "no request was observed under this split yet".into(),
+        None => unseen(status),
     };
     let copies = status.rollout.as_ref().and_then(|rollout| copies(rollout, status.stable.as_str()));
     format!("{}plan {}; {rests_on}\n{}", table.text(), status.generation, copies.unwrap_or_default())
+}
+
+/// Why no share was observed yet.
+fn unseen(status: &ServiceStatus) -> String {
+    let rollout = status.rollout.as_ref().filter(|rollout| rollout.live);
+    let of_copies = rollout.filter(|rollout| rollout.mirror.is_none() && !rollout.mirrors.is_empty());
+    let before = match of_copies {
+        Some(rollout) => {
+            format!(
+                "the copies before gave {} no user's request, so nothing is observed of it yet",
+                rollout.canary
+            )
+        }
+        None => "nothing is observed yet".into(),
+    };
+    match &status.canary {
+        Some(canary) if status.probing => format!(
+            "{before}: proxies try {canary} with a few requests a second first (rollout.probe), and its share is counted once that \
+             is over"
+        ),
+        _ => format!("{before}: no second with requests has begun and ended under this split"),
+    }
 }
 
 /// What the canary gets copies of, where it does.
@@ -186,6 +208,36 @@ async fn set(Set { service, weights, reason, if_generation, urgent, access }: &S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A service whose rollout began with copies, and has users now.
+    fn behind_copies(probing: bool, mirror: Value) -> ServiceStatus {
+        let rollout = json!({
+            "id": 2, "canary": "v2", "stable": "v1", "state": "running", "step": 1, "summary": "running", "live": true,
+            "weight": "5%", "steps": ["0%", "5%", "100%"], "mirrors": ["10%", "0%", "0%"], "mirror": mirror,
+            "started_ms": 0, "step_began_ms": 0, "ended_ms": null, "verdict": null,
+        });
+        serde_json::from_value(json!({
+            "name": "shop", "generation": 7, "weights": { "v1": "95%", "v2": "5%" }, "stable": "v1", "canary": "v2",
+            "counted": true, "probing": probing, "versions": [], "rollout": rollout, "earlier": [], "seconds": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn why_no_share_was_observed_is_said_as_it_is() {
+        let probed = unseen(&behind_copies(true, Value::Null));
+        assert_eq!(
+            probed,
+            "the copies before gave v2 no user's request, so nothing is observed of it yet: proxies try v2 with a few \
+             requests a second first (rollout.probe), and its share is counted once that is over"
+        );
+        let begun = unseen(&behind_copies(false, Value::Null));
+        assert!(begun.ends_with("no second with requests has begun and ended under this split"), "{begun}");
+        let copied = unseen(&behind_copies(false, json!("10%")));
+        assert!(copied.starts_with("nothing is observed yet: no second"), "{copied}");
+        let table = told(&behind_copies(true, Value::Null));
+        assert!(table.contains(&probed) && !table.contains("no request was observed"), "{table}");
+    }
 
     #[test]
     fn a_share_is_a_version_and_a_weight() {

@@ -11,13 +11,16 @@
 //!
 //! What is refused of changes, here or further in, is told to the audit log, unless the keeper has told it already.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{Method, StatusCode, header};
+use http_body_util::BodyExt;
 use serin_config::limits::{API_BODY_BYTES_MAX, API_REFUSED_BODY_WAIT};
 
 use super::{
@@ -28,7 +31,7 @@ use super::{
     peer::Peer,
     problem::{Problem, Told},
     rate::Key,
-    write,
+    write::{self, Glance},
 };
 use crate::{
     access::CommandError,
@@ -54,7 +57,16 @@ pub(super) async fn guard(State(context): State<Context>, mut request: Request, 
                     request.extensions_mut().insert(identity);
                     // Further in it is the same one who asks.
                     request.extensions_mut().insert(asked.peer.clone());
-                    next.run(request).await
+                    if asked.reads {
+                        next.run(request).await
+                    } else {
+                        let (request, overheard) = overhear(request);
+                        let response = next.run(request).await;
+                        if response.extensions().get::<Told>().is_some_and(|told| !told.in_audit_log) {
+                            asked.glance(&overheard.concat());
+                        }
+                        response
+                    }
                 }
             };
             (who, response)
@@ -82,6 +94,7 @@ struct Asked {
     /// The action that the body names, where somebody has looked into it.
     action: Option<&'static str>,
     reason: String,
+    urgent: bool,
 }
 
 impl Asked {
@@ -109,6 +122,7 @@ impl Asked {
             group: below(GROUPS, path).filter(|name| limited(GROUP) && known_group(name)),
             action: None,
             reason: String::new(),
+            urgent: false,
         }
     }
 
@@ -116,8 +130,13 @@ impl Asked {
     async fn look_into(&mut self, body: Body) {
         let body = tokio::time::timeout(API_REFUSED_BODY_WAIT, to_bytes(body, API_BODY_BYTES_MAX));
         if let Ok(Ok(bytes)) = body.await {
-            (self.action, self.reason) = write::glance(&bytes);
+            self.glance(&bytes);
         }
+    }
+
+    fn glance(&mut self, body: &[u8]) {
+        let Glance { action, reason, urgent } = write::glance(body);
+        (self.action, self.reason, self.urgent) = (action, reason, urgent);
     }
 
     fn note(&self, context: &Context, who: Caller, told: &Told) {
@@ -130,8 +149,9 @@ impl Asked {
             what: self.what().to_owned(),
             detail: self.line.clone(),
             service: self.service.clone(),
-            group: self.group.clone(),
+            group: told.group.clone().or_else(|| self.group.clone()),
             reason: self.reason.clone(),
+            urgent: self.urgent,
             fate: if told.fate_unknown { Fate::Unknown } else { Fate::Refused },
             refusal: Some((told.kind.to_owned(), told.detail.clone())),
             generation: None,
@@ -143,6 +163,34 @@ impl Asked {
     fn what(&self) -> &'static str {
         self.action.or(self.operation.as_ref().map(|operation| operation.id)).unwrap_or("unknown")
     }
+}
+
+/// What was read of a request's body, by whomever.
+#[derive(Default, Clone)]
+struct Overheard(Arc<Mutex<Vec<Bytes>>>);
+
+impl Overheard {
+    fn concat(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).concat()
+    }
+}
+
+/// Lets what is read of the body be known afterwards, too. Nothing is copied, and no more is kept than a body may have.
+fn overhear(request: Request) -> (Request, Overheard) {
+    let overheard = Overheard::default();
+    let (kept, mut room) = (overheard.clone(), API_BODY_BYTES_MAX);
+    let request = request.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            if let Some(bytes) = frame.data_ref()
+                && let Some(left) = room.checked_sub(bytes.len())
+            {
+                room = left;
+                kept.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.clone());
+            }
+            frame
+        }))
+    });
+    (request, overheard)
 }
 
 const SERVICE: &str = "/v1/services/{service}";

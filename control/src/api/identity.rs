@@ -38,6 +38,10 @@ pub(super) enum Stranger {
     Nobody,
     #[error("the authorization has another scheme: send \"authorization: Bearer TOKEN\"")]
     NoBearer,
+    #[error(
+        "no token stands behind \"Bearer\": send \"authorization: Bearer TOKEN\" (was a variable or a file empty?)"
+    )]
+    Empty,
     #[error("the token is not known here, or was taken back: ask an admin for another")]
     NoToken,
     #[error("the token has expired: ask an admin for another")]
@@ -65,6 +69,9 @@ impl Known {
         let of = |name: &str, grant: Grant| Identity { caller: peer.caller(name), grant, local: false };
         if let Some(authorization) = authorization {
             let shown = bearer(authorization).ok_or(Stranger::NoBearer)?;
+            if shown.is_empty() {
+                return Err(Stranger::Empty);
+            }
             if self.token.as_ref().is_some_and(|token| token.matches(shown)) {
                 return Ok(of(OF_FILE, Grant::EVERYTHING));
             }
@@ -91,8 +98,9 @@ impl Known {
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    let (scheme, token) = value.split_at_checked(6)?;
+    let ends = token.first().is_none_or(|next| *next == b' ');
+    (ends && scheme.eq_ignore_ascii_case(b"bearer")).then(|| token.trim_ascii())
 }
 
 #[cfg(test)]
@@ -127,6 +135,10 @@ mod tests {
         assert_eq!(bearer(b"bearer  abc"), Some(&b"abc"[..]));
         assert_eq!(bearer(b"Basic abc"), None);
         assert_eq!(bearer(b"x"), None);
+        assert_eq!(bearer(b"Bearerabc"), None);
+        for empty in [&b"Bearer"[..], b"Bearer ", b"bearer   "] {
+            assert_eq!(bearer(empty), Some(&b""[..]));
+        }
     }
 
     #[test]
@@ -138,6 +150,9 @@ mod tests {
         assert_eq!(local.caller.to_string(), "local from 10.0.0.7");
         assert_eq!(known.identify(Some(b"Bearer nonsense"), &peer(), &tokens, 0), Err(Stranger::NoToken));
         assert_eq!(known.identify(Some(b"Basic nonsense"), &peer(), &tokens, 0), Err(Stranger::NoBearer));
+        // A trailing space does not travel.
+        let empty = known.identify(Some(b"Bearer"), &peer(), &tokens, 0).unwrap_err();
+        assert!(empty.to_string().starts_with("no token stands behind \"Bearer\""), "{empty}");
     }
 
     #[test]

@@ -101,6 +101,7 @@ mod tests {
             service: None,
             group: None,
             reason: String::new(),
+            urgent: false,
             fate: Fate::Refused,
             refusal: None,
             generation: None,

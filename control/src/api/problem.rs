@@ -11,10 +11,11 @@ use crate::{access::CommandError, refusal::Refusal, status::weights, tokens::Tok
 pub(super) struct Problem {
     status: StatusCode,
     pub(super) kind: &'static str,
-    detail: String,
+    pub(super) detail: String,
     more: Map<String, Value>,
     in_audit_log: bool,
     fate_unknown: bool,
+    group: Option<String>,
 }
 
 /// What a response with a problem says of itself, for the audit log.
@@ -26,12 +27,14 @@ pub(super) struct Told {
     pub(super) in_audit_log: bool,
     /// Whether what was asked for may be done all the same.
     pub(super) fate_unknown: bool,
+    /// The group of services that stands in the way, where one does.
+    pub(super) group: Option<String>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, kind, detail, more: Map::new(), in_audit_log: false, fate_unknown: false }
+        Self { status, kind, detail, more: Map::new(), in_audit_log: false, fate_unknown: false, group: None }
     }
 
     pub(super) fn bad_request(kind: &'static str, detail: impl Into<String>) -> Self {
@@ -56,6 +59,11 @@ impl Problem {
         self
     }
 
+    /// It is for this group that nobody else may ask.
+    pub(super) fn of_group(self, name: &str) -> Self {
+        Self { group: Some(name.to_owned()), ..self }
+    }
+
     /// What was asked for may be done all the same.
     pub(super) fn with_unknown_fate(self) -> Self {
         Self { fate_unknown: true, ..self }
@@ -75,6 +83,7 @@ impl IntoResponse for Problem {
             detail: self.detail.clone(),
             in_audit_log: self.in_audit_log,
             fate_unknown: self.fate_unknown,
+            group: self.group,
         };
         let mut members = self.more;
         members.insert("type".into(), format!("urn:serin:problem:{}", self.kind).into());

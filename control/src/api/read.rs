@@ -168,7 +168,8 @@ pub(super) async fn explain(
 /// What is to be said of a rollout in progress where the leader was not reached.
 pub(super) fn known_in_part(service: &ServiceStatus, rollout: &RolloutStatus) -> Option<&'static str> {
     (!service.counted && rollout.live).then_some(
-        "This control plane follows, and did not reach the one that leads: the evidence is that of the last checkpoint, and which \
+        "This control plane follows, and did not reach the one that leads (or may not ask it, since a client certificate can't be \
+         passed on): the evidence is that of the last checkpoint, and which \
          webhooks are asked is not known here.",
     )
 }

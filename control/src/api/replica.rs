@@ -6,17 +6,20 @@
 //! not been heard of for so long, so that what is shown may be old.
 
 use axum::{
+    body::to_bytes,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serin_config::limits::{API_BODY_BYTES_MAX, API_REFUSED_BODY_WAIT};
+use tokio::time::timeout;
 
 use super::{
     Context,
     peer::Peer,
     problem::Problem,
-    there::{answered, there},
+    there::{answered, by_certificate, there},
 };
 use crate::{
     access::CommandError,
@@ -43,15 +46,17 @@ pub(super) async fn stand(State(context): State<Context>, request: Request, next
             }
             "follower"
         }
-        // The leader would know whoever asks by a token only, and not by the certificate that was shown here.
-        Leadership::Follower { leader }
-            if context.known.ask() && !request.headers().contains_key(header::AUTHORIZATION) =>
-        {
+        Leadership::Follower { leader } if by_certificate(&context, request.headers()) => {
+            hear_out(request).await;
             return Problem::from(CommandError::NotLeader(leader.map(Box::new))).into_response();
         }
-        Leadership::Follower { leader } => {
+        Leadership::Follower { leader: None } => {
+            hear_out(request).await;
+            return Problem::from(ForwardError::NoLeader).into_response();
+        }
+        Leadership::Follower { leader: Some(leader) } => {
             let from = request.extensions().get::<Peer>().map_or("unknown".into(), |peer| peer.from.clone());
-            let passed = forward(request, &from, leader.as_ref(), standing).await;
+            let passed = forward(request, &from, &leader, standing).await;
             return passed.unwrap_or_else(|error| Problem::from(error).into_response());
         }
     };
@@ -61,6 +66,11 @@ pub(super) async fn stand(State(context): State<Context>, request: Request, next
         response.headers_mut().insert(STALE, HeaderValue::from(stale.as_secs().max(1)));
     }
     response
+}
+
+/// Reads what nobody can be asked for, so that the audit log may tell of it.
+async fn hear_out(request: Request) {
+    let _ = timeout(API_REFUSED_BODY_WAIT, to_bytes(request.into_body(), API_BODY_BYTES_MAX)).await;
 }
 
 impl From<ForwardError> for Problem {

@@ -13,7 +13,7 @@ use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serin_config::limits::{
@@ -48,14 +48,18 @@ pub(super) struct There {
     peer: Option<Peer>,
 }
 
+/// Whether whoever asks is known by a certificate alone. By it the leader would know this control plane, and not who asks.
+pub(super) fn by_certificate(context: &Context, headers: &HeaderMap) -> bool {
+    context.known.ask() && !headers.contains_key(header::AUTHORIZATION)
+}
+
 /// What is to be asked of the leader; none where what is known here will do, or must, since the leader would not know who
 /// asks.
 pub(super) fn there(context: &Context, request: &Request) -> Option<There> {
     let matched = request.extensions().get::<MatchedPath>()?;
     let operation = context.operations.find(request.method(), matched.as_str())?;
-    // By its certificate the leader would know this one, and not who asks.
-    let by_certificate = context.known.ask() && !request.headers().contains_key(header::AUTHORIZATION);
-    if operation.knows != Knows::Leader || *request.method() != Method::GET || by_certificate {
+    let only_here = *request.method() != Method::GET || by_certificate(context, request.headers());
+    if operation.knows != Knows::Leader || only_here {
         return None;
     }
     let mut asked = Request::get(request.uri().clone()).body(Body::empty()).ok()?;

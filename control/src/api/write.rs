@@ -121,22 +121,30 @@ pub(super) enum Wanted {
     Undo,
 }
 
-/// What a body of a change asks for, as far as that can be told without reading it as what it should be: the word for the
-/// action, where it names one, and the reason.
-pub(super) fn glance(body: &[u8]) -> (Option<&'static str>, String) {
+/// What a body of a change asks for, as far as that can be told without reading it as what it should be.
+pub(super) struct Glance {
+    /// The word for the action, where it names one.
+    pub(super) action: Option<&'static str>,
+    pub(super) reason: String,
+    pub(super) urgent: bool,
+}
+
+pub(super) fn glance(body: &[u8]) -> Glance {
     #[derive(Default, Deserialize)]
     #[serde(default)]
-    struct Glance {
+    struct Members {
         action: Value,
         reason: Value,
+        urgent: Value,
     }
-    let Glance { action, reason } = serde_json::from_slice(body).unwrap_or_default();
+    let Members { action, reason, urgent } = serde_json::from_slice(body).unwrap_or_default();
     let steer = serde_json::from_value(json!({ "action": action })).ok();
     let action = steer.and_then(|steer: Steer| steer.wanted().ok()).map(|wanted| match wanted {
         Wanted::Action(action) => action.label(),
         Wanted::Undo => "undo",
     });
-    (action, plain(reason.as_str().unwrap_or_default(), REASON_CHARS_MAX))
+    let reason = plain(reason.as_str().unwrap_or_default(), REASON_CHARS_MAX);
+    Glance { action, reason, urgent: urgent == Value::Bool(true) }
 }
 
 impl Steer {
@@ -188,7 +196,7 @@ fn of_whole_group(context: &Context, service: &ServiceName, whose: &Whose) -> Re
          ask somebody who may",
         group.name
     );
-    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).of_group(group.name.as_str()))
 }
 
 /// A text that is not even a name can't be a service.

@@ -37,6 +37,8 @@ pub struct Note {
     pub group: Option<String>,
     /// Why it was asked for.
     pub reason: String,
+    /// Whether it was asked for though services are frozen.
+    pub urgent: bool,
     /// What became of it.
     pub fate: Fate,
     /// Why it was refused: a word, and a sentence.
@@ -80,6 +82,7 @@ impl Note {
             service: request.command.service().map(ToString::to_string),
             group: request.command.group().map(ToString::to_string),
             reason: request.reason.clone(),
+            urgent: request.urgent,
             fate: Fate::Refused,
             refusal: None,
             generation: None,
@@ -127,6 +130,9 @@ pub struct AuditEntry {
     pub group: Option<String>,
     /// Why it was asked for, in the words of whoever did.
     pub reason: String,
+    /// Whether it was asked for though services are frozen. Entries of older releases do not say.
+    #[serde(default)]
+    pub urgent: bool,
     /// What became of it.
     pub fate: Fate,
     /// Why it was refused: the word of the problem's type.
@@ -140,10 +146,12 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// What it tells of, if that was not done.
     pub(super) fn refused(&self) -> Option<Refused> {
-        let Self { at_ms, times, who, actor, what, detail, service, group, reason, fate, .. } = self.clone();
+        let Self { at_ms, times, who, actor, what, detail, service, group, reason, urgent, fate, .. } =
+            self.clone();
         let refusal = self.problem.clone().zip(self.because.clone());
         let generation = self.generation;
-        let note = Note { who, actor, what, detail, service, group, reason, fate, refusal, generation };
+        let note =
+            Note { who, actor, what, detail, service, group, reason, urgent, fate, refusal, generation };
         (fate != Fate::Done).then_some(Refused { note, times, at_ms })
     }
 
@@ -161,6 +169,7 @@ impl AuditEntry {
             service: note.service,
             group: note.group,
             reason: note.reason,
+            urgent: note.urgent,
             fate: note.fate,
             problem,
             because,

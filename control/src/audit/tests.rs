@@ -14,6 +14,7 @@ fn note(name: &str, from: &str, kind: Option<&str>) -> Note {
         service: Some("shop".into()),
         group: None,
         reason: "try".into(),
+        urgent: false,
         fate: if kind.is_some() { Fate::Refused } else { Fate::Done },
         refusal: kind.map(|kind| (kind.to_owned(), "no".to_owned())),
         generation: None,

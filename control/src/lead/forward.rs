@@ -55,10 +55,9 @@ pub(crate) enum ForwardError {
 pub(crate) async fn forward(
     request: Request<Body>,
     from: &str,
-    leader: Option<&LeaderAddress>,
+    leader: &LeaderAddress,
     standing: &Standing,
 ) -> Result<Response<Body>, ForwardError> {
-    let leader = leader.ok_or(ForwardError::NoLeader)?;
     let Call { passed, mut sender, connection } = call(request, from, leader, standing).await?;
     let answered = timeout(FORWARD_WAIT, async {
         let (parts, body) = sender.send_request(passed).await.ok()?.into_parts();

@@ -106,6 +106,7 @@ mod tests {
             service: Some("shop".into()),
             group: None,
             reason: "x".repeat(10_000),
+            urgent: false,
             fate: Fate::Refused,
             refusal: Some(("forbidden".into(), "no".into())),
             generation: None,

@@ -150,14 +150,14 @@ fn what_a_follower_refuses_while_no_leader_is_reached_is_kept_until_one_is() {
         a.leads().await;
         let b = start_as(&server, "b", asking).await;
         b.follows("a").await;
-        let start = json!({ "action": "start" });
+        let start = json!({ "action": "start", "reason": "v2 is out" });
         assert_eq!(b.ask("127.0.0.7", "", "POST", STEER, &start).await.0, 401);
         let (status, answer) = b.ask("127.0.0.8", &bearer(ADMIN), "POST", STEER, &start).await;
         assert!(status == 502 && answer.contains("the leader a is not reached"), "{answer}");
         a.handle.shutdown().await;
         b.leads().await;
         b.tells("unknown from 127.0.0.7: steer_rollout, refused: unauthorized ()").await;
-        b.tells("control.token from 127.0.0.8: steer_rollout, refused: leader-not-reached ()").await;
+        b.tells("control.token from 127.0.0.8: start, refused: leader-not-reached (v2 is out)").await;
         b.handle.shutdown().await;
     });
 }

@@ -16,11 +16,16 @@ use crate::{
 const PATH: &str = "/v1/groups/site/rollout";
 
 fn site(directory: &std::path::Path) -> World {
+    site_with(directory, |_| {})
+}
+
+fn site_with(directory: &std::path::Path, says: impl FnOnce(&mut serin_config::Config)) -> World {
     let blog = Service { name: name("blog"), ..shop() };
     let mut config = config(vec![shop(), blog], directory.join("state.redb"));
     let services = ["blog", "shop"].map(name).to_vec();
     let group = Group { name: GroupName::try_new("site").unwrap(), services };
     config.terms = Arc::new(Terms { groups: vec![group], ..Terms::default() });
+    says(&mut config);
     World::start(&config)
 }
 
@@ -28,6 +33,33 @@ fn asked(world: &World, path: &str, body: &Value) -> Value {
     let reply = world.ask(None, "POST", path, Some(body));
     assert_eq!(reply.status, 200, "{path} {body}: {reply:?}");
     reply.json()
+}
+
+#[test]
+fn who_may_steer_one_service_of_a_group_and_is_refused_is_told_of_with_what_it_wanted_of_the_group_and_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = "the-admin-of-the-file";
+    let world = site_with(directory.path(), |config| {
+        config.control.token = Some(serin_config::secret::Secret::new(admin.into()));
+    });
+    let token = world.token(admin, "ci", "operator", Some(&["shop"]));
+    for path in ["/v1/services/shop/rollout", PATH] {
+        let wanted = json!({ "action": "start", "reason": format!("release 2 by {path}"), "urgent": true });
+        assert_eq!(world.ask(Some(&token), "POST", path, Some(&wanted)).problem(403), "forbidden");
+    }
+    let told = || {
+        let page = world.ask(Some(admin), "GET", "/v1/audit?who=ci&fate=refused", None).json();
+        page["entries"].as_array().unwrap().clone()
+    };
+    until("both are told", || told().len() == 2);
+    for (entry, path) in told().iter().zip([PATH, "/v1/services/shop/rollout"]) {
+        assert_eq!((&entry["what"], &entry["group"]), (&json!("start"), &json!("site")), "{entry}");
+        assert_eq!(
+            (&entry["reason"], &entry["urgent"]),
+            (&json!(format!("release 2 by {path}")), &json!(true))
+        );
+    }
+    world.stop();
 }
 
 #[test]
