@@ -116,7 +116,7 @@ pub struct Plan {
     parent: Generation,
     catalogue: Arc<Catalogue>,
     splits: Vec<Split>,
-    /// For each service, the generation that gave its canary weight after it had none.
+    /// For each service, the generation that gave its canary weight, or copies, after it had none.
     canary_since: Vec<Generation>,
     /// For each service, the share of its stable version's requests that the canary gets copies of.
     mirrors: Vec<Weight>,
@@ -203,7 +203,8 @@ impl Plan {
         self.with_splits([(service, split)])
     }
 
-    /// The same, with the splits of several services replaced at once; one child of this plan.
+    /// The same, with the splits of several services replaced at once; one child of this plan. A canary is given weight anew
+    /// where it had none and got no copies either, and where it gets its first users.
     pub fn with_splits<'a>(
         &self,
         splits: impl IntoIterator<Item = (&'a str, Split)>,
@@ -213,6 +214,7 @@ impl Plan {
             child.set_split(service, split)?;
             if let Some(at) = self.catalogue.position(service)
                 && canary_weight(self, at) == Weight::ZERO
+                && (self.mirrors[at] == Weight::ZERO || canary_weight(&child, at) > Weight::ZERO)
             {
                 child.canary_since[at] = child.generation;
             }
@@ -220,13 +222,14 @@ impl Plan {
         Ok(child)
     }
 
-    /// Takes over from an earlier plan since when each canary has had its weight, where it had some there and
+    /// Takes over from an earlier plan since when each canary has had its weight, where it had some there, or copies, and
     /// is the same version: a new catalogue alone gives no canary another chance.
     pub fn go_on_from(&mut self, earlier: &Self) {
         for (at, service) in self.catalogue.clone().services().iter().enumerate() {
             let Some(there) = earlier.catalogue.position(service.name.as_str()) else { continue };
             let same = earlier.catalogue.services()[there].canary == service.canary;
-            if same && canary_weight(earlier, there) > Weight::ZERO {
+            let had = canary_weight(earlier, there) > Weight::ZERO || earlier.mirrors[there] > Weight::ZERO;
+            if same && had {
                 self.canary_since[at] = earlier.canary_since[there];
             }
         }
@@ -255,8 +258,8 @@ impl Plan {
         self.catalogue.position(service).map_or(Weight::ZERO, |at| self.mirrors[at])
     }
 
-    /// Since which generation the canary of a service has had weight without a break. What was held against
-    /// the canary under an earlier one is forgiven: somebody gave it weight anew.
+    /// Since which generation the canary of a service has had weight without a break; before it has users, since which it gets
+    /// copies. What was held against the canary under an earlier one is forgiven: somebody gave it weight anew.
     pub fn canary_since(&self, service: &str) -> Generation {
         self.catalogue.position(service).map_or(Generation::NONE, |at| self.canary_since[at])
     }
@@ -335,6 +338,26 @@ mod tests {
         let out = ten.with_split("shop", at(0)).unwrap();
         assert_eq!(out.canary_since("shop"), Generation(2));
         assert_eq!(out.with_split("shop", at(5)).unwrap().canary_since("shop"), Generation(5));
+    }
+
+    #[test]
+    fn a_plan_in_the_middle_of_copies_forgives_nothing_and_the_first_users_begin_anew() {
+        let mut copied = Plan::new(shop(), Generation(1), Generation(0)).with_split("shop", at(0)).unwrap();
+        copied.set_mirror("shop", Weight::WHOLE);
+        assert_eq!(copied.canary_since("shop"), Generation(2));
+        let paused = copied.with_split("shop", at(0)).unwrap();
+        assert_eq!((paused.canary_since("shop"), paused.mirror("shop")), (Generation(2), Weight::WHOLE));
+        let mut reloaded = Plan::new(shop(), Generation(4), Generation(3));
+        reloaded.go_on_from(&paused);
+        assert_eq!(reloaded.canary_since("shop"), Generation(2));
+        let mut users = paused.with_split("shop", at(5)).unwrap();
+        users.set_mirror("shop", Weight::ZERO);
+        assert_eq!(users.canary_since("shop"), Generation(4));
+        // It ended there, and its copies with it: who begins again begins anew.
+        let mut ended = paused.with_split("shop", at(0)).unwrap();
+        ended.set_mirror("shop", Weight::ZERO);
+        assert_eq!(ended.canary_since("shop"), Generation(2));
+        assert_eq!(ended.with_split("shop", at(0)).unwrap().canary_since("shop"), Generation(5));
     }
 
     #[test]

@@ -120,6 +120,29 @@ fn a_proxys_wire_that_copies_have_tripped_ends_the_rollout() {
 }
 
 #[test]
+fn a_trip_on_copies_counts_until_the_step_ends_whoever_pauses_and_resumes_meanwhile() {
+    let state = started();
+    let told = Trip {
+        service: name("shop"),
+        version: version("v2"),
+        cause: TripCause::Fault,
+        reason: "5 attempts in a row found no connection".into(),
+        generation: state.plan.generation(),
+        at_ms: NOW,
+    };
+    let since = |state: &State| state.plan.canary_since("shop");
+    let paused = asked(&state, By::Pause).unwrap();
+    let resumed = asked(&paused, By::Resume).unwrap();
+    for later in [&paused, &resumed] {
+        assert_eq!(since(later), since(&state), "proxies hold what tripped");
+        assert!(trip(later, &told, None, NOW).is_some(), "and whoever is told of it late acts on it");
+    }
+    // At its first users it begins anew.
+    let users = asked(&asked(&resumed, By::Skip).unwrap(), By::Skip).unwrap();
+    assert!(since(&users) == users.plan.generation() && trip(&users, &told, None, NOW).is_none());
+}
+
+#[test]
 fn a_freeze_lets_nobody_have_more_copies() {
     let freeze = Command::Freeze { services: vec![], until_ms: None };
     let frozen = decide(&started(), &Request::new(freeze, Actor::Api, "audit"), NOW).unwrap().unwrap().state;

@@ -1,7 +1,7 @@
 //! The trip-wire of one version: counters that all workers touch, and the decision that all of them read.
 //!
 //! A trip belongs to the plan under which it happened. It holds until a plan comes that gave the canary its
-//! weight anew after that ([`Plan::canary_since`](serin_config::Plan::canary_since)), so there is nothing to
+//! weight, or its copies, anew after that ([`Plan::canary_since`](serin_config::Plan::canary_since)), so there is nothing to
 //! clear, and nothing that a plan which crossed the trip could clear by mistake. An operator may forgive it by
 //! hand too.
 
