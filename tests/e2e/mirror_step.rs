@@ -141,6 +141,10 @@ fn what_changes_something_is_not_done_twice_unless_the_file_says_so() {
             let plan = http::get(serin.admin, "/plan").unwrap().json();
             plan["services"][0]["mirror"] == "100%"
         });
+        let share = |version| {
+            serin.metrics().sum("serin_plan_mirror_ratio", &[("service", SERVICE), ("version", version)])
+        };
+        assert_eq!(["v1", "v2"].map(share), [0.0, 1.0]);
         let mut client = Wire::connect(serin.web);
         for _ in 0..3 {
             client.ask("POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi");

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use serin_config::{Outcome, Plan, wire::ReloadStatus};
+use serin_config::{Outcome, Plan, Service, VersionName, Weight, wire::ReloadStatus};
 use serin_split::{Aside, exemplar::BOUNDS_US};
 
 use super::{
@@ -131,6 +131,19 @@ impl Page<'_> {
                 writeln!(out, "{}{{service=\"{service}\",version=\"{version}\"}} {share}", names::WEIGHT)?;
             }
         }
+        head(
+            out,
+            names::MIRROR,
+            "gauge",
+            "The share of its service's requests that a version is given copies of, 0 to 1; nobody gets its answers to them.",
+        )?;
+        for (service, _) in self.plan.services() {
+            for version in &service.versions {
+                let share = mirrored(self.plan, service, &version.name).fraction();
+                let (service, version) = (&service.name, &version.name);
+                writeln!(out, "{}{{service=\"{service}\",version=\"{version}\"}} {share}", names::MIRROR)?;
+            }
+        }
         single(out, names::CLIENT_CONNECTIONS, "gauge", "Open client connections.", self.connections)?;
         let idle = self.totals.upstream_idle();
         single(out, names::IDLE_CONNECTIONS, "gauge", "Unused connections to endpoints.", idle)
@@ -187,6 +200,16 @@ impl Page<'_> {
     }
 }
 
+/// The share of requests that a version gets copies of: in a step of its rollout, or else as the file says.
+fn mirrored(plan: &Plan, service: &Service, version: &VersionName) -> Weight {
+    let step = plan.mirror(service.name.as_str());
+    if step > Weight::ZERO {
+        return if service.canary.as_ref() == Some(version) { step } else { Weight::ZERO };
+    }
+    let always = service.mirror.as_ref().filter(|mirror| mirror.version == *version);
+    always.map_or(Weight::ZERO, |mirror| mirror.share)
+}
+
 /// A name, a help text, and the histograms of a series with the label that tells them apart.
 type Family = (&'static str, &'static str, &'static [(&'static str, fn(&Total) -> &Classic)]);
 
@@ -232,4 +255,40 @@ fn histogram(out: &mut String, name: &str, labels: &str, classic: &Classic, exem
     }
     writeln!(out, "{name}_sum{{{labels}}} {}", classic.sum_us as f64 / 1e6)?;
     writeln!(out, "{name}_count{{{labels}}} {below}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use serin_config::{Address, Catalogue, Generation, ServiceName, Version, steer::Mirror};
+
+    use super::*;
+
+    fn version(text: &str) -> VersionName {
+        VersionName::try_new(text).unwrap()
+    }
+
+    #[test]
+    fn copies_are_those_of_the_step_or_else_those_of_the_file() {
+        let address = Address::Tcp(([127, 0, 0, 1], 1).into());
+        let versions = ["v1", "v2", "v3"].map(|name| Version::new(version(name), vec![address.clone()]));
+        let mut service =
+            Service::new(ServiceName::try_new("shop").unwrap(), versions.to_vec(), version("v1"));
+        service.canary = Some(version("v2"));
+        service.mirror = Some(Mirror {
+            version: version("v3"),
+            share: Weight::WHOLE,
+            max_in_flight: 1,
+            max_body: 0,
+            timeout: Duration::from_secs(1),
+        });
+        let catalogue = Arc::new(Catalogue::try_new(vec![], vec![service.clone()]).unwrap());
+        let mut plan = Plan::new(catalogue, Generation(1), Generation(0));
+        let shares =
+            |plan: &Plan| ["v1", "v2", "v3"].map(|name| mirrored(plan, &service, &version(name)).fraction());
+        assert_eq!(shares(&plan), [0.0, 0.0, 1.0]);
+        plan.set_mirror("shop", "10%".parse().unwrap());
+        assert_eq!(shares(&plan), [0.0, 0.1, 0.0]);
+    }
 }

@@ -33,6 +33,8 @@ pub(crate) const IDLE_CONNECTIONS: &str = "serin_endpoint_idle_connections";
 pub(crate) const GENERATION: &str = "serin_plan_generation";
 /// The weights in force.
 pub(crate) const WEIGHT: &str = "serin_plan_weight_ratio";
+/// The shares in force of requests that are copied.
+pub(crate) const MIRROR: &str = "serin_plan_mirror_ratio";
 /// Reloads of the configuration.
 pub(crate) const RELOADS: &str = "serin_config_reloads_total";
 /// Whether the last reload was taken.
