@@ -10,6 +10,7 @@
 pub mod address;
 pub mod catalogue;
 pub mod check;
+pub mod document;
 pub mod duration;
 pub mod endpoint;
 pub mod endpoints_file;

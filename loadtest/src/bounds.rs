@@ -21,6 +21,8 @@ pub const PACER_TICK: Duration = Duration::from_micros(250);
 pub const FAILURE_PAUSE: Duration = Duration::from_millis(1);
 /// Snapshots that wait for their reader; beyond it the newest is dropped and counted.
 pub const SNAPSHOTS_QUEUED_MAX: usize = 64;
+/// Seconds that wait to be added to the whole; beyond it the next one holds them, too.
+pub const PAGES_QUEUED_MAX: usize = 16;
 /// Version labels that are told apart; further ones are counted together.
 pub const VERSIONS_MAX: usize = 32;
 /// The longest version label, in bytes; the rest is cut.
@@ -35,3 +37,35 @@ pub const STUB_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const STUB_LATENCY_MAX: Duration = Duration::from_secs(30);
 /// How long a stub that could not accept a connection waits before it tries again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// The longest head of an answer that is read.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 256 * 1024;
+/// The most fields of such a head.
+pub const ANSWER_HEADERS_MAX: usize = 100;
+/// What a connection reads at once. It is never filled beyond the longest head.
+pub const READ_BUFFER_BYTES: usize = 16 * 1024;
+/// What a server may send on one HTTP/2 stream before it is read.
+pub const HTTP2_STREAM_WINDOW: u32 = 1024 * 1024;
+/// The same for all streams of a connection.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// Requests at once on one HTTP/2 connection, where the caller names no other number; servers usually allow 100.
+pub const HTTP2_STREAMS_DEFAULT: usize = 100;
+/// The most of them.
+pub const HTTP2_STREAMS_MAX: usize = 10_000;
+/// Requests of different kinds in one mix.
+pub const ASKS_MAX: usize = 200;
+/// The largest body of a request.
+pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most users of one load.
+pub const USERS_MAX: u32 = 10_000_000;
+/// The largest file of a mix.
+pub const MIX_BYTES_MAX: usize = 1024 * 1024;
+/// The stages of one schedule.
+pub const STAGES_MAX: usize = 100;
+/// The longest load.
+pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The most threads of one load.
+pub const THREADS_MAX: usize = 64;
+/// The largest record that is read.
+pub const RECORD_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// The seconds whose histograms a report keeps; a longer load keeps its last ones.
+pub const SECONDS_KEPT_MAX: usize = 24 * 3600;

@@ -1,170 +1,165 @@
-//! A lane: one connection that carries one request after another, and the task that drives it.
+//! A lane: the task that carries one request after another, over a connection of its own (HTTP/1.1) or a stream of one
+//! that several share (HTTP/2).
 //!
 //! A pool of lanes needs no pool: whoever is idle takes the next due request. A connection that the peer
 //! closed while it was idle is opened anew before anything is sent. If the peer closes it just as an
 //! idempotent request leaves, the request goes out once more on a new connection, as RFC 9112, 9.3.1 allows
 //! and every browser does; that is counted as `resent`, and its latency goes on counting from the due time.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Instant};
 
-use bytes::Bytes;
-use http::Response;
-use http_body_util::{BodyExt, Full};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
-};
-use hyper_util::rt::TokioIo;
 use rand::{SeedableRng, rngs::SmallRng};
-use serin_config::Address;
-use tokio::net::{TcpStream, UnixStream};
 
 use crate::{
-    bounds::{CHECKED_BODY_BYTES_MAX, FAILURE_PAUSE, VERSION_BYTES_MAX},
-    measure::{ErrorKind, NO_VERSION},
+    bounds::FAILURE_PAUSE,
+    deadline::Deadline,
+    measure::ErrorKind,
     queue::Source,
     recorder::Recorder,
-    target::Target,
+    target::{Prepared, Protocol, Target},
+    wire::{Asked, Broken, Reading, dial::Dial, http1, http2},
 };
 
 /// What all lanes of a load share.
 pub(crate) struct Shared {
     pub(crate) target: Target,
-    pub(crate) timeout: Duration,
+    pub(crate) prepared: Vec<Prepared>,
+    pub(crate) dial: Dial,
+    pub(crate) timeout: std::time::Duration,
     pub(crate) source: Source,
     pub(crate) recorder: Recorder,
+}
+
+/// What a lane's requests go over.
+pub(crate) enum Channel {
+    Http1(Option<http1::Connection>),
+    Http2(Rc<http2::Shared>),
+}
+
+impl Channel {
+    /// The channels of so many connections, for lanes that are counted from 0.
+    pub(crate) fn of(protocol: Protocol, connections: usize) -> impl Fn(usize) -> Self {
+        let shared: Vec<_> = match protocol {
+            Protocol::Http1 => Vec::new(),
+            Protocol::Http2 => (0..connections.max(1)).map(|_| http2::Shared::new()).collect(),
+        };
+        move |lane| match shared.get(lane % shared.len().max(1)) {
+            Some(connection) => Self::Http2(Rc::clone(connection)),
+            None => Self::Http1(None),
+        }
+    }
 }
 
 pub(crate) struct Lane {
     shared: Rc<Shared>,
     random: SmallRng,
-    connection: Option<SendRequest<Full<Bytes>>>,
-    /// The version that the current answer names; outlives an exchange that is cut short by its timeout.
-    version: String,
+    channel: Channel,
+    /// What the current answer says; outlives an exchange that is cut short by its timeout.
+    reading: Reading,
+    scratch: Vec<u8>,
+    deadline: Deadline,
 }
 
 impl Lane {
-    pub(crate) fn new(shared: Rc<Shared>, number: u64) -> Self {
+    pub(crate) fn new(shared: Rc<Shared>, number: u64, channel: Channel) -> Self {
+        let reading = Reading::new(shared.target.check.is_some());
+        let deadline = Deadline::new(shared.timeout);
         let random = SmallRng::seed_from_u64(number);
-        Self { shared, random, connection: None, version: String::new() }
+        Self { shared, random, channel, reading, scratch: Vec::new(), deadline }
     }
 
     pub(crate) async fn run(mut self) {
         let shared = Rc::clone(&self.shared);
         while let Some(due) = shared.source.next().await {
-            shared.recorder.sent(due.elapsed());
-            let failed = self.exchange(due).await.is_err();
+            let now = Instant::now();
+            shared.recorder.sent(due, now);
+            let failed = self.exchange(&shared, due, now).await.is_err();
             if failed && shared.source.rests_after_failure() {
                 tokio::time::sleep(FAILURE_PAUSE).await;
             }
         }
     }
 
-    async fn exchange(&mut self, due: Instant) -> Result<u16, ErrorKind> {
-        let shared = Rc::clone(&self.shared);
-        self.version.clear();
-        self.version.push_str(NO_VERSION);
-        let result = match tokio::time::timeout(shared.timeout, self.attempt()).await {
-            Ok(result) => result,
-            Err(_) => Err(ErrorKind::Timeout),
-        };
-        if result.is_err() {
-            self.connection = None;
+    async fn exchange(&mut self, shared: &Shared, due: Instant, now: Instant) -> Result<u16, ErrorKind> {
+        self.reading.begin();
+        let ask = shared.target.draw(&mut self.random);
+        let Self { random, channel, reading, scratch, deadline, .. } = self;
+        let attempt = attempt(shared, &shared.prepared[ask], random, channel, reading, scratch);
+        let result = deadline.of(now).within(attempt).await.unwrap_or(Err(ErrorKind::Timeout));
+        // An HTTP/2 stream that is given up leaves the others alone.
+        if result.is_err()
+            && let Channel::Http1(connection) = channel
+        {
+            *connection = None;
         }
-        shared.recorder.completed(&self.version, result, due);
+        let result = match (&shared.target.check, result) {
+            (Some(check), Ok(_)) if !reading.passes(check) => Err(ErrorKind::Refused),
+            (_, result) => result,
+        };
+        shared.recorder.completed(ask, &reading.version, result, due);
         result
     }
+}
 
-    async fn attempt(&mut self) -> Result<u16, ErrorKind> {
-        let shared = Rc::clone(&self.shared);
-        let mut may_resend = true;
-        loop {
-            let reused = self.connect().await?;
-            let Some(connection) = &mut self.connection else { return Err(ErrorKind::Connect) };
-            let mut refused = match connection.try_send_request(shared.target.request(&mut self.random)).await
-            {
-                Ok(answer) => return self.read(answer).await,
-                Err(refused) => refused,
-            };
-            self.connection = None;
-            let unsent = refused.take_message().is_some();
-            let kind = kind_before_answer(refused.error());
-            let safe = unsent || (kind == ErrorKind::Closed && shared.target.method.is_idempotent());
-            if !(reused && safe && may_resend) {
-                return Err(kind);
+async fn attempt(
+    shared: &Shared,
+    prepared: &Prepared,
+    random: &mut SmallRng,
+    channel: &mut Channel,
+    reading: &mut Reading,
+    scratch: &mut Vec<u8>,
+) -> Result<u16, ErrorKind> {
+    let user = shared.target.user(random);
+    let version_header = &shared.target.version_header;
+    let mut may_resend = true;
+    loop {
+        let (reused, result) = match channel {
+            Channel::Http1(connection) => {
+                let (connection, reused) = connected(shared, connection).await?;
+                let bytes = prepared.bytes(user.as_ref(), scratch);
+                let Prepared { is_head, is_last, .. } = *prepared;
+                let asked = Asked { bytes, is_head, is_last, version_header };
+                (reused, connection.exchange(asked, reading).await)
             }
-            may_resend = false;
-            shared.recorder.resent();
-        }
-    }
-
-    /// Makes sure of a connection; says whether it had carried a request before.
-    async fn connect(&mut self) -> Result<bool, ErrorKind> {
-        if let Some(connection) = &mut self.connection
-            && connection.ready().await.is_ok()
-        {
-            return Ok(true);
-        }
-        let shared = Rc::clone(&self.shared);
-        self.connection = None;
-        self.connection = Some(open(&shared.target.address).await.map_err(|_| ErrorKind::Connect)?);
-        shared.recorder.connected();
-        Ok(false)
-    }
-
-    async fn read(&mut self, answer: Response<Incoming>) -> Result<u16, ErrorKind> {
-        let target = &self.shared.target;
-        let (head, mut body) = answer.into_parts();
-        if let Some(label) = head.headers.get(&target.version_header).and_then(|value| value.to_str().ok()) {
-            // A header value that is text is ASCII, so any byte is a boundary.
-            self.version.clear();
-            self.version.push_str(&label[..label.len().min(VERSION_BYTES_MAX)]);
-        }
-        let mut kept = Vec::new();
-        let mut kept_whole = true;
-        while let Some(frame) = body.frame().await {
-            let frame = frame
-                .map_err(|error| if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::BodyCut })?;
-            if let (Some(_), Ok(data)) = (&target.check, frame.into_data()) {
-                kept_whole &= kept.len() + data.len() <= CHECKED_BODY_BYTES_MAX;
-                if kept_whole {
-                    kept.extend_from_slice(&data);
+            Channel::Http2(connection) => {
+                let (mut sender, new) = connection.connected(&shared.dial).await?;
+                if new {
+                    shared.recorder.connected();
                 }
+                let request = prepared.request(user.as_ref());
+                (!new, http2::exchange(&mut sender, request, version_header, reading).await)
             }
+        };
+        let Broken { kind, unsent } = match result {
+            Ok(status) => return Ok(status),
+            Err(broken) => broken,
+        };
+        if let Channel::Http1(connection) = channel {
+            *connection = None;
         }
-        match &target.check {
-            Some(check) if !kept_whole || !check(&head, &kept) => Err(ErrorKind::Refused),
-            _ => Ok(head.status.as_u16()),
+        let safe = unsent || (kind == ErrorKind::Closed && prepared.is_idempotent);
+        if !(reused && safe && may_resend) {
+            return Err(kind);
         }
+        may_resend = false;
+        shared.recorder.resent();
     }
 }
 
-fn kind_before_answer(error: &hyper::Error) -> ErrorKind {
-    if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::Closed }
-}
-
-async fn open(address: &Address) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error>> {
-    match address {
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            greet(stream).await
-        }
-        Address::Unix(path) => greet(UnixStream::connect(path).await?).await,
+/// Makes sure of a connection; says whether it had carried a request before.
+async fn connected<'a>(
+    shared: &Shared,
+    connection: &'a mut Option<http1::Connection>,
+) -> Result<(&'a mut http1::Connection, bool), ErrorKind> {
+    let idle = match connection.as_mut() {
+        Some(connection) => connection.is_idle().await,
+        None => false,
+    };
+    if !idle {
+        *connection = None;
+        let io = shared.dial.open().await.map_err(|_| ErrorKind::Connect)?;
+        shared.recorder.connected();
+        return Ok((connection.insert(http1::Connection::new(io)), false));
     }
-}
-
-async fn greet<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
-{
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // What ends the connection is seen by the request on it; without one there is nothing to tell.
-    tokio::task::spawn_local(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+    connection.as_mut().map(|connection| (connection, true)).ok_or(ErrorKind::Connect)
 }

@@ -13,21 +13,30 @@
 //! [`stub::Stub`] is a service with dials for latency, errors and hanging: the backend of the demo and the
 //! endpoint of the end-to-end tests.
 
+mod ask;
+mod book;
 pub mod bounds;
 pub mod cancel;
+pub mod crowd;
+mod deadline;
 mod lane;
 pub mod load;
 pub mod measure;
+pub mod mix;
 mod pacer;
+pub mod process;
 mod queue;
 mod recorder;
+pub mod report;
 pub mod schedule;
 pub mod stub;
 pub mod target;
+mod wire;
 
 pub use cancel::Cancel;
-pub use load::{Load, Pace, Running};
+pub use crowd::Crowd;
+pub use load::{Load, Pace, Running, Share};
 pub use measure::{ErrorKind, Report, Snapshot};
-pub use schedule::{Rate, Schedule, Stop};
+pub use schedule::{Rate, Schedule, Stage, Stages, Stop};
 pub use stub::{Dials, Latency, Listen, Stub, StubOptions};
-pub use target::{Target, UserPlace, Users};
+pub use target::{Ask, Protocol, Target, UserPlace, Users};

@@ -14,21 +14,26 @@ use tokio::sync::mpsc;
 use crate::{
     bounds::PACER_TICK,
     cancel::Cancel,
+    load::Share,
     recorder::PacerCounts,
     schedule::{Schedule, Stop},
 };
 
+#[expect(clippy::too_many_arguments, reason = "the parts of a load that its pacer's thread needs, each once")]
 /// Hands over due times until the stop or the token says that there are no more.
 pub(crate) fn pace_due(
     schedule: &Schedule,
+    share: Share,
     stop: Stop,
     start: Instant,
+    counts_from: Instant,
     cancel: &Cancel,
     counts: &Arc<PacerCounts>,
     lanes: &mpsc::Sender<Instant>,
 ) {
     let mut now = start;
-    for (number, offset) in schedule.arrivals().enumerate() {
+    let own = schedule.arrivals().enumerate().skip(share.at).step_by(share.of.max(1));
+    for (number, offset) in own {
         if !stop.allows(number as u64, offset) {
             return;
         }
@@ -43,11 +48,12 @@ pub(crate) fn pace_due(
             }
             now = Instant::now();
         }
-        counts.due.fetch_add(1, Ordering::Relaxed);
+        let counted = u64::from(due >= counts_from);
+        counts.due.fetch_add(counted, Ordering::Relaxed);
         match lanes.try_send(due) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
-                counts.missed.fetch_add(1, Ordering::Relaxed);
+                counts.missed.fetch_add(counted, Ordering::Relaxed);
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return,
         }

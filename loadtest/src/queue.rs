@@ -88,15 +88,16 @@ impl Queue {
         self.wake.notify_waiters();
     }
 
-    /// Gives up what waits; says how many.
-    pub(crate) fn abandon(&self) -> u64 {
-        std::mem::take(&mut *self.due.borrow_mut()).len() as u64
+    /// Gives up what waits.
+    pub(crate) fn abandon(&self) -> VecDeque<Instant> {
+        std::mem::take(&mut *self.due.borrow_mut())
     }
 }
 
 /// The next request is due as soon as the last one ended.
 pub(crate) struct Endless {
     pub(crate) start: Instant,
+    pub(crate) counts_from: Instant,
     pub(crate) stop: Stop,
     pub(crate) cancel: Cancel,
     pub(crate) counts: Arc<PacerCounts>,
@@ -109,7 +110,9 @@ impl Endless {
         if self.cancel.is_cancelled() || !self.stop.allows(taken, now.saturating_duration_since(self.start)) {
             return None;
         }
-        self.counts.due.store(taken + 1, Ordering::Relaxed);
+        if now >= self.counts_from {
+            self.counts.due.store(taken + 1, Ordering::Relaxed);
+        }
         Some(now)
     }
 }

@@ -1,5 +1,7 @@
-//! Where the lanes of one load count. It lives on the load's own thread, so nothing is shared or locked; a
-//! second's window is folded into the whole when the second is over.
+//! Where the lanes of one load count. It lives on the load's own thread, so nothing is shared or locked.
+//!
+//! A second's counts go to the [`book`](crate::book) when the second is over, on a thread of its own: to add
+//! histograms takes longer than a hundred requests, and those who are due meanwhile would be late.
 
 use std::{
     cell::RefCell,
@@ -7,15 +9,15 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use hdrhistogram::Histogram;
-use tokio::sync::mpsc;
 
 use crate::{
+    book::{Book, Page},
     bounds::LATE_AFTER,
-    measure::{ErrorKind, Progress, Report, Snapshot, Tally, latency_histogram, micros},
+    measure::{Outcome, Progress, Report, Tally, latency_histogram, micros},
 };
 
 /// What the pacer's thread counts.
@@ -28,38 +30,44 @@ pub(crate) struct PacerCounts {
 }
 
 pub(crate) struct Recorder {
-    start: Instant,
+    /// What was due before this is not counted: the target warms up.
+    counts_from: Instant,
     pacer: Arc<PacerCounts>,
     inner: RefCell<Inner>,
 }
 
 struct Inner {
-    window: Tally,
-    whole: Tally,
+    /// One tally for each ask.
+    window: Vec<Tally>,
     progress: Progress,
     lag: Histogram<u64>,
     last_end: Instant,
-    snapshots: mpsc::Sender<Snapshot>,
+    book: Book,
 }
 
 impl Recorder {
-    pub(crate) fn new(start: Instant, pacer: Arc<PacerCounts>, snapshots: mpsc::Sender<Snapshot>) -> Self {
+    pub(crate) fn new(counts_from: Instant, pacer: Arc<PacerCounts>, asks: usize, book: Book) -> Self {
         let inner = Inner {
-            window: Tally::default(),
-            whole: Tally::default(),
+            window: vec![Tally::default(); asks],
             progress: Progress::default(),
             lag: latency_histogram(),
-            last_end: start,
-            snapshots,
+            last_end: counts_from,
+            book,
         };
-        Self { start, pacer, inner: RefCell::new(inner) }
+        Self { counts_from, pacer, inner: RefCell::new(inner) }
     }
 
-    pub(crate) fn missed(&self, requests: u64) {
-        self.inner.borrow_mut().progress.missed += requests;
+    /// The request of that time never left.
+    pub(crate) fn missed(&self, due: Instant) {
+        self.inner.borrow_mut().progress.missed += u64::from(due >= self.counts_from);
     }
 
-    pub(crate) fn sent(&self, lag: Duration) {
+    /// The request of that time left at this.
+    pub(crate) fn sent(&self, due: Instant, now: Instant) {
+        if due < self.counts_from {
+            return;
+        }
+        let lag = now.saturating_duration_since(due);
         let inner = &mut *self.inner.borrow_mut();
         inner.progress.sent += 1;
         inner.progress.late += u64::from(lag > LATE_AFTER);
@@ -74,33 +82,42 @@ impl Recorder {
         self.inner.borrow_mut().progress.connections += 1;
     }
 
-    pub(crate) fn completed(&self, version: &str, result: Result<u16, ErrorKind>, due: Instant) {
+    pub(crate) fn completed(&self, ask: usize, version: &str, outcome: Outcome, due: Instant) {
+        if due < self.counts_from {
+            return;
+        }
         let now = Instant::now();
         let inner = &mut *self.inner.borrow_mut();
         inner.progress.completed += 1;
         inner.last_end = now;
-        inner.window.record(version, result, now.saturating_duration_since(due));
+        if let Some(tally) = inner.window.get_mut(ask) {
+            tally.record(version, outcome, now.saturating_duration_since(due));
+        }
     }
 
-    /// Closes the window of that second and shows it to whoever looks.
+    /// Hands the window of that second over.
     pub(crate) fn close_second(&self, second: u64) {
         let inner = &mut *self.inner.borrow_mut();
-        inner.whole.merge(&inner.window);
         let progress = self.with_pacer(inner.progress);
-        let snapshot = Snapshot { second, window: inner.window.clone(), progress };
-        if inner.snapshots.try_send(snapshot).is_err() {
-            inner.progress.snapshots_dropped += 1;
+        let empty = inner.book.spare(inner.window.len());
+        let tallies = std::mem::replace(&mut inner.window, empty);
+        if let Err(page) = inner.book.write(Page { second, tallies, progress }) {
+            // The book is behind: the next page holds this second, too.
+            inner.window = page.tallies;
         }
-        inner.window.clear();
     }
 
+    /// Everything, once the last second is closed.
     pub(crate) fn report(&self) -> Report {
-        let inner = self.inner.borrow();
+        let inner = &mut *self.inner.borrow_mut();
+        let (tally, asks, snapshots_dropped) = inner.book.close(&inner.window);
+        let progress = Progress { snapshots_dropped, ..self.with_pacer(inner.progress) };
         Report {
-            tally: inner.whole.clone(),
-            progress: self.with_pacer(inner.progress),
+            tally,
+            asks,
+            progress,
             lag: inner.lag.clone(),
-            elapsed: inner.last_end.saturating_duration_since(self.start),
+            elapsed: inner.last_end.saturating_duration_since(self.counts_from),
         }
     }
 

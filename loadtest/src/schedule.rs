@@ -1,11 +1,16 @@
 //! When requests are due, and when there are no more: two values that know nothing of each other, of clocks
 //! or of sockets. Any schedule goes with any stop.
+//!
+//! A schedule is a rate over time, and how arrivals keep to it: evenly, or as independent users do. Both are the same
+//! thing seen from the integral of the rate, the number of requests that should have come by then: evenly, request `k` is due when
+//! that number reaches `k`; independently, when it reaches the sum of `k` exponential gaps of mean 1 (the time change
+//! of a Poisson process).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-use crate::bounds::RATE_MAX;
+use crate::bounds::{DURATION_MAX, RATE_MAX, STAGES_MAX};
 
 /// Requests a second: above 0, at most [`RATE_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -32,8 +37,111 @@ impl Rate {
     }
 }
 
-/// When requests are due.
+/// A part of a schedule whose rate goes in a straight line from one value to another.
 #[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Requests a second at its beginning: 0 to [`RATE_MAX`].
+    pub from: f64,
+    /// And at its end.
+    pub to: f64,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+/// Stages one after the other; some request is due in them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stages(Arc<[Stage]>);
+
+/// Why stages are none.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum StagesError {
+    /// None or too many.
+    #[error("a schedule has 1 to {STAGES_MAX} stages, this one {0}")]
+    Count(usize),
+    /// A rate that is none.
+    #[error("{0} is not the rate of a stage: give a number of requests a second from 0 to {RATE_MAX}")]
+    Rate(f64),
+    /// A stage without end or length.
+    #[error("stage {0} must last longer than nothing, and all of them together no longer than a week")]
+    Length(usize),
+    /// Nothing would ever be sent.
+    #[error("no request is due in these stages: each of them has the rate 0, or is too short for one")]
+    Idle,
+}
+
+impl Stages {
+    /// Takes stages in their order.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn try_new(stages: Vec<Stage>) -> Result<Self, StagesError> {
+        if stages.is_empty() || stages.len() > STAGES_MAX {
+            return Err(StagesError::Count(stages.len()));
+        }
+        let mut whole = Duration::ZERO;
+        for (number, stage) in stages.iter().enumerate() {
+            for rate in [stage.from, stage.to] {
+                if !(0.0..=RATE_MAX).contains(&rate) {
+                    return Err(StagesError::Rate(rate));
+                }
+            }
+            whole = whole.saturating_add(stage.lasts);
+            if stage.lasts.is_zero() || whole > DURATION_MAX {
+                return Err(StagesError::Length(number + 1));
+            }
+        }
+        let stages = Self(stages.into());
+        if stages.requests() < 1.0 { Err(StagesError::Idle) } else { Ok(stages) }
+    }
+
+    /// How long they last together.
+    pub fn lasts(&self) -> Duration {
+        self.0.iter().map(|stage| stage.lasts).sum()
+    }
+
+    /// How many requests are due in them.
+    pub fn requests(&self) -> f64 {
+        self.0.iter().map(Stage::requests).sum()
+    }
+
+    /// The stages.
+    pub fn iter(&self) -> impl Iterator<Item = &Stage> {
+        self.0.iter()
+    }
+
+    /// When that many requests should have come, in seconds from the start; none where they never do.
+    fn when(&self, mut requests: f64) -> Option<f64> {
+        let mut begun = 0.0;
+        for stage in self.0.iter() {
+            let here = stage.requests();
+            // The very end of a stage is the beginning of the next.
+            if requests < here {
+                return Some(begun + stage.when(requests));
+            }
+            requests -= here;
+            begun += stage.lasts.as_secs_f64();
+        }
+        None
+    }
+}
+
+impl Stage {
+    fn requests(&self) -> f64 {
+        (self.from + self.to) / 2.0 * self.lasts.as_secs_f64()
+    }
+
+    /// The time within it at which so many requests should have come: `from*t + slope*t^2/2 = requests`, solved for t
+    /// in the form that loses nothing where the slope is small.
+    fn when(&self, requests: f64) -> f64 {
+        let slope = (self.to - self.from) / self.lasts.as_secs_f64();
+        let root = (self.from * self.from + 2.0 * slope * requests).max(0.0).sqrt();
+        let sum = self.from + root;
+        if sum > 0.0 { 2.0 * requests / sum } else { 0.0 }
+    }
+}
+
+/// When requests are due.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
     /// Evenly spaced.
     Constant(Rate),
@@ -45,57 +153,87 @@ pub enum Schedule {
         /// Where the random gaps begin.
         seed: u64,
     },
+    /// A rate that changes; it ends with the last stage.
+    Staged {
+        /// How.
+        stages: Stages,
+        /// Independent arrivals from this seed; evenly spaced ones without.
+        seed: Option<u64>,
+    },
 }
 
 impl Schedule {
-    /// The due times, counted from the start; without end, never falling.
+    /// The due times, counted from the start, never falling; without end unless there are stages.
     pub fn arrivals(&self) -> Arrivals {
-        match *self {
-            Self::Constant(rate) => Arrivals::Constant { rate, next: 0 },
-            Self::Poisson { rate, seed } => {
-                Arrivals::Poisson { rate, last_seconds: 0.0, random: SmallRng::seed_from_u64(seed) }
-            }
+        let (rate, seed) = match self {
+            Self::Constant(rate) => (Course::Steady(*rate), None),
+            Self::Poisson { rate, seed } => (Course::Steady(*rate), Some(*seed)),
+            Self::Staged { stages, seed } => (Course::Staged(stages.clone()), *seed),
+        };
+        let gaps = match seed {
+            None => Gaps::Even { next: 0 },
+            Some(seed) => Gaps::Random { last: 0.0, random: SmallRng::seed_from_u64(seed) },
+        };
+        Arrivals { course: rate, gaps }
+    }
+
+    /// How long it lasts, where it has an end.
+    pub fn lasts(&self) -> Option<Duration> {
+        match self {
+            Self::Constant(_) | Self::Poisson { .. } => None,
+            Self::Staged { stages, .. } => Some(stages.lasts()),
         }
     }
 }
 
-/// The due times of a schedule.
+/// The rate over time.
 #[derive(Debug, Clone)]
-pub enum Arrivals {
-    /// See [`Schedule::Constant`].
-    Constant {
-        /// The rate.
-        rate: Rate,
+enum Course {
+    Steady(Rate),
+    Staged(Stages),
+}
+
+/// How arrivals keep to the rate.
+#[derive(Debug, Clone)]
+enum Gaps {
+    Even {
         /// The number of the next request, from 0.
         next: u64,
     },
-    /// See [`Schedule::Poisson`].
-    Poisson {
-        /// The mean rate.
-        rate: Rate,
-        /// The last due time.
-        last_seconds: f64,
-        /// Where gaps come from.
+    Random {
+        /// How many requests should have come when the last one did.
+        last: f64,
         random: SmallRng,
     },
+}
+
+/// The due times of a schedule.
+#[derive(Debug, Clone)]
+pub struct Arrivals {
+    course: Course,
+    gaps: Gaps,
 }
 
 impl Iterator for Arrivals {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let seconds = match self {
-            // A product, not a sum of gaps: no rounding error grows with the run.
-            Self::Constant { rate, next } => {
-                let at = *next as f64 / rate.0;
+        let requests = match &mut self.gaps {
+            // A number, not a sum of gaps: no rounding error grows with the run.
+            Gaps::Even { next } => {
+                let at = *next as f64;
                 *next += 1;
                 at
             }
-            Self::Poisson { rate, last_seconds, random } => {
+            Gaps::Random { last, random } => {
                 // 1 - u lies in (0, 1], so its logarithm is finite.
-                *last_seconds -= (1.0 - random.random::<f64>()).ln() / rate.0;
-                *last_seconds
+                *last -= (1.0 - random.random::<f64>()).ln();
+                *last
             }
+        };
+        let seconds = match &self.course {
+            Course::Steady(rate) => requests / rate.0,
+            Course::Staged(stages) => stages.when(requests)?,
         };
         Some(Duration::from_secs_f64(seconds))
     }
@@ -108,7 +246,7 @@ pub enum Stop {
     After(Duration),
     /// After this many requests.
     Count(u64),
-    /// Only when cancelled.
+    /// Only when cancelled, or when the schedule has an end.
     Never,
 }
 
@@ -124,62 +262,5 @@ impl Stop {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rate(per_second: f64) -> Rate {
-        Rate::try_new(per_second).unwrap()
-    }
-
-    #[test]
-    fn what_is_not_a_rate_is_refused() {
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, RATE_MAX * 1.01] {
-            assert!(Rate::try_new(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn constant_arrivals_do_not_drift() {
-        let at = Schedule::Constant(rate(3000.0)).arrivals().nth(3_000_000).unwrap();
-        assert_eq!(at, Duration::from_secs(1000));
-    }
-
-    #[test]
-    fn poisson_arrivals_have_the_mean_and_spread_of_exponential_gaps() {
-        let times: Vec<f64> = Schedule::Poisson { rate: rate(1000.0), seed: 7 }
-            .arrivals()
-            .take(100_000)
-            .map(|at| at.as_secs_f64())
-            .collect();
-        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
-        // The standard error of the mean is 1e-3 / sqrt(1e5), of the deviation about 1.4 times that.
-        assert!((mean - 1e-3).abs() < 5.0 * 3.2e-6, "{mean}");
-        assert!((variance.sqrt() - 1e-3).abs() < 5.0 * 4.5e-6, "{}", variance.sqrt());
-        assert!(gaps.iter().all(|gap| *gap >= 0.0));
-    }
-
-    #[test]
-    fn one_seed_gives_one_schedule() {
-        let times =
-            |seed| Schedule::Poisson { rate: rate(10.0), seed }.arrivals().take(50).collect::<Vec<_>>();
-        assert_eq!(times(1), times(1));
-        assert_ne!(times(1), times(2));
-    }
-
-    #[test]
-    fn a_stop_counts_requests_or_time() {
-        let sent = |stop: Stop| {
-            Schedule::Constant(rate(100.0))
-                .arrivals()
-                .enumerate()
-                .take(10_000)
-                .take_while(|(number, due)| stop.allows(*number as u64, *due))
-                .count()
-        };
-        assert_eq!(sent(Stop::After(Duration::from_secs(2))), 200);
-        assert_eq!(sent(Stop::Count(17)), 17);
-        assert_eq!(sent(Stop::Never), 10_000);
-    }
-}
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -68,8 +68,9 @@ fn a_canary_that_fails_while_its_leader_dies_is_rolled_back_everywhere_by_the_ne
         until(SOON, "the canary has its share", || canary_share(edge) == 0.2);
     }
     let schedule = Schedule::Constant(Rate::try_new(200.0).unwrap());
-    let loads = [0, 1]
-        .map(|at: usize| Load::new(edges[at].target(), Pace::Open(schedule), Stop::Never).start().unwrap());
+    let loads = [0, 1].map(|at: usize| {
+        Load::new(edges[at].target(), Pace::Open(schedule.clone()), Stop::Never).start().unwrap()
+    });
     let before = edges.each_ref().map(Edge::generation);
     until(SOON, "the canary has traffic", || stubs[1].requests() > 200);
 

@@ -92,7 +92,7 @@ fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them
     let schedule = Schedule::Constant(Rate::try_new(200.0).unwrap());
     let loads: Vec<_> = edges
         .iter()
-        .map(|edge| Load::new(edge.target(), Pace::Open(schedule), Stop::Never).start().unwrap())
+        .map(|edge| Load::new(edge.target(), Pace::Open(schedule.clone()), Stop::Never).start().unwrap())
         .collect();
     until(SOON, "the canary is taken out", || plane.control().rollout()["live"] == false);
     plane.followed_by(&["edge-1", "edge-2"]);

@@ -9,6 +9,7 @@ pub mod endpoint;
 mod fleet;
 pub mod leaf;
 mod listener;
+pub mod load;
 pub mod mail;
 pub mod notification;
 mod operation;

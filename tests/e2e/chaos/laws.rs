@@ -103,16 +103,17 @@ pub(super) fn users(world: &World) -> Vec<String> {
             let canary = &*version.version == "v2";
             let may = |status: u16| status == 200 || canary && status == 503;
             let other: BTreeMap<_, _> =
-                version.statuses.iter().filter(|(status, _)| !may(**status)).collect();
-            if !other.is_empty() || !version.errors.is_empty() {
+                version.statuses().into_iter().filter(|(status, _)| !may(*status)).collect();
+            if !other.is_empty() || !version.errors().is_empty() {
                 problems.push(format!(
                     "law 1: {name}: {} answered {other:?}, {:?}",
-                    version.version, version.errors
+                    version.version,
+                    version.errors()
                 ));
             }
             if canary {
                 of_canary += version.total();
-                failed += version.statuses.get(&503).copied().unwrap_or_default();
+                failed += version.statuses().get(&503).copied().unwrap_or_default();
             }
         }
         // Those that waited for a connection when their users were told to end were never sent.
