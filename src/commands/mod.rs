@@ -17,6 +17,7 @@ mod group;
 mod instance;
 mod journal;
 mod judge;
+mod load;
 mod logging;
 mod plan;
 mod proxy;
@@ -68,6 +69,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Judges windows of counts, as JSON lines: evidence and decision after each
     Judge(judge::Arguments),
+    /// Generates load, and tells from its records what became faster or slower
+    Load(load::Arguments),
     /// Starts, steers, watches and explains rollouts of a running Serin
     Rollout(rollout::Arguments),
     /// Starts, steers and shows groups of services that are rolled out together
@@ -104,6 +107,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Judge(arguments) => judge::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
         Command::Rollout(arguments) => rollout::run(&arguments),
         Command::Group(arguments) => group::run(&arguments),
         Command::Service(arguments) => service::run(&arguments),

@@ -42,6 +42,7 @@ mod judge_command;
 mod kill_and_recover;
 mod large_bodies;
 mod limits;
+mod load_command;
 mod malformed;
 mod mirror;
 mod mirror_step;

@@ -1,0 +1,31 @@
+//! `serin load`: the load generator, and what is made of its records.
+
+mod address;
+mod files;
+mod options;
+mod run;
+mod watched;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+/// What to do.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sends requests at a rate and reports latencies from the times at which they were due
+    Run(Box<run::Arguments>),
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match &arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+    }
+}

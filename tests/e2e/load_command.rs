@@ -1,0 +1,232 @@
+//! `serin load run` against real servers: what it reports, and what it does not hide.
+//!
+//! How answers are read is covered by `serin-loadtest`.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use serin_loadtest::{Stub, StubOptions};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::harness::{
+    alone, beside,
+    certs::{Authority, arg},
+    config::{one_version, two_versions},
+    serin::{Serin, binary},
+    tls::start_secured,
+};
+
+fn load(arguments: &[&str]) -> Output {
+    binary().args(["load", "run"]).args(arguments).output().unwrap()
+}
+
+fn record(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn total(record: &Value, of: impl Fn(&Value) -> bool) -> u64 {
+    let groups = record["groups"].as_array().unwrap().iter().filter(|group| of(group));
+    let counts = |group: &Value| -> u64 {
+        group["latency_us"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap()).sum()
+    };
+    groups.map(counts).sum()
+}
+
+#[test]
+fn a_load_counts_what_both_versions_served_and_writes_its_reports() {
+    let _machine = beside();
+    let stubs = [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap());
+    stubs[1].set_error_ppm(1_000_000);
+    let serin = Serin::start(two_versions(stubs[0].address(), stubs[1].address(), "75%", "25%"));
+    let files = TempDir::new().unwrap();
+    let [json, csv, html, mix] =
+        ["run.json", "run.csv", "run.html", "mix.yaml"].map(|name| files.path().join(name));
+    std::fs::write(
+        &mix,
+        "requests:\n- { name: list, path: /items, weight: 3 }\n- { name: buy, method: POST, path: /orders, body: x }\n\
+         users: { count: 500, cookie: uid }\n",
+    )
+    .unwrap();
+    let url = format!("http://{}/", serin.web);
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let watch = format!("proxy={}", serin.id());
+    let ran = load(&[
+        &url,
+        "--rate",
+        "400",
+        "--requests",
+        "800",
+        "--mix",
+        &path(&mix),
+        "--json",
+        &path(&json),
+        "--csv",
+        &path(&csv),
+        "--html",
+        &path(&html),
+        "--watch",
+        &watch,
+    ]);
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(
+        ran.status.code(),
+        Some(1),
+        "the canary fails: {said}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let record = record(&json);
+    assert_eq!(record["progress"]["sent"], 800);
+    assert_eq!(total(&record, |_| true), 800);
+    for (stub, version, failed) in [(&stubs[0], "v1", false), (&stubs[1], "v2", true)] {
+        let here = total(&record, |group| group["version"] == version && group["failed"] == failed);
+        assert_eq!(here, stub.requests(), "{version}: both sides count the same");
+    }
+    // Three of four requests are lists; five standard deviations are 61.
+    let lists = total(&record, |group| group["request"] == "list");
+    assert!((539..=661).contains(&lists), "{lists}");
+    assert!(record["components"]["proxy"]["cpu_us_per_request"].as_f64().unwrap() > 0.0);
+    assert!(said.contains("failed") && said.contains("list  v1  200"), "{said}");
+    assert!(std::fs::read_to_string(&csv).unwrap().lines().count() >= 3);
+    assert!(std::fs::read_to_string(&html).unwrap().contains("Latency by percentile"));
+}
+
+#[test]
+fn http_2_within_tls_is_spoken_to_who_has_a_believed_certificate() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let authority = Authority::new("authority");
+    let files = TempDir::new().unwrap();
+    let pair = authority.server("server", &["localhost"]);
+    let serin = start_secured(one_version(stub.address()), json!({ "certificates": [pair.json()] }));
+    let ca = authority.file();
+    let (url, ca) = (format!("https://localhost:{}/", serin.web.port()), arg(&ca));
+    let json = files.path().join("run.json");
+    let ran = load(&[
+        &url,
+        "--http2",
+        "--rate",
+        "300",
+        "-n",
+        "300",
+        "-c",
+        "2",
+        "--ca",
+        ca,
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    assert!(
+        ran.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let record = record(&json);
+    assert_eq!(total(&record, |group| group["outcome"] == "200"), 300);
+    assert!(record["progress"]["connections"].as_u64().unwrap() <= 2);
+    assert_eq!(stub.requests(), 300);
+    // Nobody vouches for it otherwise.
+    let ran = load(&[&url, "-n", "1", "-q"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("no connection"));
+    assert!(load(&[&url, "-n", "1", "-q", "--danger-any-certificate"]).status.success());
+}
+
+/// A server that answers at once, but for the last second of each ten, in which it does nothing.
+struct Stalling {
+    port: u16,
+    _runtime: tokio::runtime::Runtime,
+}
+
+const CYCLE: Duration = Duration::from_secs(10);
+const STALL: Duration = Duration::from_secs(1);
+
+impl Stalling {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let begun = Instant::now();
+        runtime.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let (mut buffer, mut filled) = ([0; 4096], 0);
+                    loop {
+                        match stream.read(&mut buffer[filled..]).await {
+                            Ok(0) | Err(_) => return,
+                            Ok(bytes) => filled += bytes,
+                        }
+                        if !buffer[..filled].ends_with(b"\r\n\r\n") {
+                            continue;
+                        }
+                        filled = 0;
+                        let cycles = u32::try_from(begun.elapsed().as_millis() / CYCLE.as_millis()).unwrap();
+                        let end = CYCLE * (cycles + 1);
+                        if begun.elapsed() >= end - STALL {
+                            tokio::time::sleep_until((begun + end).into()).await;
+                        }
+                        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err()
+                        {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { port, _runtime: runtime }
+    }
+}
+
+#[test]
+fn a_server_that_stalls_for_one_second_in_ten_is_reported_as_arithmetic_demands_where_a_closed_loop_hides_it()
+{
+    let _machine = alone();
+    let server = Stalling::start();
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let files = TempDir::new().unwrap();
+    let [open, closed] = ["open.json", "closed.json"].map(|name| files.path().join(name));
+    let loop_of_four =
+        ["load", "run", &url, "--closed", "-c", "4", "-d", "20s", "-q", "--json", arg(&closed)];
+    let other = binary().args(loop_of_four).stdout(Stdio::null()).spawn().unwrap();
+    // Two cycles whole, wherever they begin: a tenth of all requests is due within a stall.
+    let ran = load(&[&url, "--rate", "400", "-d", "20s", "-c", "1000", "-q", "--json", arg(&open)]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+    let record = record(&open);
+    assert_eq!((&record["progress"]["sent"], &record["progress"]["missed"]), (&8000.into(), &0.into()));
+    // Who is due a part of a second before the end of the stall waits so long: of all requests the share (1 - t) / 10 waits
+    // longer than t.
+    for (q, seconds) in [(0.95, 0.5), (0.99, 0.9), (0.999, 0.99)] {
+        let seen = quantile(&record, q);
+        println!("{q}: {seen:.3} s, by arithmetic {seconds:.3} s");
+        assert!((seen - seconds).abs() < 0.05, "{q}: {seen} s, by arithmetic {seconds} s");
+    }
+    // Four users who wait for each other's server are held up twice each, and never seem to be.
+    assert!(other.wait_with_output().unwrap().status.success());
+    let hidden = quantile(&self::record(&closed), 0.999);
+    println!("0.999 by a closed loop: {hidden:.3} s");
+    assert!(hidden < 0.5, "{hidden} s");
+}
+
+fn quantile(record: &Value, q: f64) -> f64 {
+    let mut values: Vec<(u64, u64)> = Vec::new();
+    for group in record["groups"].as_array().unwrap() {
+        for pair in group["latency_us"].as_array().unwrap() {
+            values.push((pair[0].as_u64().unwrap(), pair[1].as_u64().unwrap()));
+        }
+    }
+    values.sort_unstable();
+    let all: u64 = values.iter().map(|(_, count)| count).sum();
+    let mut seen = 0;
+    let found = values.iter().find(|(_, count)| {
+        seen += count;
+        seen as f64 >= q * all as f64
+    });
+    found.unwrap().0 as f64 / 1e6
+}
