@@ -29,6 +29,7 @@ mod service;
 mod serving;
 mod shell;
 mod shutdown;
+mod steer;
 mod systemd;
 mod takeover;
 mod token;

@@ -17,8 +17,9 @@ use super::{
         output::{dated, print_json, print_value},
     },
     print,
-    rollout::{ServiceText, not_stored},
+    rollout::ServiceText,
     service::{UNCOUNTED, shares},
+    steer::not_stored,
 };
 
 /// What to do with which weights.

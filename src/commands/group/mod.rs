@@ -5,7 +5,6 @@ mod wait;
 use std::{fmt::Write, process::ExitCode, str::FromStr};
 
 use clap::{Args, Subcommand};
-use http::Method;
 use serde::Deserialize;
 use serin_config::{GroupName, name::NameError};
 use serin_control::{
@@ -20,7 +19,8 @@ use super::{
         plain,
     },
     print,
-    rollout::{Because, Patience, not_stored, steps},
+    rollout::{Patience, steps},
+    steer::{Change, Promote, Subject, Wait, not_stored},
 };
 
 /// What to do with which group.
@@ -43,23 +43,23 @@ enum Verb {
     /// Shows a line whenever one of its services moves, to the end of their rollouts, and exits by it
     Watch(Watch),
     /// Begins the rollouts of all its services that have a canary
-    Start(Change),
+    Start(Change<OfGroup>),
     /// Stays at the present weights; a failing guard still rolls all of them back
-    Pause(Change),
+    Pause(Change<OfGroup>),
     /// Goes on after a pause
-    Resume(Change),
+    Resume(Change<OfGroup>),
     /// Goes a step on with each, without waiting for evidence; nobody gets everything before all can. With --full, all do
-    Promote(Promote),
+    Promote(Promote<OfGroup>),
     /// Lets those go on that wait for a person
-    Approve(Change),
+    Approve(Change<OfGroup>),
     /// Leaves the present step out in each; unlike promote, never ends a rollout
-    Skip(Change),
+    Skip(Change<OfGroup>),
     /// Takes all their canaries out, now
-    Abort(Change),
+    Abort(Change<OfGroup>),
     /// Takes back what their last rollouts did, those that ended together: the splits from before return, at once
-    Undo(Change),
+    Undo(Change<OfGroup>),
     /// Begins their last rollouts again, if they were not promoted
-    Retry(Change),
+    Retry(Change<OfGroup>),
 }
 
 #[derive(Debug, Args)]
@@ -73,12 +73,8 @@ struct List {
 struct Status {
     #[command(flatten)]
     of: OfGroup,
-    /// Wait until the rollouts have ended, and exit by how they did
-    #[arg(long)]
-    wait: bool,
-    /// Wait no longer, such as 45m
-    #[arg(long, value_name = "TIME", default_value = "1h", requires = "wait")]
-    timeout: Patience,
+    #[command(flatten)]
+    patience: Wait,
 }
 
 #[derive(Debug, Args)]
@@ -97,23 +93,6 @@ struct OfGroup {
     group: GroupText,
     #[command(flatten)]
     access: Access,
-}
-
-#[derive(Debug, Args)]
-struct Change {
-    #[command(flatten)]
-    of: OfGroup,
-    #[command(flatten)]
-    because: Because,
-}
-
-#[derive(Debug, Args)]
-struct Promote {
-    #[command(flatten)]
-    change: Change,
-    /// Straight to 100 %
-    #[arg(long)]
-    full: bool,
 }
 
 /// A checked name, so that it can stand in a path.
@@ -145,9 +124,13 @@ struct Applied {
     group: GroupStatus,
 }
 
-impl OfGroup {
+impl Subject for OfGroup {
     fn path(&self) -> String {
         format!("/v1/groups/{}/rollout", self.group.0)
+    }
+
+    fn access(&self) -> &Access {
+        &self.access
     }
 }
 
@@ -184,7 +167,7 @@ async fn list(List { access }: &List) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn status(Status { of, wait, timeout }: &Status) -> Outcome {
+async fn status(Status { of, patience: Wait { wait, timeout } }: &Status) -> Outcome {
     let api = of.access.api()?;
     let json = of.access.output.is_json();
     let (group, code) = if *wait {
@@ -212,9 +195,9 @@ async fn watch(Watch { of, timeout }: &Watch) -> Outcome {
     wait::for_end(&api, of, patience, &mut lines).await.map(|(_, code)| code)
 }
 
-async fn steer(Change { of, because }: &Change, action: &str, full: Option<bool>) -> Outcome {
-    let answer = of.access.api()?.change(Method::POST, &of.path(), &because.body(action, full)).await?;
-    if of.access.output.is_json() {
+async fn steer(change: &Change<OfGroup>, action: &str, full: Option<bool>) -> Outcome {
+    let answer = change.ask(action, full).await?;
+    if change.of.access.output.is_json() {
         print_json(&answer);
         return Ok(ExitCode::SUCCESS);
     }

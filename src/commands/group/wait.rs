@@ -18,6 +18,7 @@ use super::{
         client::{Api, Stop, plain},
         print_on,
         rollout::{LATE, ServiceText, UNJUDGED, forgotten, next_of, result_of},
+        steer::Subject,
     },
     OfGroup,
 };

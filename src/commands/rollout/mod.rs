@@ -12,8 +12,7 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use serin_config::ServiceName;
 
 use self::replay::Replay;
@@ -22,8 +21,9 @@ pub(super) use self::{
     wait::{LATE, Patience, UNJUDGED, forgotten, next as next_of, result_of},
 };
 use super::{
-    client::{self, Access, Answer, Outcome, output::print_json},
+    client::{self, Access, Outcome, output::print_json},
     print,
+    steer::{Change, Promote, Subject, not_stored},
 };
 
 /// What to do with which rollout.
@@ -41,27 +41,27 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Begins to shift traffic to the canary, step by step, each on evidence
-    Start(Change),
+    Start(Change<OfService>),
     /// Shows how far the rollout is; with --wait, exits by its end
     Status(status::Arguments),
     /// Shows the rollout as it goes: a live view on a terminal, a line a second in a pipe
     Watch(watch::Arguments),
     /// Stays at the present weight; a failing guard still rolls back
-    Pause(Change),
+    Pause(Change<OfService>),
     /// Goes on after a pause
-    Resume(Change),
+    Resume(Change<OfService>),
     /// Goes to the next step now, or to 100 % with --full, without waiting for evidence
-    Promote(Promote),
+    Promote(Promote<OfService>),
     /// Lets a rollout go on that waits for a person
-    Approve(Change),
+    Approve(Change<OfService>),
     /// Leaves the present step out; unlike promote, never ends the rollout
-    Skip(Change),
+    Skip(Change<OfService>),
     /// Takes the canary out, now; a newer one that only waits to begin is called off
-    Abort(Change),
+    Abort(Change<OfService>),
     /// Takes back what the last rollout did: the split from before it returns, at once
-    Undo(Change),
+    Undo(Change<OfService>),
     /// Begins the last rollout again from its first step, if it was not promoted
-    Retry(Change),
+    Retry(Change<OfService>),
     /// Says in words and numbers what was decided, and why
     Explain(OfService),
     /// Lists the rollouts that are kept, the newest first
@@ -88,6 +88,16 @@ impl OfService {
     }
 }
 
+impl Subject for OfService {
+    fn path(&self) -> String {
+        self.path("")
+    }
+
+    fn access(&self) -> &Access {
+        &self.access
+    }
+}
+
 /// A path of the API below a service's rollout.
 fn path(service: &ServiceText, below: &str) -> String {
     format!("/v1/services/{}/rollout{below}", service.0)
@@ -102,54 +112,6 @@ impl std::str::FromStr for ServiceText {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         ServiceName::try_new(text).map(Self)
     }
-}
-
-#[derive(Debug, Args)]
-struct Change {
-    #[command(flatten)]
-    of: OfService,
-    #[command(flatten)]
-    because: Because,
-}
-
-/// Why a rollout is started or steered, and on what condition.
-#[derive(Debug, Args)]
-pub(super) struct Because {
-    /// Why, for the journal
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
-    /// Only if this plan is in force: the one on which the choice rests
-    #[arg(long, value_name = "GENERATION")]
-    if_generation: Option<u64>,
-    /// In spite of a freeze: it can't wait, and --reason says why
-    #[arg(long)]
-    urgent: bool,
-}
-
-impl Because {
-    /// What the API is sent.
-    pub(super) fn body(&self, action: &str, full: Option<bool>) -> Value {
-        let mut body = json!({ "action": action, "reason": self.reason });
-        if let Some(full) = full {
-            body["full"] = full.into();
-        }
-        if let Some(generation) = self.if_generation {
-            body["if_generation"] = generation.into();
-        }
-        if self.urgent {
-            body["urgent"] = true.into();
-        }
-        body
-    }
-}
-
-#[derive(Debug, Args)]
-struct Promote {
-    #[command(flatten)]
-    change: Change,
-    /// Straight to 100 %
-    #[arg(long)]
-    full: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -197,8 +159,8 @@ async fn report(of: &OfService) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn steer(Change { of, because }: &Change, action: &str, full: Option<bool>) -> Outcome {
-    let answer = of.access.api()?.change(Method::POST, &of.path(""), &because.body(action, full)).await?;
+async fn steer(change: &Change<OfService>, action: &str, full: Option<bool>) -> Outcome {
+    let (answer, of) = (change.ask(action, full).await?, &change.of);
     if of.access.output.is_json() {
         print_json(&answer);
         return Ok(ExitCode::SUCCESS);
@@ -208,13 +170,4 @@ async fn steer(Change { of, because }: &Change, action: &str, full: Option<bool>
     print(&format!("{}: {summary} (plan {})\n", of.service.0, answered["generation"]));
     print(not_stored(&answer));
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is to be said of a change that is in force and not yet stored.
-pub(super) fn not_stored(answer: &Answer) -> &'static str {
-    if answer.status == StatusCode::ACCEPTED {
-        "The store can't be written: this is in force, but not yet stored. See the log of the control plane.\n"
-    } else {
-        ""
-    }
 }

@@ -8,31 +8,25 @@ use serin_control::status::RolloutStatus;
 
 use super::{
     super::{
-        client::{Access, Outcome, plain},
+        client::{Outcome, plain},
         print,
+        steer::Wait,
     },
-    ServiceText,
-    wait::{self, Patience},
+    OfService, wait,
 };
 
 /// Whose rollout, and whether to wait for its end.
 #[derive(Debug, Args)]
 #[command(after_help = wait::EXIT_CODES)]
 pub(super) struct Arguments {
-    /// The service
-    service: ServiceText,
-    /// Wait until the rollout has ended, and exit by how it did
-    #[arg(long)]
-    wait: bool,
-    /// Wait no longer, such as 45m
-    #[arg(long, value_name = "TIME", default_value = "1h", requires = "wait")]
-    timeout: Patience,
     #[command(flatten)]
-    access: Access,
+    of: OfService,
+    #[command(flatten)]
+    patience: Wait,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Outcome {
-    let Arguments { service, wait, timeout, access } = arguments;
+    let Arguments { of: OfService { service, access }, patience: Wait { wait, timeout } } = arguments;
     let api = access.api()?;
     let (rollout, code) = if *wait {
         wait::for_end(&api, service, timeout.0).await?
