@@ -8,7 +8,10 @@ use serin_config::{Generation, Plan};
 /// A plan was offered that is not newer than the one in force. Where a store was lost or set back, numbers are given again:
 /// whoever leads hears of it with the next hello, and makes a newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("plan {offered} is not newer than plan {in_force}, which is in force")]
+#[error(
+    "plan {offered} is not newer than plan {in_force}, which is in force here and stays so: no request is affected; where the state of \
+     the control plane was lost or set back, it goes on beyond that number within a second or two (renumber in its journal)"
+)]
 pub struct OlderPlan {
     /// The plan that was offered.
     pub offered: Generation,

@@ -4,7 +4,10 @@ use std::{fmt::Write, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use serin_control::status::{ServiceStatus, Weights};
+use serin_control::{
+    status::{RolloutStatus, ServiceStatus, Weights},
+    waiting::Waiting,
+};
 
 use super::{
     client::{
@@ -71,7 +74,7 @@ async fn list(List { access }: &List) -> Outcome {
             text(&service["stable"]),
             text(&service["canary"]),
             weights.join(" · "),
-            text(&service["rollout"]["summary"]),
+            in_a_table(&text(&service["rollout"]["summary"]), waiting(&service["rollout"])),
         ]);
     }
     print(&table.text());
@@ -88,6 +91,22 @@ async fn show(Show { service, access }: &Show) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What waits to take the place of a rollout.
+fn waiting(rollout: &Value) -> Option<Waiting> {
+    serde_json::from_value(rollout["waiting"].clone()).ok()
+}
+
+/// How far a rollout is, as a table has room for it: who waits to take its place is named, and why is said elsewhere.
+pub(super) fn in_a_table(summary: &str, waiting: Option<Waiting>) -> String {
+    match waiting {
+        Some(waiting) => {
+            let own = summary.strip_suffix(&format!("; {waiting}")).unwrap_or(summary);
+            format!("{own}, {} waits", waiting.canary)
+        }
+        None => summary.to_owned(),
+    }
+}
+
 /// What a follower that does not reach its leader can't say.
 pub(super) const UNCOUNTED: &str = "what is counted just now is known to the control plane that leads only, which was not reached, or may not be asked, since a \
      client certificate can't be passed on";
@@ -96,8 +115,9 @@ fn told(service: &ServiceStatus) -> String {
     let mut text =
         format!("Service {}, plan {}: {}.\n", service.name, service.generation, shares(&service.weights));
     if let Some(rollout) = &service.rollout {
-        let (id, canary, summary) = (rollout.id, &rollout.canary, plain(&rollout.summary));
-        let _ = writeln!(text, "Rollout {id} of {canary}: {summary}.");
+        let RolloutStatus { id, canary, stable, summary, live, .. } = rollout;
+        let which = if *live { "Its rollout in progress" } else { "Its last rollout" };
+        let _ = writeln!(text, "{which}, number {id}, of {canary} against {stable}: {}.", plain(summary));
     }
     let seconds = service.versions.first().map_or(0, |version| version.seconds);
     let mut table = Table::new(["version", "role", ">share", ">requests", ">failed", ">p50 ms", ">p99 ms"]);
@@ -131,4 +151,41 @@ fn told(service: &ServiceStatus) -> String {
 pub(super) fn shares(weights: &Weights) -> String {
     let shares: Vec<String> = weights.iter().map(|(version, weight)| format!("{version} {weight}")).collect();
     shares.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_word_for_who_waits_and_no_sentence() {
+        let waiting = json!({
+            "canary": "v3", "since_ms": 1_795_266_309_123_u64, "kind": "frozen",
+            "why": "service \"shop\" is frozen (weekend, until Monday): no version but the stable one gets more traffic",
+        });
+        let waiting: Waiting = serde_json::from_value(waiting).unwrap();
+        let whole = format!("aborted: superseded; {waiting}");
+        assert_eq!(in_a_table(&whole, Some(waiting)), "aborted: superseded, v3 waits");
+        assert_eq!(in_a_table("promoted", None), "promoted");
+    }
+
+    #[test]
+    fn a_service_says_which_rollout_is_shown_and_of_what() {
+        let rollout = json!({
+            "id": 2, "canary": "b2", "stable": "b1", "state": "running", "step": 0, "summary": "running, step 1", "live": true,
+            "weight": "5%", "steps": ["5%", "100%"], "started_ms": 0, "step_began_ms": 0, "ended_ms": null, "verdict": null,
+        });
+        let mut service: ServiceStatus = serde_json::from_value(json!({
+            "name": "shop", "generation": 7, "weights": { "b1": "95%", "b2": "5%" }, "stable": "b1", "canary": "b2",
+            "versions": [], "rollout": rollout, "earlier": [], "seconds": [],
+        }))
+        .unwrap();
+        let said = |service: &ServiceStatus| told(service).lines().nth(1).unwrap().to_owned();
+        assert_eq!(said(&service), "Its rollout in progress, number 2, of b2 against b1: running, step 1.");
+        let rollout = service.rollout.as_mut().unwrap();
+        (rollout.live, rollout.summary) = (false, "aborted".into());
+        assert_eq!(said(&service), "Its last rollout, number 2, of b2 against b1: aborted.");
+    }
 }

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     /// A service whose rollout began with copies, and has users now.
-    fn behind_copies(probing: bool, mirror: Value) -> ServiceStatus {
+    fn behind_copies(probing: bool, mirror: Option<&str>) -> ServiceStatus {
         let rollout = json!({
             "id": 2, "canary": "v2", "stable": "v1", "state": "running", "step": 1, "summary": "running", "live": true,
             "weight": "5%", "steps": ["0%", "5%", "100%"], "mirrors": ["10%", "0%", "0%"], "mirror": mirror,
@@ -226,17 +226,17 @@ mod tests {
 
     #[test]
     fn why_no_share_was_observed_is_said_as_it_is() {
-        let probed = unseen(&behind_copies(true, Value::Null));
+        let probed = unseen(&behind_copies(true, None));
         assert_eq!(
             probed,
             "the copies before gave v2 no user's request, so nothing is observed of it yet: proxies try v2 with a few \
              requests a second first (rollout.probe), and its share is counted once that is over"
         );
-        let begun = unseen(&behind_copies(false, Value::Null));
+        let begun = unseen(&behind_copies(false, None));
         assert!(begun.ends_with("no second with requests has begun and ended under this split"), "{begun}");
-        let copied = unseen(&behind_copies(false, json!("10%")));
+        let copied = unseen(&behind_copies(false, Some("10%")));
         assert!(copied.starts_with("nothing is observed yet: no second"), "{copied}");
-        let table = told(&behind_copies(true, Value::Null));
+        let table = told(&behind_copies(true, None));
         assert!(table.contains(&probed) && !table.contains("no request was observed"), "{table}");
     }
 

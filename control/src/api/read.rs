@@ -111,7 +111,7 @@ pub(super) fn brief(service: &ServiceStatus) -> Value {
         "counted": service.counted,
         "versions": service.versions,
         "rollout": service.rollout.as_ref().map(|rollout| json!({
-            "id": rollout.id, "live": rollout.live, "summary": rollout.summary,
+            "id": rollout.id, "live": rollout.live, "summary": rollout.summary, "waiting": rollout.waiting,
         })),
     })
 }

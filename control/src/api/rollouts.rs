@@ -17,6 +17,7 @@ use super::{
 use crate::{
     rollout,
     status::{EarlierRollout, RolloutStatus, ServiceStatus},
+    waiting::Waiting,
 };
 
 /// Which of them a reader wants.
@@ -38,6 +39,7 @@ struct Row<'a> {
     #[serde(flatten)]
     state: rollout::State,
     summary: &'a str,
+    waiting: Option<&'a Waiting>,
     live: bool,
     started_ms: u64,
     ended_ms: Option<u64>,
@@ -85,6 +87,7 @@ impl<'a> Row<'a> {
             stable: &rollout.stable,
             state: rollout.state,
             summary: &rollout.summary,
+            waiting: rollout.waiting.as_ref(),
             live: rollout.live,
             started_ms: rollout.started_ms,
             ended_ms: rollout.ended_ms,
@@ -99,6 +102,7 @@ impl<'a> Row<'a> {
             stable: &rollout.stable,
             state: rollout.state,
             summary: &rollout.summary,
+            waiting: None,
             live: false,
             started_ms: rollout.started_ms,
             ended_ms: rollout.ended_ms,

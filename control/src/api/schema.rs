@@ -373,6 +373,7 @@ pub(super) fn all() -> Value {
                 ("stable", name()),
                 ("state", text()),
                 ("summary", text()),
+                ("waiting", maybe(object())),
                 ("live", json!({ "type": "boolean" })),
                 ("started_ms", number()),
                 ("ended_ms", maybe(number())),

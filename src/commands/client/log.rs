@@ -9,7 +9,7 @@ use serde_json::Value;
 use serin_config::limits::API_ENTRIES_MAX;
 use tokio::time::sleep;
 
-use super::{Api, Outcome, Stop, events::Events};
+use super::{Api, Outcome, Stop, events::Events, reader};
 
 /// How often to look for new entries, where the API does not tell by itself.
 const EVERY: Duration = Duration::from_secs(1);
@@ -64,11 +64,14 @@ impl<'a> Log<'a> {
 
     /// Shows what comes behind the entry with the number `seen`, until nobody reads it any more. A control plane that is
     /// away for a while is asked again.
-    pub(in crate::commands) async fn follow(
-        &self,
-        mut seen: u64,
-        show: impl Fn(&[Value]) -> bool,
-    ) -> Outcome {
+    pub(in crate::commands) async fn follow(&self, seen: u64, show: impl Fn(&[Value]) -> bool) -> Outcome {
+        tokio::select! {
+            ended = self.go_on(seen, show) => ended,
+            () = reader::gone() => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    async fn go_on(&self, mut seen: u64, show: impl Fn(&[Value]) -> bool) -> Outcome {
         let (mut events, mut away) = (None, false);
         loop {
             if let (None, Some(watch)) = (&events, &self.watch) {

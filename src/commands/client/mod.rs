@@ -15,6 +15,7 @@ pub(super) mod log;
 pub(super) mod output;
 mod pages;
 pub(super) mod place;
+pub(super) mod reader;
 pub(super) mod table;
 mod tls;
 mod token;

@@ -190,9 +190,12 @@ async fn status(Status { of, patience: Wait { wait, timeout } }: &Status) -> Out
 
 async fn watch(Watch { of, timeout }: &Watch) -> Outcome {
     let api = of.access.api()?;
-    let mut lines = wait::Lines { json: of.access.output.is_json() };
+    let mut lines = wait::Lines::new(of.access.output.is_json());
     let patience = timeout.map(|Patience(patience)| patience);
-    wait::for_end(&api, of, patience, &mut lines).await.map(|(_, code)| code)
+    tokio::select! {
+        ended = wait::for_end(&api, of, patience, &mut lines) => ended.map(|(_, code)| code),
+        () = client::reader::gone() => Ok(ExitCode::SUCCESS),
+    }
 }
 
 async fn steer(change: &Change<OfGroup>, action: &str, full: Option<bool>) -> Outcome {

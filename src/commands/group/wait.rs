@@ -3,7 +3,12 @@
 //! Those count that are in progress when it begins, or where none is, the last ones: their services may begin others since,
 //! and the answer is about these. A control plane that is away for a while is asked again.
 
-use std::{collections::BTreeMap, io::Write, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::json;
 use serin_config::{ServiceName, moment};
@@ -56,15 +61,38 @@ impl Tell for Quiet {
 
 /// A line for each change.
 pub(super) struct Lines {
-    pub(super) json: bool,
+    json: bool,
+    /// When the present step of each began, as it was told last.
+    began_ms: BTreeMap<ServiceName, u64>,
+}
+
+impl Lines {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, began_ms: BTreeMap::new() }
+    }
+
+    /// When it became what it is: the end, a new step; what has no date of its own (a pause, a webhook that is asked, how
+    /// things stand at the beginning) has been seen now.
+    fn since(&mut self, service: &ServiceName, rollout: &RolloutStatus, now_ms: u64) -> u64 {
+        let before = self.began_ms.insert(service.clone(), rollout.step_began_ms);
+        let stepped = before.is_some_and(|before| before != rollout.step_began_ms);
+        rollout.ended_ms.or(stepped.then_some(rollout.step_began_ms)).unwrap_or(now_ms)
+    }
+}
+
+/// Now, in milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Tell for Lines {
     fn moved(&mut self, service: &ServiceName, rollout: &RolloutStatus) -> bool {
+        let since = self.since(service, rollout, now_ms());
         print_on(&if self.json {
             format!("{}\n", json!({ "service": service, "rollout": rollout }))
         } else {
-            line(service, rollout)
+            line(since, service, rollout)
         })
     }
 
@@ -78,9 +106,8 @@ impl Tell for Lines {
 }
 
 /// `13:05:09Z  shop  v2 5%  running, step 2; Waits for webhook …`.
-fn line(service: &ServiceName, rollout: &RolloutStatus) -> String {
-    let at = rollout.ended_ms.unwrap_or(rollout.step_began_ms);
-    let at = moment::rfc3339_seconds(at).split_off("2026-11-21T".len());
+fn line(at_ms: u64, service: &ServiceName, rollout: &RolloutStatus) -> String {
+    let at = moment::rfc3339_seconds(at_ms).split_off("2026-11-21T".len());
     let asked: Vec<String> = rollout.asked().map(|asked| format!("; {}", asked.summary)).collect();
     let RolloutStatus { canary, weight, summary, .. } = rollout;
     plain(&format!("{at}  {service}  {canary} {weight}  {summary}{}", asked.concat())) + "\n"
@@ -240,8 +267,22 @@ mod tests {
     fn a_line_says_when_which_and_what() {
         let member = member("shop", 3, &json!({ "state": "running", "step": 0 }));
         assert_eq!(
-            line(&member.service, member.rollout.as_ref().unwrap()),
+            line(61_000, &member.service, member.rollout.as_ref().unwrap()),
             "00:01:01Z  shop  v2 5%  so it is\n"
         );
+    }
+
+    #[test]
+    fn a_line_is_dated_as_what_it_tells_of_and_not_by_the_step_that_began_long_before() {
+        let mut lines = Lines::new(false);
+        let Member { service, rollout, .. } = member("shop", 3, &json!({ "state": "running", "step": 0 }));
+        let mut rollout = rollout.unwrap();
+        assert_eq!(lines.since(&service, &rollout, 500_000), 500_000, "how it is at the beginning");
+        rollout.summary = "paused".into();
+        assert_eq!(lines.since(&service, &rollout, 510_000), 510_000, "it was paused just now");
+        rollout.step_began_ms = 520_000;
+        assert_eq!(lines.since(&service, &rollout, 520_900), 520_000, "a step began");
+        rollout.ended_ms = Some(530_000);
+        assert_eq!(lines.since(&service, &rollout, 530_900), 530_000, "it has ended");
     }
 }

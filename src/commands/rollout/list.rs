@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Deserialize;
 use serin_config::moment;
+use serin_control::waiting::Waiting;
 
 use super::{
     super::{
         client::{Access, Outcome, Table, output::print_json},
         print,
+        service::in_a_table,
     },
     ServiceText,
     report::time,
@@ -39,6 +41,8 @@ struct Row {
     canary: String,
     stable: String,
     summary: String,
+    #[serde(default)]
+    waiting: Option<Waiting>,
     started_ms: u64,
     ended_ms: Option<u64>,
 }
@@ -64,7 +68,7 @@ pub(super) async fn run(arguments: &Arguments) -> Outcome {
             row.stable,
             moment::rfc3339_seconds(row.started_ms),
             took.unwrap_or_default(),
-            row.summary,
+            in_a_table(&row.summary, row.waiting),
         ]);
     }
     print(&table.text());

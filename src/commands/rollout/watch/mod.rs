@@ -22,7 +22,7 @@ use self::{
 use super::{
     super::{
         CAN_NOT,
-        client::{Access, Api, Outcome, Stop, events::Events},
+        client::{Access, Api, Outcome, Stop, events::Events, reader},
         print_on,
     },
     ServiceText,
@@ -48,6 +48,13 @@ const EVERY: Duration = Duration::from_secs(1);
 const DECISIONS_MAX: usize = 100;
 
 pub(super) async fn run(arguments: &Arguments) -> Outcome {
+    tokio::select! {
+        ended = watch(arguments) => ended,
+        () = reader::gone() => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn watch(arguments: &Arguments) -> Outcome {
     let Arguments { service, timeout, access } = arguments;
     let api = access.api()?;
     let deadline = timeout.map(|Patience(patience)| Instant::now() + patience);
