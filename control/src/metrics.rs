@@ -17,6 +17,7 @@ const WINDOWS_LATE: &str = "serin_control_windows_late_total";
 const WINDOWS_JUDGED: &str = "serin_control_windows_judged_total";
 const NOTIFICATIONS: &str = "serin_control_notifications_total";
 const WEBHOOKS: &str = "serin_control_webhook_calls_total";
+const BEATS: &str = "serin_control_beats_received_total";
 const WINDOWS_MALFORMED: &str = "serin_control_windows_malformed_total";
 const PROXIES: &str = "serin_control_proxies";
 const DUPLICATES: &str = "serin_control_proxy_duplicates";
@@ -82,6 +83,10 @@ fn describe() {
         "Windows that are in a verdict, by how many seconds (within) it came after the window's end at most: each counts under all that it is within."
     );
     describe_counter!(
+        BEATS,
+        "Beats of proxies with a process of their own that came, whether or not they were of use."
+    );
+    describe_counter!(
         NOTIFICATIONS,
         "Decisions told to recipients, by outcome: told, failed (and tried again, where that is of use), skipped."
     );
@@ -137,6 +142,7 @@ fn describe() {
         WINDOWS_LOST,
         WINDOWS_LATE,
         WINDOWS_MALFORMED,
+        BEATS,
         STORE_ERRORS,
         AUDIT_LOST,
     ] {
@@ -193,6 +199,11 @@ pub(crate) fn audit_lost(times: u64) {
 
 pub(crate) fn malformed() {
     counter!(WINDOWS_MALFORMED).increment(1);
+}
+
+/// A beat came.
+pub(crate) fn beat() {
+    counter!(BEATS).increment(1);
 }
 
 /// Shows how many proxies there are.

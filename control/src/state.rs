@@ -65,6 +65,11 @@ impl State {
     pub fn live(&self, service: &str) -> Option<&Rollout> {
         self.services.get(service).and_then(|record| record.live())
     }
+
+    /// Whether there is a rollout in progress on any.
+    pub fn is_rolling(&self) -> bool {
+        self.services.values().any(|record| record.live().is_some())
+    }
 }
 
 /// What the planner decided: a new state, and what must be written with it.

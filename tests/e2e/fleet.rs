@@ -87,6 +87,15 @@ fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them
         assert_eq!(edge.member.metrics().sum("serin_plan_weight_ratio", &[("version", "v2")]), 0.5);
     }
 
+    // Beats are for rollouts: what has weight by hand is told in windows alone.
+    for edge in &edges {
+        (0..100).for_each(|_| assert_eq!(edge.get("/").status, 200));
+    }
+    let came = |what: &str| plane.member.metrics().sum(&format!("serin_control_{what}_received_total"), &[]);
+    let windows = came("windows");
+    until(SOON, "the second of these requests was told", || came("windows") >= windows + 6.0);
+    assert_eq!(came("beats"), 0.0);
+
     stubs[1].set_error_ppm(500_000);
     plane.control().start_rollout();
     let schedule = Schedule::Constant(Rate::try_new(200.0).unwrap());
@@ -95,6 +104,7 @@ fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them
         .map(|edge| Load::new(edge.target(), Pace::Open(schedule.clone()), Stop::Never).start().unwrap())
         .collect();
     until(SOON, "the canary is taken out", || plane.control().rollout()["live"] == false);
+    assert!(came("beats") > 0.0, "they were asked for");
     plane.followed_by(&["edge-1", "edge-2"]);
     for edge in &edges {
         assert_eq!(edge.member.metrics().sum("serin_plan_weight_ratio", &[("version", "v2")]), 0.0);

@@ -35,7 +35,7 @@ pub enum Upward {
 #[derive(Clone, PartialEq, Message)]
 pub struct Down {
     /// What it says.
-    #[prost(oneof = "Downward", tags = "1, 2, 3")]
+    #[prost(oneof = "Downward", tags = "1, 2, 3, 4")]
     pub said: Option<Downward>,
 }
 
@@ -51,6 +51,9 @@ pub enum Downward {
     /// Windows need not be told again.
     #[prost(message, tag = "3")]
     Kept(Kept),
+    /// What it wants to be told.
+    #[prost(message, tag = "4")]
+    Wish(Wish),
 }
 
 /// Who it is that connects.
@@ -105,6 +108,14 @@ pub struct Kept {
     /// The number of the last window.
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
+}
+
+/// What the control plane wants to be told from now on.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Wish {
+    /// Whether beats are of no use just now.
+    #[prost(bool, tag = "1")]
+    pub no_beats: bool,
 }
 
 /// A plan, whole.

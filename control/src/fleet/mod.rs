@@ -17,6 +17,7 @@ mod seat;
 mod serve;
 mod session;
 mod spares;
+mod wish;
 
 pub(crate) use door::Door;
 pub use door::FleetBindError;

@@ -27,6 +27,7 @@ use super::{
     duplicates::Duplicate,
     registry::{FleetCounts, Overdue, PlanName, ProxyStatus, Registry},
     spares::Spares,
+    wish::Wish,
 };
 use crate::{clock::Clock, keeper::Keeper};
 
@@ -74,6 +75,7 @@ pub(crate) struct Seat {
     plans: Arc<watch::Sender<Arc<Published>>>,
     marks: Arc<watch::Sender<Arc<Marks>>>,
     reports: mpsc::Sender<Report>,
+    wish: Arc<watch::Sender<Wish>>,
     beats: Arc<Budget>,
     spares: Arc<Spares>,
 }
@@ -89,6 +91,7 @@ impl Seat {
             plans: Arc::new(watch::Sender::new(Published::new(plan))),
             marks: Arc::new(watch::Sender::new(Arc::new(marks))),
             reports,
+            wish: Arc::new(watch::Sender::new(Wish::default())),
             beats: Arc::default(),
             spares: Arc::default(),
         }
@@ -98,6 +101,18 @@ impl Seat {
     pub(crate) fn publish(&self, plan: Arc<Plan>, takes_out: bool, now_ms: u64) {
         self.registry().published(PlanName::of(&plan), takes_out, now_ms);
         self.plans.send_replace(Published::new(plan));
+    }
+
+    /// A rollout is in progress from now on, or none is. Before the plan that begins one is published: proxies are asked for
+    /// beats first.
+    pub(crate) fn ask_for_beats(&self, rolling: bool) {
+        self.wish.send_if_modified(|wish| wish.follow(rolling));
+    }
+
+    /// A second has passed.
+    pub(crate) fn ask_others(&self) {
+        let proxies = self.counts().connected;
+        self.wish.send_if_modified(|wish| wish.turn(proxies));
     }
 
     /// Tells everybody which windows are kept.
@@ -159,10 +174,16 @@ impl Seat {
         self.marks.subscribe()
     }
 
-    /// Whether there is room for one more beat now.
+    pub(super) fn wishes(&self) -> watch::Receiver<Wish> {
+        self.wish.subscribe()
+    }
+
+    /// Whether a beat is of use now, and there is room for one more.
     pub(super) fn takes_beat(&self, now_ms: u64) -> bool {
         // Windows are what counts.
-        self.reports.capacity() >= self.reports.max_capacity() / 2 && self.beats.take(now_ms)
+        self.wish.borrow().rolling()
+            && self.reports.capacity() >= self.reports.max_capacity() / 2
+            && self.beats.take(now_ms)
     }
 
     /// Cells to be filled anew.

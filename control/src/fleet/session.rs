@@ -13,7 +13,7 @@ use serin_config::{
     Generation, Identity, ServiceName,
     fleet::{
         LEADER_METADATA, Malformed, Reader,
-        message::{Beat, Downward, Hello, Kept, PlanAnswer, Upward, Welcome},
+        message::{Beat, Downward, Hello, Kept, PlanAnswer, Upward, Welcome, Wish},
         window,
     },
     limits::{
@@ -260,6 +260,7 @@ impl Session {
     }
 
     fn beat(&self, told: &[u8]) {
+        metrics::beat();
         // One that is lost is no matter.
         if !self.seat.takes_beat(self.clock.now_ms()) {
             return;
@@ -290,16 +291,20 @@ impl Session {
 
     /// Tells the proxy what it must know: always the newest, never what is past.
     async fn tell(&self, version: &str) -> Ended {
-        let (mut plans, mut marks) = (self.seat.plans(), self.seat.marks());
+        let (mut plans, mut marks, mut wishes) = (self.seat.plans(), self.seat.marks(), self.seat.wishes());
         let (mut told, mut kept) = (Generation(self.hello.generation), 0);
         // The text of routes and services that the proxy has, and the plan that told it.
         let mut held = (self.hello.digest.clone(), told);
         let mut welcomed = false;
+        // Who was told nothing sends beats.
+        let mut sends_beats = true;
         loop {
             let mark = marks.borrow_and_update().get(&self.hello.proxy).copied();
             let mark =
                 mark.filter(|(epoch, _)| *epoch == self.hello.epoch).map_or(0, |(_, sequence)| sequence);
             let plan = plans.borrow_and_update().clone();
+            // Looked at after the plan, and told before it: a rollout that the plan begins is watched from its first request.
+            let wants_beats = wishes.borrow_and_update().wants(&self.hello.proxy);
             if !welcomed {
                 let (generation, version) = (plan.generation().0, version.to_owned());
                 if let Err(ended) = self
@@ -317,6 +322,13 @@ impl Session {
                     self.answered(plan.name(), vec![why]);
                 }
                 (welcomed, kept) = (true, mark);
+            }
+            if wants_beats != sends_beats {
+                let wish = Wish { no_beats: !wants_beats };
+                if let Err(ended) = self.send(encoded(Downward::Wish(wish))).await {
+                    return ended;
+                }
+                sends_beats = wants_beats;
             }
             if plan.generation() > told {
                 let known = plan.digest() == Some(held.0.as_str())
@@ -341,6 +353,7 @@ impl Session {
             let changed = tokio::select! {
                 changed = plans.changed() => changed,
                 changed = marks.changed() => changed,
+                changed = wishes.changed() => changed,
             };
             if changed.is_err() {
                 return Ended::Closed(Status::unavailable("the control plane has stopped to decide"));
@@ -372,3 +385,7 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

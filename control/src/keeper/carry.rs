@@ -127,6 +127,7 @@ impl Keeper {
         if self.state.plan.generation() > old.plan.generation() {
             (self.push)(self.state.plan.clone());
             if let Some(seat) = &self.seat {
+                seat.ask_for_beats(self.state.is_rolling());
                 seat.publish(self.state.plan.clone(), takes_out, now_ms);
             }
         }

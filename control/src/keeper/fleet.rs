@@ -24,6 +24,8 @@ impl Keeper {
     /// and the journal have them.
     pub(super) fn look_after_fleet(&mut self, now_ms: u64) {
         let Some(seat) = &self.seat else { return };
+        seat.ask_for_beats(self.state.is_rolling());
+        seat.ask_others();
         metrics::proxies(seat.counts());
         let overdue = seat.overdue(now_ms);
         let rollback = seat.rollback_followed();

@@ -276,6 +276,7 @@ impl Keeper {
 
     /// From now on proxies are reached there.
     pub(crate) fn sit(&mut self, seat: Seat) {
+        seat.ask_for_beats(self.state.is_rolling());
         self.seat = Some(seat);
     }
 

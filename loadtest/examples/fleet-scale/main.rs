@@ -55,6 +55,9 @@ struct Arguments {
     /// Leaves out the beats between windows
     #[arg(long)]
     no_beats: bool,
+    /// Sends all beats, whether or not the control plane wants them, as proxies of older releases do
+    #[arg(long)]
+    all_beats: bool,
 }
 
 #[tokio::main]
@@ -65,6 +68,7 @@ async fn main() -> ExitCode {
         address: arguments.address,
         traffic: Traffic::new(arguments.services, arguments.rate),
         beats: !arguments.no_beats,
+        older: arguments.all_beats,
         stop,
     });
     let mut random = SmallRng::seed_from_u64(7);

@@ -46,6 +46,8 @@ pub(crate) struct Fleet {
     pub(crate) address: SocketAddr,
     pub(crate) traffic: Traffic,
     pub(crate) beats: bool,
+    /// Whether its proxies do not know that beats can be of no use.
+    pub(crate) older: bool,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn live(fleet: Arc<Fleet>, number: usize, phase: Duration) -> T
     match join(&fleet, number, epoch).await {
         Ok(stream) => {
             let random = SmallRng::seed_from_u64(number as u64);
-            let life = Life { fleet, epoch, random, stream, plan: None, began_under: 0 };
+            let life = Life { fleet, epoch, random, stream, plan: None, began_under: 0, wanted: true };
             if let Err(why) = life.run(phase, &mut told).await {
                 told.broke = Some(why);
             }
@@ -124,6 +126,8 @@ struct Life {
     stream: Stream,
     plan: Option<(u64, Arc<Stack>)>,
     began_under: u64,
+    /// Whether the control plane wants beats.
+    wanted: bool,
 }
 
 impl Life {
@@ -135,7 +139,7 @@ impl Life {
                 biased;
                 said = self.stream.down.message() => self.hear(said, told).await?,
                 due = windows.tick() => self.window(due, told).await?,
-                _ = beats.tick(), if self.fleet.beats => self.beat(told),
+                _ = beats.tick(), if self.fleet.beats && self.wanted => self.beat(told),
                 () = told_to_stop(&mut stop) => break,
             }
         }
@@ -169,6 +173,7 @@ impl Life {
                 self.send(encoded(Upward::PlanAnswer(answer))).await?;
             }
             Some(Downward::Kept(kept)) => told.kept = kept.sequence,
+            Some(Downward::Wish(wish)) => self.wanted = !wish.no_beats || self.fleet.older,
             Some(Downward::Welcome(_)) | None => {}
         }
         Ok(())

@@ -87,6 +87,7 @@ impl Uplink {
             unkept: Unkept::default(),
             inlet,
             leaving,
+            beats: true,
             since: clock::now(),
         };
         Self { reports, plans, leave, keeper, task: tokio::spawn(link.run()) }
@@ -138,6 +139,8 @@ struct Link {
     unkept: Unkept,
     inlet: mpsc::Receiver<Report>,
     leaving: watch::Receiver<bool>,
+    /// Whether the control plane wants beats.
+    beats: bool,
     /// Since when there is no stream.
     since: std::time::Instant,
 }

@@ -82,6 +82,8 @@ impl Link {
             self.unkept.live_as(epoch);
         }
         metrics::name_taken(false);
+        // Until it says otherwise.
+        self.beats = true;
         self.unkept.begin_again();
         self.unkept.kept(self.joining.epoch, kept);
         let over = self.converse(&mut stream).await;
@@ -129,7 +131,7 @@ impl Link {
                     Report::Window(window) => super::keep(&mut self.unkept, window),
                     Report::Beat(beat) => {
                         // One that is lost is no matter, and windows go first.
-                        if !self.unkept.has_more() {
+                        if self.beats && !self.unkept.has_more() {
                             let _ = stream.up.try_send(up(Upward::Beat(window::beat_to_message(&beat))));
                         }
                     }
@@ -182,6 +184,10 @@ impl Link {
             }
             Some(Downward::Kept(kept)) => {
                 self.unkept.kept(kept.epoch, kept.sequence);
+                None
+            }
+            Some(Downward::Wish(wish)) => {
+                self.beats = !wish.no_beats;
                 None
             }
             // A newer release may have more to say.
