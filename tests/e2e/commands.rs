@@ -127,7 +127,10 @@ fn weights_are_set_by_hand_unless_the_plan_is_another_one() {
     let generation = rig.json("plan")["generation"].as_u64().unwrap();
     let said = rig.said("weights set shop v1=97.5% v2=2.5% --reason look");
     assert!(said.contains("v1 97.5% · v2 2.5%"), "{said}");
-    assert!(rig.said("weights show shop").contains("no request was observed under this split yet"));
+    assert!(
+        rig.said("weights show shop")
+            .contains("no second with requests has begun and ended under this split")
+    );
     until(SOON, "the share is observed", || {
         assert_eq!(rig.serin.get("/").status, 200);
         rig.json("weights show shop")["observed"]["v1"]["share"].is_number()
