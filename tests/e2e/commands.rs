@@ -325,10 +325,10 @@ fn a_token_is_made_used_within_its_bounds_and_taken_back() {
     let mut following = audit.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines().map(Result::unwrap);
     let refused = lines.next().unwrap();
-    assert!(refused.contains("refused  ci from") && refused.contains("in progress"), "{refused}");
+    assert!(refused.contains("refused  ci (token ") && refused.contains("in progress"), "{refused}");
     assert_eq!(by_ci("rollout pause shop --reason lunch").1, 0);
     let done = lines.next().unwrap();
-    assert!(done.contains("done  ci from") && done.contains("pause (lunch)"), "{done}");
+    assert!(done.contains("done  ci (token ") && done.contains("pause (lunch)"), "{done}");
     following.kill().unwrap();
     following.wait().unwrap();
     let (audit, _) = by_admin("audit --what start --fate done --output json");
