@@ -19,6 +19,7 @@ pub mod bounds;
 pub mod cancel;
 pub mod crowd;
 mod deadline;
+pub mod gate;
 mod lane;
 pub mod load;
 pub mod measure;

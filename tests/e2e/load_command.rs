@@ -1,6 +1,6 @@
-//! `serin load run` against real servers: what it reports, and what it does not hide.
+//! `serin load` against real servers: what a run reports and does not hide, and what a gate says of two of them.
 //!
-//! How answers are read is covered by `serin-loadtest`.
+//! How answers are read, and how surely a gate tells runs apart, is covered by `serin-loadtest`.
 
 use std::{
     path::Path,
@@ -229,4 +229,50 @@ fn quantile(record: &Value, q: f64) -> f64 {
         seen as f64 >= q * all as f64
     });
     found.unwrap().0 as f64 / 1e6
+}
+
+#[test]
+fn a_gate_passes_warns_or_blocks_and_says_why() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let files = TempDir::new().unwrap();
+    let [before, after, other, history] =
+        ["before.json", "after.json", "other.json", "history.jsonl"].map(|name| files.path().join(name));
+    let url = format!("http://{}/", stub.address());
+    let measure = |file: &Path, rate: &str| {
+        assert!(load(&[&url, "--rate", rate, "-n", "100", "-q", "--json", arg(file)]).status.success());
+    };
+    measure(&before, "400");
+    measure(&after, "400");
+    measure(&other, "200");
+    let budgets = |text: &str| {
+        let file = files.path().join("budgets.yaml");
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let gate = |candidate: &Path, budgets: &Path| {
+        let asked = ["--baseline", arg(&before), "--candidate", arg(candidate), "--budget", arg(budgets)];
+        let kept = ["--history", arg(&history), "--label", "v2"];
+        let ran = binary().args(["load", "gate"]).args(asked).args(kept).output().unwrap();
+        let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (ran.status.code(), said)
+    };
+    // A quarter of a second is no minute.
+    let (code, said) = gate(&after, &budgets("metrics: { p99: { max: 50s } }"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("result: warn") && said.contains("only budgets were asked"), "{said}");
+    let (code, said) = gate(&after, &budgets("metrics: { p50: { max: 1us } }"));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("block: p50: the budget of 1 µs is spent"), "{said}");
+    let (code, said) = gate(&other, &budgets("{}"));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the records are of different loads: the pace is 400"), "{said}");
+    let (code, said) = gate(&after, &budgets("metrics: { p98: {} }"));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("\"p98\" is not a metric"), "{said}");
+    // Those that were answered are in the history.
+    let lines = std::fs::read_to_string(&history).unwrap();
+    let results: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.iter().map(|entry| &entry["result"]).collect::<Vec<_>>(), ["warn", "block"]);
+    assert_eq!(results[0]["label"], "v2");
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod files;
+mod gate;
 mod options;
 mod run;
 mod watched;
@@ -22,10 +23,13 @@ pub(crate) struct Arguments {
 enum Command {
     /// Sends requests at a rate and reports latencies from the times at which they were due
     Run(Box<run::Arguments>),
+    /// Compares two records with each other and with budgets: pass, warn or block
+    Gate(gate::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Gate(arguments) => gate::run(arguments),
     }
 }
