@@ -3,7 +3,10 @@
 use serin_config::limits::{AUDIT_SUM, AUDIT_SUMS_MAX};
 
 use super::*;
-use crate::command::{Actor, Caller};
+use crate::{
+    command::{Actor, Caller},
+    tokens::STRANGER,
+};
 
 fn note(name: &str, from: &str, kind: Option<&str>) -> Note {
     Note {
@@ -136,6 +139,23 @@ fn what_is_summed_up_is_bounded_and_nothing_falls_out_unseen() {
     }
     log.tick(1, true);
     assert_eq!(log.reader().all().iter().map(|entry| entry.times).sum::<u64>(), 2 * kinds);
+}
+
+#[test]
+fn strangers_write_two_entries_a_minute_at_most_whatever_they_ask_for() {
+    let mut log = AuditLog::from_facts(&Facts::new(), Audit::default());
+    let minute = u64::try_from(AUDIT_SUM.as_millis()).unwrap();
+    for n in 0..10 * 60 {
+        let asked = note(STRANGER, &format!("10.0.0.{n}"), Some("unauthenticated"));
+        let asked = Note { what: format!("operation {}", n % 26), ..asked };
+        let now_ms = n * minute / 60;
+        log.refused(refused(asked, now_ms), now_ms);
+        log.tick(now_ms, false);
+    }
+    log.tick(10 * minute, true);
+    let all = log.reader().all();
+    assert!(all.len() <= 2 * 10, "{}", all.len());
+    assert_eq!(all.iter().map(|entry| entry.times).sum::<u64>(), 10 * 60);
 }
 
 #[test]
