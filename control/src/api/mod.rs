@@ -115,6 +115,7 @@ fn router(context: Context) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context.clone(), replica::stand))
         .layer(middleware::from_fn_with_state(context.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(context.clone(), replica::know))
         .layer(middleware::from_fn_with_state(context.clone(), peers::hear))
         .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
         .with_state(context)

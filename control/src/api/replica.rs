@@ -32,6 +32,18 @@ use crate::{
 const ROLE: HeaderName = HeaderName::from_static("x-serin-role");
 const STALE: HeaderName = HeaderName::from_static("x-serin-stale-seconds");
 
+/// Answers nothing before what is stored was read: this one would say that there are no rollouts and that nobody's token is
+/// known, and all of it would be false.
+pub(super) async fn know(State(context): State<Context>, request: Request, next: Next) -> Response {
+    if context.access.standing.knows().await {
+        return next.run(request).await;
+    }
+    let detail = "this control plane has begun and has not read yet what is stored, since etcd does not answer: ask another \
+                  one, or look at etcd (without a majority of its members it answers nobody)";
+    hear_out(request).await;
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-read-yet", detail).into_response()
+}
+
 pub(super) async fn stand(State(context): State<Context>, request: Request, next: Next) -> Response {
     let standing = &context.access.standing;
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);

@@ -101,6 +101,7 @@ impl Follower {
         let (mut image, revision) = read_image(&self.client, &self.prefix).await?;
         let mut already = Already::default();
         self.show(&image, &mut already);
+        self.heard.read();
         let (requests, inlet) = mpsc::channel(REQUESTS_MAX);
         let (key, range_end) = self.prefix.watched();
         let create = WatchCreateRequest { key, range_end, start_revision: revision + 1 };

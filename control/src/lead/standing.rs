@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serin_config::limits::FOLLOW_BEAT;
+use serin_config::limits::{FOLLOW_BEAT, FORWARD_READ_WAIT};
 use tokio::{sync::watch, time::timeout};
 
 use http::Request;
@@ -26,17 +26,24 @@ pub(crate) struct Heard {
     begun: Instant,
     /// Milliseconds from then on.
     last_ms: AtomicU64,
+    /// Whether what is stored was read since then: before that nothing is known but the file.
+    read: watch::Sender<bool>,
 }
 
 impl Heard {
     /// Heard of just now.
     pub(crate) fn begin() -> Arc<Self> {
-        Arc::new(Self { begun: Instant::now(), last_ms: AtomicU64::new(0) })
+        Arc::new(Self { begun: Instant::now(), last_ms: AtomicU64::new(0), read: watch::channel(false).0 })
     }
 
     /// It is heard of now.
     pub(crate) fn now(&self) {
         self.last_ms.fetch_max(self.begun_ago_ms(), Ordering::Relaxed);
+    }
+
+    /// What is stored was read, and is shown.
+    pub(crate) fn read(&self) {
+        self.read.send_if_modified(|read| !std::mem::replace(read, true));
     }
 
     /// How long ago that was.
@@ -111,6 +118,14 @@ impl Standing {
             },
             _ => None,
         }
+    }
+
+    /// Whether it knows what is stored; waits for that a little, since a process that has just begun soon does.
+    pub(crate) async fn knows(&self) -> bool {
+        let Some(heard) = self.heard.as_ref().filter(|_| !self.now().leads()) else { return true };
+        let mut read = heard.read.subscribe();
+        // Dropped by nobody: this one holds it.
+        timeout(FORWARD_READ_WAIT, read.wait_for(|read| *read)).await.is_ok_and(|read| read.is_ok())
     }
 
     /// How old what it shows may be, where that is worth a word: the store has not been heard of for so long.

@@ -278,3 +278,22 @@ fn without_etcd_reads_are_answered_and_called_stale_and_changes_are_refused() {
         b.handle.shutdown().await;
     });
 }
+
+#[test]
+fn who_begins_without_etcd_says_that_it_knows_nothing_rather_than_what_is_not_so() {
+    let server = Server::start();
+    server.runtime.block_on(async {
+        let a = start(&server, "a").await;
+        a.leads().await;
+        a.steer(Action::Start).await.unwrap();
+        a.shows("10%").await;
+        server.stop();
+        let b = start(&server, "b").await;
+        for path in ["/v1/services/shop", "/v1/plan", "/v1/services/shop/rollout"] {
+            let (status, answer) = b.http("GET", path, "").await;
+            assert!(status == 503 && answer.contains("not-read-yet"), "{path}: {answer}");
+        }
+        a.handle.shutdown().await;
+        b.handle.shutdown().await;
+    });
+}
