@@ -129,7 +129,7 @@ pub struct SecondStatus {
 /// Counts of one version.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct CountsStatus {
-    /// All attempts.
+    /// All attempts that stand in windows: not those that the split did not send where they went.
     pub requests: u64,
     /// Attempts that count in a comparison of versions.
     pub judged: u64,

@@ -8,7 +8,7 @@ use serin_config::{ServiceName, VersionName, wire::WindowCell};
 /// What was counted of one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Total {
-    /// All attempts.
+    /// All attempts that stand in windows: not those that the split did not send where they went (pinned, spilled, held back).
     pub requests: u64,
     /// Attempts that count in a comparison of versions.
     pub judged: u64,

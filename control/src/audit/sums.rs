@@ -56,8 +56,9 @@ impl Sum {
         // What strangers ask for is theirs to choose: told apart, it would wash the log out within hours.
         let is_stranger = note.who.as_ref().is_some_and(|who| who.name == STRANGER);
         self.is_of_the_same(note)
-            && (is_stranger || (&self.note.what, &self.note.service, &self.note.group)
-                == (&note.what, &note.service, &note.group))
+            && (is_stranger
+                || (&self.note.what, &self.note.service, &self.note.group)
+                    == (&note.what, &note.service, &note.group))
     }
 
     /// From wherever it comes: an attacker has many addresses.
