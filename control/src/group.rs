@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 use serin_config::{Generation, GroupName, ServiceName, VersionName, Weight, terms::Group};
-use serin_judge::explain;
 
 use crate::{
     hook::{HookStatus, Stands},
@@ -109,14 +108,9 @@ pub fn standing(
 }
 
 fn because(rollout: &RolloutStatus, frozen: Option<String>) -> Vec<String> {
-    let verdict = rollout.verdict.as_ref();
     let mut lines = vec![rollout.summary.clone()];
     lines.extend(open(rollout).map(|asked| asked.summary.clone()));
-    lines.extend(
-        verdict
-            .map(|verdict| explain(verdict, rollout.canary.as_str(), rollout.stable.as_str()))
-            .unwrap_or_default(),
-    );
+    lines.extend(rollout.explained());
     lines.extend(
         frozen.filter(|_| !rollout.urgent).map(|freeze| format!("It does not go forward: {freeze}.")),
     );

@@ -10,7 +10,7 @@ use serin_config::{
     Generation, Plan, ServiceName, Split, VersionName, Weight, limits::RECENT_LATENCY_SECONDS_MAX,
     terms::Terms,
 };
-use serin_judge::Verdict;
+use serin_judge::{Verdict, explain, explain_so_far};
 
 use crate::{
     collect::{Collector, Counts, Second},
@@ -198,6 +198,13 @@ pub struct RolloutStatus {
 }
 
 impl RolloutStatus {
+    /// Its verdict in sentences; none without one.
+    pub fn explained(&self) -> Vec<String> {
+        let words = if self.state.is_live() { explain_so_far } else { explain };
+        let verdict = self.verdict.as_ref();
+        verdict.map(|verdict| words(verdict, self.canary.as_str(), self.stable.as_str())).unwrap_or_default()
+    }
+
     /// What webhooks are asked, as far as it is known.
     pub fn asked(&self) -> impl Iterator<Item = &HookStatus> {
         self.webhooks.iter().flatten()

@@ -16,7 +16,17 @@ use crate::{
 
 /// Short lines of plain English, the most important first. The names are those of the versions.
 pub fn explain(verdict: &Verdict, canary: &str, stable: &str) -> Vec<String> {
-    let words = Words { verdict, canary, stable };
+    in_words(&Words { verdict, canary, stable, goes_on: false })
+}
+
+/// The same of a rollout that still goes on: a guard may have failed without the canary being out, since going back
+/// is held as unsafe, or since it is compared to the end of a fixed time.
+pub fn explain_so_far(verdict: &Verdict, canary: &str, stable: &str) -> Vec<String> {
+    in_words(&Words { verdict, canary, stable, goes_on: true })
+}
+
+fn in_words(words: &Words<'_>) -> Vec<String> {
+    let verdict = words.verdict;
     let mut lines = match verdict.state {
         State::Fail => words.failed(),
         State::Pass => words.passed(),
@@ -30,6 +40,8 @@ pub(crate) struct Words<'a> {
     pub(crate) verdict: &'a Verdict,
     pub(crate) canary: &'a str,
     pub(crate) stable: &'a str,
+    /// Whether the rollout is not over.
+    pub(crate) goes_on: bool,
 }
 
 impl Words<'_> {
@@ -64,7 +76,11 @@ impl Words<'_> {
 
     /// What a failing verdict came to: nothing, where something else ended the rollout.
     fn what_failed(&self) -> &'static str {
-        if self.verdict.ended { "A guard had failed when it ended" } else { "Rolled back" }
+        match (self.verdict.ended, self.goes_on) {
+            (true, _) => "A guard had failed when it ended",
+            (false, true) => "A guard has failed",
+            (false, false) => "Rolled back",
+        }
     }
 
     /// What copies mean for users.

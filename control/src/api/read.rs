@@ -189,9 +189,7 @@ fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Arc<En
         let who = named.map_or_else(|| entry.actor.to_string(), |who| who.name.clone());
         lines.push(format!("{after:>8.1} s  {action:<9} → {split}  ({who}{because})"));
     }
-    if let Some(verdict) = &rollout.verdict {
-        lines.extend(serin_judge::explain(verdict, canary, stable));
-    }
+    lines.extend(rollout.explained());
     lines
 }
 

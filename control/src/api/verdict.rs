@@ -160,12 +160,8 @@ fn is_reached(until: Until, first: &RolloutStatus, now: &RolloutStatus) -> bool 
 
 fn view((service, rollout): &(ServiceStatus, RolloutStatus)) -> Value {
     let state = state(rollout);
-    let explained = rollout
-        .verdict
-        .as_ref()
-        .map(|verdict| serin_judge::explain(verdict, rollout.canary.as_str(), rollout.stable.as_str()));
     let mut reasons = vec![rollout.summary.clone()];
-    reasons.extend(explained.unwrap_or_default());
+    reasons.extend(rollout.explained());
     reasons.extend(rollout.asked().map(|asked| asked.summary.clone()));
     reasons.extend(known_in_part(service, rollout).map(ToOwned::to_owned));
     let promoted_by = match rollout.state {

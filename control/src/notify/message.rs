@@ -11,12 +11,14 @@ use crate::{
 pub(super) fn severity(entry: &Entry) -> Option<Severity> {
     Some(match (entry.action, entry.state) {
         (Action::Load, _) => return None,
-        (Action::RollBack, _) | (_, Some(State::Held { why: HeldFor::Unsafe, .. })) => Severity::Critical,
+        // Who has not followed a rollback still sends users to the canary that was taken out.
+        (Action::RollBack | Action::Unacknowledged, _)
+        | (_, Some(State::Held { why: HeldFor::Unsafe, .. })) => Severity::Critical,
         (_, Some(State::Held { why: HeldFor::Group | HeldFor::Webhook | HeldFor::Start, .. })) => {
             Severity::Info
         }
         (Action::Hold | Action::Lower | Action::Undo | Action::Abort | Action::Renumber, _)
-        | (Action::CallOff | Action::Unacknowledged | Action::Duplicate, _) => Severity::Warning,
+        | (Action::CallOff | Action::Duplicate, _) => Severity::Warning,
         _ => Severity::Info,
     })
 }

@@ -58,7 +58,7 @@ fn what_takes_a_canary_out_or_can_not_is_critical_and_what_waits_is_a_warning() 
         (Action::Hold, held(HeldFor::Group), Some(Severity::Info)),
         (Action::Lower, Some(State::Running { step: 0 }), Some(Severity::Warning)),
         (Action::Start, Some(State::Running { step: 0 }), Some(Severity::Info)),
-        (Action::Unacknowledged, None, Some(Severity::Warning)),
+        (Action::Unacknowledged, None, Some(Severity::Critical)),
         (Action::Duplicate, None, Some(Severity::Warning)),
         (Action::SetWeights, None, Some(Severity::Info)),
         (Action::Load, None, None),

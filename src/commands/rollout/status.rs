@@ -64,10 +64,8 @@ fn told(service: &str, rollout: &RolloutStatus) -> String {
     for asked in rollout.asked() {
         let _ = writeln!(text, "{}", plain(&asked.summary));
     }
-    if let Some(verdict) = &rollout.verdict {
-        for line in serin_judge::explain(verdict, canary.as_str(), stable.as_str()) {
-            let _ = writeln!(text, "{}", plain(&line));
-        }
+    for line in rollout.explained() {
+        let _ = writeln!(text, "{}", plain(&line));
     }
     text
 }

@@ -149,8 +149,7 @@ impl Frame {
         if let Some(verdict) = &self.rollout.verdict {
             lines.push(line(String::new(), ""));
             lines.extend(proofs(verdict));
-            let why = serin_judge::explain(verdict, canary.as_str(), stable.as_str());
-            lines.extend(why.into_iter().map(|text| line(text, "")));
+            lines.extend(self.rollout.explained().into_iter().map(|text| line(text, "")));
         }
         if !earlier.is_empty() {
             lines.push(line(String::new(), ""));
