@@ -29,8 +29,8 @@ use super::{
 /// What to do with which rollout.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A bearer token is read from SERIN_TOKEN, from --token-file or as the context says: an argument would show in the list of \
-processes.
+A bearer token is read from --token-file, or else as the context says, or else from SERIN_TOKEN: an argument would show in \
+the list of processes.
 Exit codes: 0 done; 1 refused, with the reason on stderr; 2 no control plane could be asked. `status --wait` and `watch` exit \
 by the rollout's end; see their --help.")]
 pub(crate) struct Arguments {
