@@ -14,7 +14,11 @@ use crate::{
 #[derive(Debug)]
 pub struct Crowd {
     running: Vec<Running>,
+    /// The last second that all of them told of.
     second: u64,
+    /// What some of them have told of the next one, and how many that are.
+    gathered: Option<Snapshot>,
+    told: usize,
     cancelled: bool,
 }
 
@@ -27,7 +31,8 @@ impl Crowd {
         let connections = load.connections().max(1);
         let of = threads.clamp(1, THREADS_MAX).min(connections);
         let share = |whole: usize, at: usize| whole / of + usize::from(at < whole % of);
-        let mut crowd = Self { running: Vec::with_capacity(of), second: 0, cancelled: false };
+        let running = Vec::with_capacity(of);
+        let mut crowd = Self { running, second: 0, gathered: None, told: 0, cancelled: false };
         for at in 0..of {
             let own = share(connections, at);
             let part = match load.pace() {
@@ -57,28 +62,28 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// The next second's counts of all threads; none after the last.
+    /// The next second's counts of all threads; none after the last. Whoever gives up waiting for it loses nothing: what
+    /// some threads have told is kept until the others have.
     pub async fn snapshot(&mut self) -> Option<Snapshot> {
-        self.second += 1;
-        let mut all: Option<Snapshot> = None;
-        for running in &mut self.running {
-            let snapshot = loop {
-                match running.snapshot().await {
-                    // One that was dropped there is missing here.
-                    Some(snapshot) if snapshot.second < self.second => {}
-                    snapshot => break snapshot,
-                }
-            };
-            match (&mut all, snapshot) {
-                (_, None) => {}
-                (None, Some(snapshot)) => all = Some(snapshot),
-                (Some(all), Some(snapshot)) => {
-                    all.window.merge(&snapshot.window);
-                    all.progress.add(snapshot.progress);
-                }
+        let wanted = self.second + 1;
+        while let Some(running) = self.running.get_mut(self.told) {
+            match running.snapshot().await {
+                // One that was dropped there is missing here.
+                Some(snapshot) if snapshot.second < wanted => continue,
+                None => {}
+                Some(snapshot) => match &mut self.gathered {
+                    None => self.gathered = Some(snapshot),
+                    Some(all) => {
+                        all.window.merge(&snapshot.window);
+                        all.progress.add(snapshot.progress);
+                    }
+                },
             }
+            self.told += 1;
         }
-        self.second = all.as_ref().map_or(self.second, |all| all.second.max(self.second));
+        self.told = 0;
+        let all = self.gathered.take();
+        self.second = all.as_ref().map_or(wanted, |all| all.second.max(wanted));
         all
     }
 

@@ -31,6 +31,7 @@ mod recorder;
 pub mod report;
 pub mod schedule;
 pub mod stub;
+pub mod sweep;
 pub mod target;
 mod wire;
 

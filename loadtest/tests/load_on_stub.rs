@@ -140,3 +140,24 @@ fn a_slow_service_slows_answers_and_not_the_schedule() {
     assert!(tally.quantile(0.01).unwrap() >= Duration::from_millis(40));
     assert!(report.elapsed < Duration::from_secs(3), "{:?}", report.elapsed);
 }
+
+#[test]
+fn whoever_gives_up_waiting_for_a_second_of_several_threads_misses_none() {
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let load = Load::new(target(&stub), constant(400.0), Stop::After(Duration::from_secs(3)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let counted = runtime.block_on(async {
+        let mut crowd = serin_loadtest::Crowd::start(&load, 2).unwrap();
+        let mut counted = 0;
+        loop {
+            match tokio::time::timeout(Duration::from_millis(20), crowd.snapshot()).await {
+                Err(_) => {}
+                Ok(Some(snapshot)) => counted += snapshot.window.total(),
+                Ok(None) => break,
+            }
+        }
+        assert_eq!(crowd.report().await.unwrap().tally.total(), 1_200);
+        counted
+    });
+    assert_eq!(counted, 1_200);
+}

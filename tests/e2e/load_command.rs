@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use serin_loadtest::{Stub, StubOptions};
+use serin_loadtest::{Latency, Stub, StubOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -275,4 +275,32 @@ fn a_gate_passes_warns_or_blocks_and_says_why() {
     let results: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(results.iter().map(|entry| &entry["result"]).collect::<Vec<_>>(), ["warn", "block"]);
     assert_eq!(results[0]["label"], "v2");
+}
+
+#[test]
+fn a_sweep_finds_how_much_a_service_bears_and_names_what_ran_out() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    // Two milliseconds an answer: with four connections two thousand requests a second, whatever the machine is.
+    let latency = Latency { median: Duration::from_millis(2), sigma: 0.0 };
+    stub.set_latency(Some(latency));
+    let files = TempDir::new().unwrap();
+    let [json, html] = ["sweep.json", "sweep.html"].map(|name| files.path().join(name));
+    let url = format!("http://{}/", stub.address());
+    let asked = ["--step", "1s", "-c", "4", "--json", arg(&json), "--html", arg(&html)];
+    let ran = binary().args(["load", "sweep", &url]).args(asked).output().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    let found: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(found["closed"].as_array().unwrap().len(), 3, "one, two and four connections: {said}");
+    let most = found["most"].as_f64().unwrap();
+    assert!(most > 200.0 && most < 2_000.0, "{said}");
+    // With as many connections as it takes the stub bears more than four of them ask for.
+    assert!(found["knee"].as_f64().unwrap() > 0.0, "{said}");
+    assert!(found["limit"]["resource"].is_string() && said.contains("limit:"), "{said}");
+    assert!(std::fs::read_to_string(&html).unwrap().contains("Throughput by connections"));
+    // Who does not answer is not swept.
+    let nobody = binary().args(["load", "sweep", "http://127.0.0.1:1/", "--step", "1s"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("does not answer: no connection"));
 }

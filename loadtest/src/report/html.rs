@@ -25,13 +25,8 @@ const POINTS_MAX: usize = 900;
 
 /// The page.
 pub fn page(record: &Record) -> String {
-    let title = format!("Load on {}", record.facts.target);
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n\
-         <body><h1>{title}</h1><p>Begun {}, with Serin {}; {} connections at most, {} s of warm-up left out.</p>\n\
-         <pre>{}</pre>\n{}{}{}{}</body></html>\n",
+    let body = format!(
+        "<p>Begun {}, with Serin {}; {} connections at most, {} s of warm-up left out.</p>\n<pre>{}</pre>\n{}{}{}{}",
         escaped(&record.facts.started),
         escaped(&record.facts.serin),
         record.facts.connections,
@@ -41,7 +36,18 @@ pub fn page(record: &Record) -> String {
         over_time(record),
         throughput(record),
         failures(record),
-        title = escaped(&title),
+    );
+    document(&format!("Load on {}", record.facts.target), &body)
+}
+
+/// A page with this title and body, which loads nothing and runs nothing.
+pub(crate) fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\n\
+         <body><h1>{title}</h1>{body}</body></html>\n",
+        title = escaped(title),
     )
 }
 

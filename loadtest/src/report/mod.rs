@@ -6,7 +6,7 @@
 pub mod counts;
 pub mod csv;
 pub mod html;
-mod plot;
+pub(crate) mod plot;
 pub mod record;
 pub mod text;
 

@@ -5,6 +5,8 @@ mod files;
 mod gate;
 mod options;
 mod run;
+mod sweep;
+mod target;
 mod watched;
 
 use std::process::ExitCode;
@@ -25,11 +27,14 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Compares two records with each other and with budgets: pass, warn or block
     Gate(gate::Arguments),
+    /// Finds how much a target bears, and what runs out then
+    Sweep(Box<sweep::Arguments>),
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Gate(arguments) => gate::run(arguments),
+        Command::Sweep(arguments) => sweep::run(arguments),
     }
 }

@@ -14,6 +14,18 @@ pub(super) struct Named {
     process: Process,
 }
 
+impl Named {
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which it is.
+    pub(super) fn process(&self) -> Process {
+        self.process
+    }
+}
+
 impl std::str::FromStr for Named {
     type Err = String;
 
