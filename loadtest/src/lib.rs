@@ -17,6 +17,7 @@ mod ask;
 mod book;
 pub mod bounds;
 pub mod cancel;
+pub mod compare;
 pub mod crowd;
 mod deadline;
 pub mod gate;

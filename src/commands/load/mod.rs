@@ -1,10 +1,12 @@
 //! `serin load`: the load generator, and what is made of its records.
 
 mod address;
+mod compare;
 mod files;
 mod gate;
 mod options;
 mod run;
+mod splice;
 mod sweep;
 mod target;
 mod watched;
@@ -29,6 +31,11 @@ enum Command {
     Gate(gate::Arguments),
     /// Finds how much a target bears, and what runs out then
     Sweep(Box<sweep::Arguments>),
+    /// Measures Serin beside HAProxy, nginx and Envoy on this machine
+    Compare(compare::Arguments),
+    /// Passes bytes on as they come, for comparisons
+    #[command(hide = true)]
+    Splice(splice::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -36,5 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Gate(arguments) => gate::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
+        Command::Splice(arguments) => splice::run(arguments),
     }
 }

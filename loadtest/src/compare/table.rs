@@ -1,0 +1,193 @@
+//! The table of a comparison.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde::Serialize;
+
+use super::Peer;
+
+/// One figure of a proxy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Measure {
+    /// What it is.
+    pub name: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Whether more of it is better.
+    pub more_is_better: bool,
+}
+
+impl Measure {
+    /// One of which less is better.
+    pub fn less(name: &str, unit: &'static str) -> Self {
+        Self { name: name.into(), unit, more_is_better: false }
+    }
+
+    /// One of which more is better.
+    pub fn more(name: &str, unit: &'static str) -> Self {
+        Self { name: name.into(), unit, more_is_better: true }
+    }
+}
+
+/// Everything that was measured: by measure and proxy, a value for each round.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    order: Vec<Measure>,
+    values: BTreeMap<(usize, Peer), Vec<f64>>,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub measure: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// By the proxy's name: the median of its rounds.
+    pub medians: BTreeMap<&'static str, f64>,
+    /// By the other's name: Serin's value over the other's, round by round; the median, the least and the most.
+    pub ratios: BTreeMap<&'static str, (f64, f64, f64)>,
+}
+
+impl Rows {
+    /// Adds a proxy's value of a round.
+    pub fn push(&mut self, measure: &Measure, peer: Peer, value: f64) {
+        let at = self.order.iter().position(|known| known == measure).unwrap_or_else(|| {
+            self.order.push(measure.clone());
+            self.order.len() - 1
+        });
+        self.values.entry((at, peer)).or_default().push(value);
+    }
+
+    /// The lines, in the order in which they were first measured.
+    pub fn lines(&self) -> Vec<Row> {
+        let line = |(at, measure): (usize, &Measure)| {
+            let of = |peer: Peer| self.values.get(&(at, peer)).map(Vec::as_slice).unwrap_or_default();
+            let own = of(Peer::Serin);
+            let mut row = Row {
+                measure: measure.name.clone(),
+                unit: measure.unit,
+                medians: BTreeMap::new(),
+                ratios: BTreeMap::new(),
+            };
+            for peer in Peer::ALL {
+                let values = of(peer);
+                row.medians.extend(median(values).map(|value| (peer.name(), value)));
+                if peer == Peer::Serin {
+                    continue;
+                }
+                let ratios: Vec<f64> = own
+                    .iter()
+                    .zip(values)
+                    .filter(|(_, other)| **other > 0.0)
+                    .map(|(own, other)| own / other)
+                    .collect();
+                if let Some(middle) = median(&ratios) {
+                    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+                    let most = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    row.ratios.insert(peer.name(), (middle, least, most));
+                }
+            }
+            row
+        };
+        self.order.iter().enumerate().map(line).collect()
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len() % 2 == 1 { upper } else { (sorted[middle - 1] + upper) / 2.0 })
+}
+
+/// The table in Markdown, for a file and for a terminal.
+pub fn markdown(rows: &[Row]) -> String {
+    let peers: Vec<&str> = Peer::ALL
+        .iter()
+        .map(|peer| peer.name())
+        .filter(|name| rows.iter().any(|row| row.medians.contains_key(name)))
+        .collect();
+    let mut cells: Vec<Vec<String>> = Vec::new();
+    let mut head = vec!["measure".to_owned()];
+    head.extend(peers.iter().map(|name| (*name).to_owned()));
+    head.extend(peers.iter().skip(1).map(|name| format!("Serin / {name}")));
+    cells.push(head);
+    for row in rows {
+        let mut line = vec![format!("{}, {}", row.measure, row.unit)];
+        line.extend(peers.iter().map(|name| row.medians.get(name).map_or("-".into(), |value| shown(*value))));
+        line.extend(peers.iter().skip(1).map(|name| {
+            row.ratios
+                .get(name)
+                .map_or("-".into(), |(middle, least, most)| format!("{middle:.2} ({least:.2} to {most:.2})"))
+        }));
+        cells.push(line);
+    }
+    let width = |column: usize| cells.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..cells[0].len()).map(width).collect();
+    let mut text = String::new();
+    for (number, line) in cells.iter().enumerate() {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            // Writing to a string can't fail.
+            let _ = if column == 0 {
+                write!(text, "| {cell:<width$} |")
+            } else {
+                write!(text, " {cell:>width$} |")
+            };
+        }
+        text.push('\n');
+        if number == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let line = "-".repeat(*width);
+                let _ = if column == 0 { write!(text, "|-{line}-|") } else { write!(text, "-{line}:|") };
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Three significant digits, and thousands as they are.
+fn shown(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let (cpu, mut rows) = (Measure::less("CPU time a request", "µs"), Rows::default());
+        // The machine was half as fast in the second round; the ratios don't care.
+        for (own, other) in [(18.0, 15.0), (36.0, 30.0), (19.0, 15.0)] {
+            rows.push(&cpu, Peer::Serin, own);
+            rows.push(&cpu, Peer::Haproxy, other);
+        }
+        let lines = rows.lines();
+        let (middle, least, most) = lines[0].ratios["HAProxy"];
+        assert!(
+            (middle - 1.2).abs() < 1e-9 && (least - 1.2).abs() < 1e-9 && (most - 19.0 / 15.0).abs() < 1e-9
+        );
+        assert_eq!(lines[0].medians["Serin"], 19.0);
+        let text = markdown(&lines);
+        assert!(
+            text.contains("| CPU time a request, µs |") && text.contains("1.20 (1.20 to 1.27) |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn who_was_not_measured_has_no_column_and_no_ratio() {
+        let mut rows = Rows::default();
+        rows.push(&Measure::more("handshakes", "1/s"), Peer::Serin, 900.0);
+        let text = markdown(&rows.lines());
+        assert!(!text.contains("HAProxy"), "{text}");
+    }
+}
