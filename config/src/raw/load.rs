@@ -50,7 +50,7 @@ record! {
 record! {
     /// What a release may cost: budgets, and how much worse than the baseline counts.
     pub struct Budgets {
-        /// The accepted chance that equal releases are told apart, for all metrics together. Default: 0.01.
+        /// The accepted chance that equal releases are told apart, for all metrics together. Default: 0.005.
         @ significance: f64,
         /// From which part of a budget on its use is a warning. Default: 90%.
         @ warn_at: Weight,

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        let work = PathBuf::from("/tmp/work");
+        let work = PathBuf::from("/srv/work");
         Places { clear: 1, secured: 2, unix: 3, admin: 4, api: 5, versions: [6, 7], work }
     }
 
@@ -147,6 +147,6 @@ mod tests {
             assert!(template.contains("127.0.0.1:6") || template.contains("port_value: 6"), "{template}");
         }
         let backend = places().fill(BACKEND);
-        assert!(!backend.contains("{{") && backend.contains("listen unix:/tmp/work/v2.sock;"), "{backend}");
+        assert!(!backend.contains("{{") && backend.contains("listen unix:/srv/work/v2.sock;"), "{backend}");
     }
 }

@@ -66,7 +66,7 @@ pub struct Budgets {
     components: BTreeMap<String, ComponentBudget>,
 }
 
-/// A chance of one in a hundred, of all metrics together.
+/// One in two hundred, of all metrics together: blocks of one run are not quite independent, and one in a hundred is what is promised.
 const SIGNIFICANCE: f64 = 0.005;
 /// Nine tenths.
 const WARN_AT: f64 = 0.9;

@@ -27,14 +27,14 @@ const NOT_ASKED: u8 = 3;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The records are those of serin load run --json, of the same load on the release before and on the new one; take a
-minute or more of each, one right after the other. The candidate is worse where its blocks of three seconds are, more surely
+minute or more of each, one right after the other. The candidate is worse where its blocks of five seconds are, more surely
 than dealing them out anew explains (--significance, for all metrics together), and by more than the minimum effect.
 
   serin load gate --baseline before.json --candidate after.json --budget budgets.yaml
 
 A file of budgets:
 
-  significance: 0.01
+  significance: 0.005
   metrics:
     p99: { max: 50ms, min_effect: 3%, severity: block }
     error_rate: { max: 0.1% }
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     /// What the candidate may be, and what counts as worse (YAML)
     #[arg(long, value_name = "FILE")]
     budget: Option<PathBuf>,
-    /// The accepted chance that equal releases are told apart, in place of the file's [default: 0.01]
+    /// The accepted chance that equal releases are told apart, in place of the file's [default: 0.005]
     #[arg(long, value_name = "CHANCE", value_parser = chance)]
     significance: Option<f64>,
     /// Adds the answer to this file (JSON lines), and shows where the figures are going
