@@ -32,6 +32,9 @@ pub struct Entry {
     pub who: Option<Caller>,
     /// The service; none where the decision concerns all.
     pub service: Option<ServiceName>,
+    /// The services, where the decision concerns several and not all; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceName>,
     /// The group with which the service is rolled out, where it is in one. Entries of older releases have none.
     #[serde(default)]
     pub group: Option<GroupName>,
@@ -48,6 +51,9 @@ pub struct Entry {
     pub generation: Generation,
     /// Why, in words.
     pub reason: String,
+    /// The service of its group because of which this happened here: the reason names it, and has its reason too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<ServiceName>,
     /// The rollout that it belongs to.
     pub rollout: Option<u64>,
     /// What became of that rollout.
@@ -65,6 +71,16 @@ impl Entry {
             Weight::ZERO => split.to_string(),
             mirror => format!("{split} · copies of {mirror}"),
         })
+    }
+
+    /// The services that it concerns; none where it concerns all.
+    pub fn about(&self) -> impl Iterator<Item = &ServiceName> {
+        self.service.iter().chain(&self.services)
+    }
+
+    /// Whether it concerns this service: for itself, among others, or as all do.
+    pub fn concerns(&self, service: &str) -> bool {
+        self.about().next().is_none() || self.about().any(|name| name.as_str() == service)
     }
 }
 
@@ -207,9 +223,8 @@ impl Journal {
     pub fn newest(&self, service: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<Entry>> {
         let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let wanted = |entry: &&Arc<Entry>| {
-            let concerns = service
-                .is_none_or(|name| entry.service.as_ref().is_none_or(|service| service.as_str() == name));
-            concerns && before.is_none_or(|before| entry.sequence < before)
+            service.is_none_or(|name| entry.concerns(name))
+                && before.is_none_or(|before| entry.sequence < before)
         };
         kept.iter().rev().filter(wanted).take(limit).cloned().collect()
     }
@@ -226,6 +241,7 @@ mod tests {
             actor: Actor::Api,
             who: None,
             service: service.map(|name| ServiceName::try_new(name).unwrap()),
+            services: Vec::new(),
             group: None,
             action: Action::SetWeights,
             from: None,
@@ -233,6 +249,7 @@ mod tests {
             mirror: Weight::ZERO,
             generation: Generation(sequence),
             reason: String::new(),
+            with: None,
             rollout: None,
             state: None,
             verdict: None,

@@ -28,6 +28,7 @@ pub mod journal;
 mod keeper;
 mod lead;
 mod metrics;
+pub mod names;
 pub mod notify;
 pub mod observed;
 pub mod past;
@@ -43,6 +44,7 @@ mod samples;
 pub mod self_test;
 pub mod settled;
 pub mod sheet;
+mod sight;
 #[cfg(test)]
 mod simulation;
 pub mod state;

@@ -9,6 +9,7 @@ use serin_config::{
 };
 
 use crate::{
+    names::Names,
     rollout::{State, StateError},
     tokens::TokenRefusal,
 };
@@ -192,10 +193,10 @@ pub enum Refusal {
     /// As many rollouts are in progress as the file allows.
     #[error(
         "{} in progress{}, {} would begin{}, and {most} at once are allowed: {}",
-        rollouts(running),
+        rollouts(running.len()),
         in_brackets(running),
         if begins.len() == 1 { "one more".into() } else { begins.len().to_string() },
-        if begins.len() == 1 { String::new() } else { format!(" together ({}, which are a group)", quoted(begins)) },
+        if begins.len() == 1 { String::new() } else { format!(" together ({begins}, which are a group)") },
         if begins.len() > *most {
             format!("max_parallel_rollouts in the file must be at least {} for this", begins.len())
         } else {
@@ -206,9 +207,15 @@ pub enum Refusal {
         /// So many may be.
         most: usize,
         /// The services whose rollouts are.
-        running: Vec<ServiceName>,
+        running: Names,
         /// The services whose rollouts would begin.
-        begins: Vec<ServiceName>,
+        begins: Names,
+    },
+    /// The same, of a service of the group that whoever asks may not see.
+    #[error("a service of its group that you may not see stands in the way ({kind})")]
+    OfAnother {
+        /// The word for what stands against it there.
+        kind: &'static str,
     },
     /// There is no such freeze by hand.
     #[error(
@@ -276,6 +283,41 @@ impl Refusal {
         matches!(self, Self::NoCanary(_) | Self::AlreadyWhole { .. } | Self::AlreadyRuns { .. })
     }
 
+    /// The service that it is about; none where it is about none, or about several.
+    pub(crate) fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::NoVersion { service, .. }
+            | Self::RolloutRuns { service, .. }
+            | Self::AlreadyRuns { service, .. }
+            | Self::NoCanary(service)
+            | Self::AlreadyWhole { service, .. }
+            | Self::ThirdVersion { service, .. }
+            | Self::NoRollout(service)
+            | Self::Rollout { service, .. }
+            | Self::NothingToUndo { service, .. }
+            | Self::MovedSince { service, .. }
+            | Self::NoWayBack { service, .. }
+            | Self::NothingToRetry { service, .. }
+            | Self::RetryOfAnother { service, .. }
+            | Self::Frozen { service, .. }
+            | Self::ReloadDuringRollout { service, .. }
+            | Self::ReloadDropsVersion { service, .. }
+            | Self::ReloadDropsService(service) => Some(service),
+            Self::GroupUnmoved { why, .. } => why.service(),
+            Self::Stale { .. }
+            | Self::NoService(_)
+            | Self::NoGroup(_)
+            | Self::UrgentWithoutReason
+            | Self::TooManyRollouts { .. }
+            | Self::OfAnother { .. }
+            | Self::NoFreeze(_)
+            | Self::TooManyFreezes
+            | Self::FreezeInThePast
+            | Self::Token(_)
+            | Self::KeyTaken => None,
+        }
+    }
+
     /// The word for it: the end of the problem's type in the API.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -298,6 +340,7 @@ impl Refusal {
             Self::Frozen { .. } => "frozen",
             Self::UrgentWithoutReason => "urgent-without-reason",
             Self::TooManyRollouts { .. } => "too-many-rollouts",
+            Self::OfAnother { kind } => kind,
             Self::NoFreeze(_) => "no-such-freeze",
             Self::TooManyFreezes => "too-many-freezes",
             Self::FreezeInThePast => "freeze-in-the-past",
@@ -340,21 +383,16 @@ impl From<PlanError> for Refusal {
     }
 }
 
-fn rollouts(running: &[ServiceName]) -> String {
-    match running.len() {
+fn rollouts(running: usize) -> String {
+    match running {
         0 => "no rollout is".into(),
         1 => "one rollout is".into(),
         more => format!("{more} rollouts are"),
     }
 }
 
-fn in_brackets(services: &[ServiceName]) -> String {
-    if services.is_empty() { String::new() } else { format!(" ({})", quoted(services)) }
-}
-
-fn quoted(services: &[ServiceName]) -> String {
-    let names: Vec<String> = services.iter().map(|name| format!("\"{name}\"")).collect();
-    names.join(", ")
+fn in_brackets(services: &Names) -> String {
+    if services.is_empty() { String::new() } else { format!(" ({services})") }
 }
 
 fn list(known: &[VersionName]) -> String {

@@ -18,7 +18,7 @@ use crate::{
     hook::{HookStatus, Hooks},
     notify::Told,
     observed::{Observed, Shares},
-    rollout::{self, Rollout},
+    rollout::{self, Rollout, words},
     settled::Settled,
     state::State,
     tokens::Tokens,
@@ -155,6 +155,12 @@ pub struct RolloutStatus {
     pub state: rollout::State,
     /// The same in words, and what waits to take its place.
     pub summary: String,
+    /// The service of its group whose rollout ended this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<ServiceName>,
+    /// The canary that was to take its place, and was called off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_off: Option<VersionName>,
     /// The canary that has superseded this one and does not begin yet.
     #[serde(default)]
     pub waiting: Option<Waiting>,
@@ -205,6 +211,12 @@ impl RolloutStatus {
         verdict.map(|verdict| words(verdict, self.canary.as_str(), self.stable.as_str())).unwrap_or_default()
     }
 
+    /// Its summary, of what stands here.
+    pub(crate) fn in_words(&self) -> String {
+        let own = words::summary(self.state, self.with.as_ref(), self.called_off.as_ref());
+        self.waiting.as_ref().map(|waiting| format!("{own}; {waiting}")).unwrap_or(own)
+    }
+
     /// What webhooks are asked, as far as it is known.
     pub fn asked(&self) -> impl Iterator<Item = &HookStatus> {
         self.webhooks.iter().flatten()
@@ -225,10 +237,23 @@ pub struct EarlierRollout {
     pub state: rollout::State,
     /// The same in words.
     pub summary: String,
+    /// The service of its group whose rollout ended this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<ServiceName>,
+    /// The canary that was to take its place, and was called off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_off: Option<VersionName>,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
     /// When it ended.
     pub ended_ms: Option<u64>,
+}
+
+impl EarlierRollout {
+    /// Its summary, of what stands here.
+    pub(crate) fn in_words(&self) -> String {
+        words::summary(self.state, self.with.as_ref(), self.called_off.as_ref())
+    }
 }
 
 /// What a snapshot is made from.
@@ -310,15 +335,14 @@ impl Sources<'_> {
         let waiting = self.waiting.get(&rollout.service).filter(|_| !live);
         let latest = self.verdicts.get(&rollout.service).filter(|_| live);
         let mirror = Some(rollout.mirror()).filter(|share| *share > Weight::ZERO);
-        RolloutStatus {
+        let shown = RolloutStatus {
             id: rollout.id,
             canary: rollout.canary.clone(),
             stable: rollout.stable.clone(),
             state: rollout.state,
-            summary: match waiting {
-                Some(waiting) => format!("{}; {waiting}", rollout.summary()),
-                None => rollout.summary(),
-            },
+            summary: String::new(),
+            with: rollout.with.clone(),
+            called_off: rollout.called_off.clone(),
             waiting: waiting.cloned(),
             live,
             weight: rollout.canary_weight(),
@@ -334,7 +358,8 @@ impl Sources<'_> {
             step_began_ms: rollout.step_began_ms,
             ended_ms: rollout.ended_ms,
             verdict: latest.or(rollout.verdict.as_ref()).cloned(),
-        }
+        };
+        RolloutStatus { summary: shown.in_words(), ..shown }
     }
 }
 
@@ -366,6 +391,8 @@ impl From<&Rollout> for EarlierRollout {
             stable: rollout.stable.clone(),
             state: rollout.state,
             summary: rollout.summary(),
+            with: rollout.with.clone(),
+            called_off: rollout.called_off.clone(),
             started_ms: rollout.started_ms,
             ended_ms: rollout.ended_ms,
         }

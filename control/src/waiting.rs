@@ -6,8 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serin_config::{VersionName, moment};
 
+use crate::refusal::Refusal;
+
 /// A new canary whose rollout is to begin by itself, and does not yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The canary of the file.
     pub canary: VersionName,
@@ -17,6 +19,17 @@ pub struct Waiting {
     pub kind: String,
     /// The same in words.
     pub why: String,
+    /// The same as data, for those who may not see all the services that it names; it is known where this was made.
+    #[serde(skip)]
+    pub refusal: Option<Refusal>,
+}
+
+impl Waiting {
+    /// Since then, for that reason.
+    pub fn new(canary: VersionName, since_ms: u64, refusal: Refusal) -> Self {
+        let (kind, why) = (refusal.kind().into(), refusal.to_string());
+        Self { canary, since_ms, kind, why, refusal: Some(refusal) }
+    }
 }
 
 impl fmt::Display for Waiting {

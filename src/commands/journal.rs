@@ -65,7 +65,9 @@ fn line(entry: &Value) -> String {
     let shares: Vec<String> = shares.collect();
     let shares = if shares.is_empty() { String::new() } else { format!(" → {}", shares.join(" · ")) };
     let of = entry["group"].as_str().map(|group| format!(" of {group}")).unwrap_or_default();
-    let service = entry["service"].as_str().map(|service| format!("{service}{of}  ")).unwrap_or_default();
+    let several = entry["services"].as_array().into_iter().flatten();
+    let names: Vec<&str> = several.chain([&entry["service"]]).filter_map(Value::as_str).collect();
+    let service = if names.is_empty() { String::new() } else { format!("{}{of}  ", names.join(", ")) };
     let (action, actor, reason) = (text(&entry["action"]), text(&entry["actor"]), text(&entry["reason"]));
     let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let action = action.replace('_', " ");
@@ -92,5 +94,8 @@ mod tests {
         );
         let load = json!({ "at_ms": 0, "actor": "file", "action": "load", "generation": 1, "reason": "" });
         assert_eq!(line(&load), "1970-01-01T00:00:00Z  plan 1  load  (file)");
+        let freeze = json!({ "at_ms": 0, "actor": "api", "action": "freeze", "generation": 1, "reason": "audit",
+            "service": null, "services": ["blog", "shop"] });
+        assert_eq!(line(&freeze), "1970-01-01T00:00:00Z  plan 1  blog, shop  freeze  (api: audit)");
     }
 }

@@ -23,21 +23,18 @@ use crate::{
     command::Command,
     group::{GroupStatus, standing},
     refusal::Refusal,
+    sight::Sight,
     status::Status,
 };
-
-/// Whether whoever has this grant may see and change all of a group.
-pub(super) fn covers(grant: &Grant, group: &Group) -> bool {
-    group.services.iter().all(|service| grant.covers(service.as_str()))
-}
 
 /// The groups that are the caller's.
 pub(super) async fn list(
     State(context): State<Context>,
     Extension(Identity { grant, .. }): Extension<Identity>,
 ) -> Json<Value> {
-    let status = context.access.status();
-    let groups = status.terms.groups.iter().filter(|group| covers(&grant, group));
+    let status = context.seen(&grant);
+    let sight = Sight::new(&grant, &status.terms);
+    let groups = status.terms.groups.iter().filter(|group| sight.group(&group.name));
     let groups: Vec<Value> = groups.map(|group| brief(&of(group, &status))).collect();
     Json(json!({ "generation": status.plan.generation(), "groups": groups }))
 }
@@ -55,9 +52,10 @@ fn brief(group: &GroupStatus) -> Value {
 
 pub(super) async fn rollout(
     State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     Name(name): Name,
 ) -> Result<Json<GroupStatus>, Problem> {
-    find(&context, &name).map(Json)
+    find(&context, &grant, &name).map(Json)
 }
 
 pub(super) async fn steer(
@@ -71,23 +69,21 @@ pub(super) async fn steer(
         Wanted::Action(action) => Command::Group { group, action, if_generation },
         Wanted::Undo => Command::UndoGroup { group, if_generation, unready: Vec::new() },
     };
-    let grant = &whose.identity.grant;
-    let answer = context.access.command(whose.asks(command, &form.reason).urgent_if(form.urgent)).await;
     let Answer { plan, stored, repeats } =
-        answer.map_err(|error| Problem::from(error).without_services(|name| !grant.covers(name)))?;
+        context.carry_out(&whose, command, (&form.reason, form.urgent)).await?;
     let body = json!({
         "generation": repeats.unwrap_or(plan.generation()),
         "stored": stored,
         "repeated": repeats.is_some(),
-        "group": find(&context, &name)?,
+        "group": find(&context, &whose.identity.grant, &name)?,
     });
     // What is done but not yet stored is accepted, no more: a crash right now would forget it.
     let status = if stored { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(body)).into_response())
 }
 
-fn find(context: &Context, name: &str) -> Result<GroupStatus, Problem> {
-    let status = context.access.status();
+fn find(context: &Context, grant: &Grant, name: &str) -> Result<GroupStatus, Problem> {
+    let status = context.seen(grant);
     let group = status.terms.groups.iter().find(|group| group.name.as_str() == name);
     group.map(|group| of(group, &status)).ok_or_else(|| no_group(name))
 }

@@ -21,11 +21,13 @@ use axum::{
 };
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
-use serin_config::limits::{API_BODY_BYTES_MAX, API_REFUSED_BODY_WAIT};
+use serin_config::{
+    GroupName,
+    limits::{API_BODY_BYTES_MAX, API_REFUSED_BODY_WAIT},
+};
 
 use super::{
     Context,
-    groups::covers,
     identity::Identity,
     operation::{Operation, Reach},
     peer::Peer,
@@ -37,6 +39,7 @@ use crate::{
     access::CommandError,
     audit::{Fate, Note},
     command::{Actor, Caller},
+    sight::Sight,
     tokens::STRANGER,
 };
 
@@ -291,8 +294,8 @@ fn forbidden(
             Reach::Service => below(SERVICES, request.uri().path()).is_some_and(|name| grant.covers(&name)),
             Reach::Group => below(GROUPS, request.uri().path()).is_some_and(|name| {
                 let status = context.access.status();
-                let mut groups = status.terms.groups.iter();
-                groups.find(|group| group.name.as_str() == name).is_some_and(|group| covers(grant, group))
+                let sight = Sight::new(grant, &status.terms);
+                GroupName::try_new(&name).is_ok_and(|name| sight.group(&name))
             }),
             Reach::Whole => !grant.is_limited(),
             Reach::Filtered | Reach::Open => true,

@@ -43,6 +43,7 @@ use std::sync::Arc;
 use axum::{Router, error_handling::HandleErrorLayer, extract::DefaultBodyLimit, middleware};
 use http::{HeaderMap, StatusCode, header};
 use serin_config::{
+    Grant,
     limits::{API_BODY_BYTES_MAX, API_CONCURRENCY_MAX, API_TIMEOUT, API_WATCHERS_MAX},
     settings::Control,
 };
@@ -53,7 +54,7 @@ pub use listener::BindError;
 pub(crate) use listener::{Connection, Listener};
 pub(crate) use serve::serve;
 
-use crate::access::Access;
+use crate::{access::Access, sight::Sight, status::Status};
 use identity::Known;
 use operation::{Operations, Pace};
 use problem::Problem;
@@ -91,6 +92,14 @@ impl Context {
             heard: peers::Heard::default(),
             stop,
         }
+    }
+}
+
+impl Context {
+    /// How things are, as far as whoever has this grant may see it.
+    fn seen(&self, grant: &Grant) -> Arc<Status> {
+        let status = self.access.status();
+        Sight::new(grant, &status.terms).status(&status)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be read: plan, services, rollouts, the journal.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Extension, Json,
@@ -21,6 +21,7 @@ use crate::{
     command::{Actor, Caller},
     journal::{Action, Entry},
     rollout,
+    sight::Sight,
     status::{RolloutStatus, ServiceStatus, Weights, weights},
     tokens::LOCAL,
 };
@@ -84,12 +85,9 @@ pub(super) async fn services(
         None => API_SERVICES_MAX,
         given => limit(given, API_SERVICES_MAX)?,
     };
-    let status = context.access.status();
+    let status = context.seen(&grant);
     let after = page.after.unwrap_or_default();
-    let mut rest = status
-        .services
-        .values()
-        .filter(|service| grant.covers(service.name.as_str()) && *service.name.as_str() > *after);
+    let mut rest = status.services.values().filter(|service| *service.name.as_str() > *after);
     let shown: Vec<&ServiceStatus> = rest.by_ref().take(limit).collect();
     let next = rest.next().and(shown.last()).map(|service| &service.name);
     let views: Vec<Value> = shown.iter().map(|service| brief(service)).collect();
@@ -116,37 +114,46 @@ pub(super) fn brief(service: &ServiceStatus) -> Value {
     })
 }
 
-pub(super) async fn split(State(context): State<Context>, Name(name): Name) -> Result<Response, Problem> {
-    let service = find(&context, &name)?;
+pub(super) async fn split(
+    State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
+    Name(name): Name,
+) -> Result<Response, Problem> {
+    let service = find(&context, &grant, &name)?;
     let body = json!({ "generation": service.generation, "weights": service.weights });
     Ok((tag(service.generation), Json(body)).into_response())
 }
 
 pub(super) async fn service(
     State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     Name(name): Name,
 ) -> Result<Json<ServiceStatus>, Problem> {
-    find(&context, &name).map(Json)
+    find(&context, &grant, &name).map(Json)
 }
 
 pub(super) async fn rollout(
     State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     Name(name): Name,
 ) -> Result<Json<RolloutStatus>, Problem> {
-    find_rollout(&context, &name).map(|(_, rollout)| Json(rollout))
+    find_rollout(&context, &grant, &name).map(|(_, rollout)| Json(rollout))
 }
 
 pub(super) async fn explain(
     State(context): State<Context>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     Name(name): Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (service, rollout) = find_rollout(&context, &name)?;
+    let (service, rollout) = find_rollout(&context, &grant, &name)?;
+    let status = context.access.status();
     let mut entries = context.access.journal.newest(Some(&name), None, usize::MAX);
     entries.retain(|entry| entry.rollout == Some(rollout.id));
-    entries.reverse();
+    let sight = Sight::new(&grant, &status.terms);
+    let entries: Vec<_> = entries.iter().rev().filter_map(|entry| sight.entry(entry)).collect();
     let mut lines = sentences(&service, &rollout, &entries);
-    let frozen = context.access.status().frozen(&name, super::freezes::now_ms());
+    let frozen = status.frozen(&name, super::freezes::now_ms());
     let what =
         if rollout.urgent { "It is urgent, and goes on in spite of" } else { "It does not go forward:" };
     lines.extend(frozen.filter(|_| rollout.live).map(|freeze| format!("{what} {freeze}.")));
@@ -174,7 +181,7 @@ pub(super) fn known_in_part(service: &ServiceStatus, rollout: &RolloutStatus) ->
     )
 }
 
-fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Arc<Entry>]) -> Vec<String> {
+fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Cow<'_, Entry>]) -> Vec<String> {
     let (canary, stable) = (rollout.canary.as_str(), rollout.stable.as_str());
     let mut lines = vec![format!(
         "Rollout {} of service {}: {canary} against {stable}, {}.",
@@ -182,12 +189,12 @@ fn sentences(service: &ServiceStatus, rollout: &RolloutStatus, entries: &[Arc<En
     )];
     for entry in entries {
         let after = entry.at_ms.saturating_sub(rollout.started_ms) as f64 / 1_000.0;
-        let split = entry.left().unwrap_or_default();
+        let left = entry.left().map(|split| format!("→ {split}  ")).unwrap_or_default();
         let because = if entry.reason.is_empty() { String::new() } else { format!(": {}", entry.reason) };
         let action = entry.action.label().replace('_', " ");
         let named = entry.who.as_ref().filter(|who| who.name != LOCAL);
         let who = named.map_or_else(|| entry.actor.to_string(), |who| who.name.clone());
-        lines.push(format!("{after:>8.1} s  {action:<9} → {split}  ({who}{because})"));
+        lines.push(format!("{after:>8.1} s  {action:<9} {left}({who}{because})"));
     }
     lines.extend(rollout.explained());
     lines
@@ -209,33 +216,33 @@ pub(super) async fn journal(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(page) = page.map_err(malformed)?;
+    let status = context.access.status();
+    let sight = Sight::new(&grant, &status.terms);
     if super::accepts(&headers, "application/x-ndjson") {
         let bounded = page.limit.map(|given| limit(Some(given), API_ENTRIES_MAX)).transpose()?;
         let mut entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
-        entries.retain(|entry| concerns(entry, &grant));
+        entries.retain(|entry| sight.entry(entry).is_some());
         entries.truncate(bounded.unwrap_or(usize::MAX));
         if bounded.is_none() && page.before.is_none() {
             entries.reverse();
         }
-        return Ok(Lines(entries.into_iter().map(|entry| line(&entry))).into_response());
+        let line = move |entry: Arc<Entry>| {
+            let sight = Sight::new(&grant, &status.terms);
+            sight.entry(&entry).map(|seen| line(&seen)).unwrap_or_default()
+        };
+        return Ok(Lines(entries.into_iter().map(line)).into_response());
     }
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
-    let mut entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
-    entries.retain(|entry| concerns(entry, &grant));
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let next = entries.last().filter(|_| more).map(|entry| entry.sequence);
-    let views: Vec<EntryView<'_>> = entries.iter().map(|entry| EntryView::from(entry.as_ref())).collect();
+    let entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
+    let mut seen = entries.iter().filter_map(|entry| sight.entry(entry));
+    let shown: Vec<_> = seen.by_ref().take(limit).collect();
+    let next = seen.next().and(shown.last()).map(|entry| entry.sequence);
+    let views: Vec<EntryView<'_>> = shown.iter().map(|entry| EntryView::from(entry.as_ref())).collect();
     Ok(Json(json!({ "entries": views, "next": next })).into_response())
 }
 
 fn line(entry: &Entry) -> String {
     serde_json::to_string(&EntryView::from(entry)).map(|line| line + "\n").unwrap_or_default()
-}
-
-/// Whether an entry is for whoever has this grant: entries about no service are about all.
-pub(super) fn concerns(entry: &Entry, grant: &Grant) -> bool {
-    entry.service.as_ref().is_none_or(|service| grant.covers(service.as_str()))
 }
 
 /// How many entries an answer shall have.
@@ -253,12 +260,16 @@ pub(super) fn malformed(rejection: QueryRejection) -> Problem {
     Problem::bad_request("malformed-query", rejection.body_text())
 }
 
-pub(super) fn find(context: &Context, name: &str) -> Result<ServiceStatus, Problem> {
-    context.access.status().services.get(name).cloned().ok_or_else(|| Problem::no_service(name))
+pub(super) fn find(context: &Context, grant: &Grant, name: &str) -> Result<ServiceStatus, Problem> {
+    context.seen(grant).services.get(name).cloned().ok_or_else(|| Problem::no_service(name))
 }
 
-pub(super) fn find_rollout(context: &Context, name: &str) -> Result<(ServiceStatus, RolloutStatus), Problem> {
-    let service = find(context, name)?;
+pub(super) fn find_rollout(
+    context: &Context,
+    grant: &Grant,
+    name: &str,
+) -> Result<(ServiceStatus, RolloutStatus), Problem> {
+    let service = find(context, grant, name)?;
     match service.rollout.clone() {
         Some(rollout) => Ok((service, rollout)),
         None => {
@@ -276,6 +287,8 @@ pub(super) struct EntryView<'a> {
     actor: Actor,
     who: Option<&'a Caller>,
     service: Option<&'a ServiceName>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    services: &'a [ServiceName],
     group: Option<&'a GroupName>,
     action: Action,
     from: Option<Weights>,
@@ -284,6 +297,8 @@ pub(super) struct EntryView<'a> {
     mirror: Option<Weight>,
     generation: Generation,
     reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with: Option<&'a ServiceName>,
     rollout: Option<u64>,
     state: Option<rollout::State>,
     verdict: Option<&'a Verdict>,
@@ -297,6 +312,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             actor: entry.actor,
             who: entry.who.as_ref(),
             service: entry.service.as_ref(),
+            services: &entry.services,
             group: entry.group.as_ref(),
             action: entry.action,
             from: entry.from.as_ref().map(weights),
@@ -304,6 +320,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             mirror: Some(entry.mirror).filter(|share| *share > Weight::ZERO),
             generation: entry.generation,
             reason: &entry.reason,
+            with: entry.with.as_ref(),
             rollout: entry.rollout,
             state: entry.state,
             verdict: entry.verdict.as_ref(),

@@ -53,7 +53,7 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let Query(page) = page.map_err(malformed)?;
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
-    let status = context.access.status();
+    let status = context.seen(&grant);
     if let Some(name) = page.service.as_deref()
         && grant.covers(name)
         && !status.services.contains_key(name)
@@ -61,8 +61,7 @@ pub(super) async fn list(
         return Err(Problem::no_service(&name.chars().take(80).collect::<String>()));
     }
     let wanted = |service: &&ServiceStatus| {
-        let name = service.name.as_str();
-        grant.covers(name) && page.service.as_deref().is_none_or(|wanted| wanted == name)
+        page.service.as_deref().is_none_or(|wanted| wanted == service.name.as_str())
     };
     let mut rows: Vec<Row<'_>> = status.services.values().filter(wanted).flat_map(of_service).collect();
     rows.retain(|row| page.before.is_none_or(|before| row.id < before));

@@ -386,7 +386,7 @@ pub(super) fn all() -> Value {
             ("rollout", of("Rollout")),
             ("journal", list(of("Decision"))),
         ]),
-        "Decision": told(&[
+        "Decision": told_with(&[
             ("sequence", number()),
             ("at_ms", number()),
             ("actor", text()),
@@ -398,7 +398,7 @@ pub(super) fn all() -> Value {
             ("to", maybe(weights())),
             ("generation", number()),
             ("reason", text()),
-        ]),
+        ], &[("services", list(name())), ("with", name())]),
         "JournalPage": told(&[("entries", list(of("Decision"))), ("next", maybe(number()))]),
         "Request": told(&[
             ("sequence", number()),

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     Context,
+    identity::Identity,
     name::Name,
     peer::Peer,
     problem::Problem,
@@ -50,6 +51,7 @@ enum Until {
 pub(super) async fn verdict(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
+    Extension(Identity { grant, .. }): Extension<Identity>,
     Name(name): Name,
     patience: Result<Query<Patience>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
@@ -60,7 +62,7 @@ pub(super) async fn verdict(
         return Err(Problem::bad_request("malformed-query", detail));
     }
     let until = patience.until.unwrap_or_default();
-    let first = find_rollout(&context, &name)?;
+    let first = find_rollout(&context, &grant, &name)?;
     if wait == Duration::ZERO || is_reached(until, &first.1, &first.1) {
         return Ok(Json(view(&first)));
     }
@@ -76,7 +78,7 @@ pub(super) async fn verdict(
             () = tokio::time::sleep_until(deadline) => true,
             () = stopped(&mut stop) => true,
         };
-        let now = find_rollout(&context, &name)?;
+        let now = find_rollout(&context, &grant, &name)?;
         if over || is_reached(until, &first.1, &now.1) {
             return Ok(Json(view(&now)));
         }

@@ -35,10 +35,11 @@ use super::{
     identity::Identity,
     peer::Peer,
     problem::Problem,
-    read::{EntryView, brief, concerns, find},
+    read::{EntryView, brief, find},
     serve::stopped,
     verdict::too_many,
 };
+use crate::sight::Sight;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Entries that are read at once.
@@ -62,7 +63,7 @@ pub(super) async fn of_service(
 ) -> Result<Response, Problem> {
     let Path(name) =
         path.map_err(|rejection| Problem::bad_request("malformed-path", rejection.body_text()))?;
-    find(&context, &name)?;
+    find(&context, &identity.grant, &name)?;
     begin(context, identity, &peer, &headers, Some(name))
 }
 
@@ -158,16 +159,16 @@ impl Watcher {
             }
             for entry in entries {
                 self.after = entry.sequence;
-                let of_service = self.service.as_ref().is_none_or(|wanted| {
-                    entry.service.as_ref().is_none_or(|service| service.as_str() == wanted)
-                });
-                if of_service && concerns(&entry, &self.identity.grant) {
+                let wanted = self.service.as_ref().is_none_or(|wanted| entry.concerns(wanted));
+                let all = self.context.access.status();
+                let sight = Sight::new(&self.identity.grant, &all.terms);
+                if let Some(seen) = sight.entry(&entry).filter(|_| wanted) {
                     let id = Some(entry.sequence);
-                    self.send(event("decision", id, &EntryView::from(entry.as_ref()))).await?;
+                    self.send(event("decision", id, &EntryView::from(seen.as_ref()))).await?;
                 }
             }
         }
-        let status = self.context.access.status();
+        let status = self.context.seen(&self.identity.grant);
         let now = match &self.service {
             Some(name) => match status.services.get(name.as_str()) {
                 Some(service) => json!(service),
@@ -175,11 +176,7 @@ impl Watcher {
                 None => return Err(Gone),
             },
             None => {
-                let visible = status
-                    .services
-                    .values()
-                    .filter(|service| self.identity.grant.covers(service.name.as_str()));
-                let services: Vec<Value> = visible.map(brief).collect();
+                let services: Vec<Value> = status.services.values().map(brief).collect();
                 json!({
                     "generation": status.plan.generation(), "stored": status.stored, "services": services,
                 })

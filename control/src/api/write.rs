@@ -1,6 +1,6 @@
 //! What can be changed: a body becomes a command, the command's fate an answer.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use axum::{
     Json,
@@ -18,13 +18,13 @@ use serin_config::{Generation, ServiceName, Split, VersionName, Weight, limits::
 use super::{
     Context,
     change::{Change, Whose},
-    groups::covers,
     name::Name,
     problem::Problem,
 };
 use crate::{
-    access::Answer,
+    access::{Answer, CommandError},
     command::{Action, Command, plain},
+    sight::Sight,
 };
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +82,12 @@ pub(super) async fn set_weights(
     };
     let split = Split::try_new(form.weights.0)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-a-split", error.to_string()))?;
+    // Weights that end a rollout end those of its group, too.
+    let status = context.access.status();
+    let rollout = status.services.get(&service).and_then(|service| service.rollout.as_ref());
+    if rollout.is_some_and(|rollout| rollout.live) {
+        of_whole_group(&context, &service, &whose)?;
+    }
     let command = Command::SetWeights { service, split, if_generation };
     carry(&context, &name, command, (&form.reason, form.urgent), &whose).await
 }
@@ -188,13 +194,12 @@ pub(super) async fn steer(
 fn of_whole_group(context: &Context, service: &ServiceName, whose: &Whose) -> Result<(), Problem> {
     let status = context.access.status();
     let Some(group) = status.terms.group(service.as_str()) else { return Ok(()) };
-    if covers(&whose.identity.grant, group) {
+    if Sight::new(&whose.identity.grant, &status.terms).group(&group.name) {
         return Ok(());
     }
+    // The group's name is for those who may see all of it; the audit log has it.
     let detail = format!(
-        "service \"{service}\" is rolled out together with others (group \"{}\"), and you may not change all of them: \
-         ask somebody who may",
-        group.name
+        "service \"{service}\" is rolled out together with others, and you may not change all of them: ask somebody who may"
     );
     Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).of_group(group.name.as_str()))
 }
@@ -204,6 +209,27 @@ fn service(name: &str) -> Result<ServiceName, Problem> {
     ServiceName::try_new(name).map_err(|_| Problem::no_service(&name.chars().take(80).collect::<String>()))
 }
 
+impl Context {
+    /// Carries out what somebody asks for; a refusal names nothing that is not the caller's to see.
+    pub(super) async fn carry_out(
+        &self,
+        whose: &Whose,
+        command: Command,
+        (reason, urgent): (&str, bool),
+    ) -> Result<Answer, Problem> {
+        let grant = &whose.identity.grant;
+        let answer = self.access.command(whose.asks(command, reason).urgent_if(urgent)).await;
+        answer.map_err(|error| {
+            let status = self.access.status();
+            let error = match error {
+                CommandError::Refused(refusal) => Sight::new(grant, &status.terms).refusal(refusal).into(),
+                other => other,
+            };
+            Problem::from(error).without_services(|name| !grant.covers(name))
+        })
+    }
+}
+
 async fn carry(
     context: &Context,
     name: &str,
@@ -211,11 +237,8 @@ async fn carry(
     (reason, urgent): (&str, bool),
     whose: &Whose,
 ) -> Result<Response, Problem> {
-    let grant = &whose.identity.grant;
-    let answer = context.access.command(whose.asks(command, reason).urgent_if(urgent)).await;
-    let Answer { plan, stored, repeats } =
-        answer.map_err(|error| Problem::from(error).without_services(|name| !grant.covers(name)))?;
-    let status: Arc<_> = context.access.status();
+    let Answer { plan, stored, repeats } = context.carry_out(whose, command, (reason, urgent)).await?;
+    let status = context.seen(&whose.identity.grant);
     let service = status.services.get(name);
     let body = json!({
         "generation": repeats.unwrap_or(plan.generation()),

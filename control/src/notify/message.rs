@@ -1,6 +1,6 @@
 //! A decision → how grave it is, and what is said of it.
 
-use serin_config::notification::Severity;
+use serin_config::{ServiceName, notification::Severity};
 
 use crate::{
     journal::{Action, Entry},
@@ -25,7 +25,8 @@ pub(super) fn severity(entry: &Entry) -> Option<Severity> {
 
 /// One line: where, and what happened.
 pub(super) fn title(entry: &Entry) -> String {
-    let place = entry.service.as_ref().map_or_else(|| "all services".to_owned(), ToString::to_string);
+    let names: Vec<&str> = entry.about().map(ServiceName::as_str).collect();
+    let place = if names.is_empty() { "all services".to_owned() } else { names.join(", ") };
     match (entry.rollout, entry.state) {
         (Some(rollout), Some(state)) => format!("{place}: rollout {rollout} {state}"),
         _ => format!("{place}: {}", entry.action.label().replace('_', " ")),

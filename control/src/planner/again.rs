@@ -10,8 +10,9 @@
 
 use serin_config::{ServiceName, Split, VersionName, Weight};
 
-use super::{Moved, Who, find, moved, same_weights, start};
+use super::{Because, Moved, Who, find, moved, same_weights, start};
 use crate::{
+    command::Actor,
     journal::Action,
     refusal::{NoWayBack, Refusal},
     rollout::{Event, Rollout, State as S, StateError},
@@ -115,17 +116,22 @@ pub(super) fn because(
     other: &ServiceName,
     action: Action,
     who: &Who<'_>,
-) -> Option<String> {
+) -> Option<Because> {
+    if who.actor == Actor::File {
+        let reason = format!("with {name} of its group: {}", who.reason);
+        return Some(Because { with: name.clone(), reason });
+    }
     let last = |name: &ServiceName| state.services.get(name)?.rollout.as_ref();
     let own = (action == Action::Retry).then(|| last(name)).flatten()?;
     if who.reason != again(own) {
         return None;
     }
     let began_before = last(other).filter(|other| !matches!(other.state, S::Promoted { .. }));
-    Some(match began_before {
+    let reason = match began_before {
         Some(last) => format!("{}, with {name}", again(last)),
         None => format!("with {name}, whose rollout {} begins again", own.id),
-    })
+    };
+    Some(Because { with: name.clone(), reason })
 }
 
 fn again(last: &Rollout) -> String {

@@ -70,15 +70,11 @@ impl State {
         Ok(self.noted(state, Action::Thaw, &lifted.services, who))
     }
 
-    /// A decision that changes no plan. It is told of one service, or of all.
+    /// A decision that changes no plan. It is told of one service, of several, or of all.
     fn noted(&self, mut state: Self, action: Action, services: &[ServiceName], who: &Who<'_>) -> Decision {
-        let service = if let [service] = services { Some(service.clone()) } else { None };
-        let reason = match services {
-            [] | [_] => who.reason.to_owned(),
-            several => {
-                let names: Vec<_> = several.iter().map(ServiceName::as_str).collect();
-                format!("{}: {}", names.join(", "), who.reason)
-            }
+        let (service, services) = match services {
+            [service] => (Some(service.clone()), Vec::new()),
+            all_or_several => (None, all_or_several.to_vec()),
         };
         let entry = Entry {
             sequence: state.next_entry,
@@ -86,13 +82,15 @@ impl State {
             actor: who.actor,
             who: who.caller.cloned(),
             service,
+            services,
             group: None,
             action,
             from: None,
             to: None,
             mirror: Weight::ZERO,
             generation: self.plan.generation(),
-            reason,
+            reason: who.reason.to_owned(),
+            with: None,
             rollout: None,
             state: None,
             verdict: None,

@@ -8,7 +8,7 @@
 
 use serin_config::{ServiceName, policy::OnFail};
 
-use super::{Moved, Who, moved};
+use super::{Because, Moved, Who, moved};
 use crate::{
     group::{threshold, waits_at},
     refusal::Refusal,
@@ -19,7 +19,8 @@ use crate::{
 /// What another of the group has come to because of `leader`: its reason names that one, and so does a rollout that ended so.
 fn taken_along(leader: &Rollout, mut moved: Moved, who: &Who<'_>) -> Moved {
     let why = if who.reason.is_empty() { String::new() } else { format!(": {}", who.reason) };
-    moved.because = Some(format!("with {} of its group{why}", leader.service));
+    let reason = format!("with {} of its group{why}", leader.service);
+    moved.because = Some(Because { with: leader.service.clone(), reason });
     if let Some(rollout) = &mut moved.record.rollout
         && matches!(
             rollout.state,

@@ -188,7 +188,10 @@ fn more_rollouts_at_once_than_allowed_are_refused_and_name_those_that_run() {
     let state = steer(&state, "web", By::Start).unwrap().state;
     let refused = steer(&state, "blog", By::Start).unwrap_err();
     let running = vec![name("api"), name("web")];
-    assert_eq!(refused, Refusal::TooManyRollouts { most: 2, running, begins: vec![name("blog")] });
+    assert_eq!(
+        refused,
+        Refusal::TooManyRollouts { most: 2, running: running.into(), begins: vec![name("blog")].into() }
+    );
     assert!(refused.to_string().contains("\"api\", \"web\""), "{refused}");
     let one = with(vec![service("api"), service("web")], terms(Some(1)));
     let refused = steer(&one, "web", By::Start).unwrap_err().to_string();

@@ -277,8 +277,8 @@ fn begun(state: &State, begun: Vec<Moved>, who: &Who<'_>) -> Result<Decision, Re
     if let Some(most) = state.terms.max_parallel_rollouts.filter(|most| running.len() + begun.len() > *most) {
         return Err(Refusal::TooManyRollouts {
             most,
-            running: running.into_iter().cloned().collect(),
-            begins: begun.into_iter().map(|moved| moved.service).collect(),
+            running: running.into_iter().cloned().collect::<Vec<_>>().into(),
+            begins: begun.into_iter().map(|moved| moved.service).collect::<Vec<_>>().into(),
         });
     }
     let rollouts = begun.len() as u64;
@@ -494,7 +494,13 @@ struct Moved {
     verdict: Option<Verdict>,
     of_rollout: bool,
     /// Why, where that is another reason than that of the whole decision.
-    because: Option<String>,
+    because: Option<Because>,
+}
+
+/// Why something happens to a service because of another one of its group.
+struct Because {
+    with: ServiceName,
+    reason: String,
 }
 
 impl Moved {
@@ -535,8 +541,11 @@ impl State {
         let (mut touched, mut entries) = (Vec::new(), Vec::new());
         for step in all {
             let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
-            let reason = step.because.as_deref().unwrap_or(who.reason);
-            let reason = if who.urgent { format!("urgent: {reason}") } else { reason.to_owned() };
+            let (reason, with) = match step.because {
+                Some(Because { with, reason }) => (reason, Some(with)),
+                None => (who.reason.to_owned(), None),
+            };
+            let reason = if who.urgent { format!("urgent: {reason}") } else { reason };
             entries.push(Entry {
                 sequence: state.next_entry,
                 at_ms: who.now_ms,
@@ -544,12 +553,14 @@ impl State {
                 who: who.caller.cloned(),
                 group: self.terms.group(step.service.as_str()).map(|group| group.name.clone()),
                 service: Some(step.service.clone()),
+                services: Vec::new(),
                 action: step.action,
                 from: self.services.get(&step.service).map(|record| record.split.clone()),
                 to: Some(step.record.split.clone()),
                 mirror: step.record.mirror(),
                 generation: state.plan.generation(),
                 reason,
+                with,
                 rollout: rollout.map(|rollout| rollout.id),
                 state: rollout.map(|rollout| rollout.state),
                 verdict: step.verdict,

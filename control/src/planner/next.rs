@@ -35,12 +35,8 @@ pub fn waiting(state: &State, now_ms: u64) -> BTreeMap<ServiceName, Waiting> {
     let of = |name: ServiceName| {
         let refusal = begin(state, &name, now_ms).err()?;
         let (service, record) = find(state, &name).ok()?;
-        let waiting = Waiting {
-            canary: service.canary.clone()?,
-            since_ms: record.rollout.as_ref()?.ended_ms?,
-            kind: refusal.kind().into(),
-            why: refusal.to_string(),
-        };
+        let since_ms = record.rollout.as_ref()?.ended_ms?;
+        let waiting = Waiting::new(service.canary.clone()?, since_ms, refusal);
         Some((name, waiting))
     };
     due(state).into_iter().filter_map(of).collect()
@@ -80,6 +76,7 @@ pub(super) fn call_off(state: &State, name: &ServiceName, who: &Who<'_>) -> Resu
         actor: who.actor,
         who: who.caller.cloned(),
         service: Some(name.clone()),
+        services: Vec::new(),
         group: state.terms.group(name.as_str()).map(|group| group.name.clone()),
         action: Action::CallOff,
         from: None,
@@ -87,6 +84,7 @@ pub(super) fn call_off(state: &State, name: &ServiceName, who: &Who<'_>) -> Resu
         mirror: Weight::ZERO,
         generation: state.plan.generation(),
         reason,
+        with: None,
         rollout: None,
         state: None,
         verdict: None,

@@ -29,7 +29,7 @@
 mod event;
 mod state;
 mod table;
-mod words;
+pub(crate) mod words;
 
 use serde::{Deserialize, Serialize};
 use serin_config::{Generation, ServiceName, Split, VersionName, Weight, limits::HALVINGS_MAX};
@@ -105,10 +105,7 @@ fn no_generation() -> Generation {
 impl Rollout {
     /// How far it is in words, who of its group ended it, and which canary does not take its place after all.
     pub fn summary(&self) -> String {
-        let with = self.with.as_ref().map(|with| format!(", because of {with}")).unwrap_or_default();
-        let off = self.called_off.as_ref();
-        let off = off.map(|canary| format!("; {canary}, which waited to take its place, was called off"));
-        format!("{}{with}{}", self.state, off.unwrap_or_default())
+        words::summary(self.state, self.with.as_ref(), self.called_off.as_ref())
     }
 
     /// The split from before it. An older release did not keep it; then, and nearly always, the stable version

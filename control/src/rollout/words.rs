@@ -1,6 +1,15 @@
 //! A state in words, as the journal, notifications and every command show it.
 
+use serin_config::{ServiceName, VersionName};
+
 use super::{AbortedBy, HeldFor, PromotedBy, RolledBackFor, State, WasUndone};
+
+/// How far a rollout is, which service of its group ended it, and which canary does not take its place after all.
+pub(crate) fn summary(state: State, with: Option<&ServiceName>, called_off: Option<&VersionName>) -> String {
+    let with = with.map(|with| format!(", because of {with}")).unwrap_or_default();
+    let off = called_off.map(|canary| format!("; {canary}, which waited to take its place, was called off"));
+    format!("{state}{with}{}", off.unwrap_or_default())
+}
 
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

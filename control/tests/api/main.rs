@@ -13,6 +13,7 @@ mod groups;
 mod identity;
 mod notifications;
 mod roles;
+mod sight;
 mod watching;
 mod webhooks;
 mod world;

@@ -18,7 +18,7 @@ const ADMIN: &str = "the-admin-of-the-file";
 
 /// Which services an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
+pub(crate) enum About {
     /// The one in the path.
     One,
     /// Those of the caller, or none.
@@ -30,7 +30,7 @@ enum About {
 use About::{All, One, Own};
 
 /// Method, path, the least role, and which services it is about.
-const OPERATIONS: &[(&str, &str, &str, About)] = &[
+pub(crate) const OPERATIONS: &[(&str, &str, &str, About)] = &[
     ("GET", "/v1/plan", "viewer", Own),
     ("GET", "/v1/services", "viewer", Own),
     ("GET", "/v1/services/{service}", "viewer", One),
