@@ -2,7 +2,8 @@
 //!
 //! A plan is a [`Catalogue`] and one [`Split`] for each of its services. Changing a weight shares the
 //! catalogue and copies a few words, so fifty changes a second cost nothing. Where a rollout begins with copies, the plan also
-//! says of which share of the stable version's requests the canary gets some.
+//! says of which share of the stable version's requests the canary gets some; and where a canary has everything though its
+//! rollout is not over, that the stable version stands by.
 //!
 //! A number alone does not say which plan it is: a store that was lost, or set back to an earlier copy, gives numbers again
 //! that proxies have met already. So a plan has an [`Identity`] as well, made of all that it says.
@@ -107,6 +108,8 @@ pub struct Part {
     pub canary_since: Generation,
     /// See [`Plan::mirror`].
     pub mirror: Weight,
+    /// See [`Plan::stands_by`].
+    pub stands_by: bool,
 }
 
 /// Everything that a proxy needs to serve. Two are equal that say the same, whatever they are called.
@@ -120,6 +123,8 @@ pub struct Plan {
     canary_since: Vec<Generation>,
     /// For each service, the share of its stable version's requests that the canary gets copies of.
     mirrors: Vec<Weight>,
+    /// For each service, whether its stable version takes over from a canary that has everything.
+    standbys: Vec<bool>,
     /// What whoever made it elsewhere calls it.
     told_as: Option<Identity>,
 }
@@ -132,6 +137,7 @@ impl PartialEq for Plan {
             && self.splits == other.splits
             && self.canary_since == other.canary_since
             && self.mirrors == other.mirrors
+            && self.standbys == other.standbys
     }
 }
 
@@ -140,8 +146,8 @@ impl Plan {
     pub fn new(catalogue: Arc<Catalogue>, generation: Generation, parent: Generation) -> Self {
         let splits: Vec<_> = catalogue.services().iter().map(|service| service.split.clone()).collect();
         let canary_since = vec![generation; splits.len()];
-        let mirrors = vec![Weight::ZERO; splits.len()];
-        Self { generation, parent, catalogue, splits, canary_since, mirrors, told_as: None }
+        let (mirrors, standbys) = (vec![Weight::ZERO; splits.len()], vec![false; splits.len()]);
+        Self { generation, parent, catalogue, splits, canary_since, mirrors, standbys, told_as: None }
     }
 
     /// The same, called as whoever made it calls it.
@@ -157,8 +163,8 @@ impl Plan {
         }
         let digest = self.catalogue.source().map_or("", |source| source.digest());
         let mut text = format!("{} {} {digest}", self.generation, self.parent);
-        let besides = self.canary_since.iter().zip(&self.mirrors);
-        for ((service, split), (since, mirror)) in self.services().zip(besides) {
+        let besides = self.canary_since.iter().zip(&self.mirrors).zip(&self.standbys);
+        for ((service, split), ((since, mirror), stands_by)) in self.services().zip(besides) {
             // Writing to a text does not fail.
             let _ = write!(text, "\n{} {since}", service.name);
             for (version, weight) in split.iter() {
@@ -166,6 +172,9 @@ impl Plan {
             }
             if *mirror > Weight::ZERO {
                 let _ = write!(text, " copies of {}", mirror.ppm());
+            }
+            if *stands_by {
+                text.push_str(" standby");
             }
         }
         Identity(format!("{:032x}", xxh3_128(text.as_bytes())).into())
@@ -186,10 +195,11 @@ impl Plan {
     ) -> Result<Self, PartsError> {
         let mut plan = Self::new(catalogue, generation, parent);
         let mut missing: Vec<bool> = plan.splits.iter().map(|_| true).collect();
-        for Part { service, split, canary_since, mirror } in parts {
+        for Part { service, split, canary_since, mirror, stands_by } in parts {
             plan.set_split(&service, split)?;
             if let Some(at) = plan.catalogue.position(&service) {
                 (plan.canary_since[at], plan.mirrors[at], missing[at]) = (canary_since, mirror, false);
+                plan.standbys[at] = stands_by;
             }
         }
         match missing.iter().position(|missing| *missing) {
@@ -256,6 +266,21 @@ impl Plan {
     /// that says so. Nobody gets what it answers.
     pub fn mirror(&self, service: &str) -> Weight {
         self.catalogue.position(service).map_or(Weight::ZERO, |at| self.mirrors[at])
+    }
+
+    /// Says whether a service's stable version stands by, without counting a generation. It never does where there is no
+    /// canary.
+    pub fn set_standby(&mut self, service: &str, stands_by: bool) {
+        if let Some(at) = self.catalogue.position(service) {
+            self.standbys[at] = stands_by && self.catalogue.services()[at].canary.is_some();
+        }
+    }
+
+    /// Whether the stable version of a service, which the split gives nothing, takes over from a canary that has everything:
+    /// so it is while a rollout is there and not over, in a bake or at a step of 100 %. A proxy then watches the canary as it
+    /// does beside a stable version that has weight, and sends everything back if its trip-wire trips.
+    pub fn stands_by(&self, service: &str) -> bool {
+        self.catalogue.position(service).is_some_and(|at| self.standbys[at])
     }
 
     /// Since which generation the canary of a service has had weight without a break; before it has users, since which it gets
@@ -366,12 +391,14 @@ mod tests {
         assert_eq!(plan.identity(), plan.clone().identity());
         let mut half = plan.clone();
         half.set_split("shop", at(50)).unwrap();
+        let mut baked = plan.clone();
+        baked.set_standby("shop", true);
         let mut forgiven = plan.clone();
         forgiven.set_canary_since("shop", Generation(2));
         let orphan = Plan::new(shop(), Generation(4), Generation(2));
         let texts = Catalogue::clone(&shop()).with_source("other".into());
         let renamed = Plan::new(Arc::new(texts), Generation(4), Generation(3));
-        for other in [half, forgiven, orphan, renamed, plan.renumbered(Generation(5))] {
+        for other in [half, baked, forgiven, orphan, renamed, plan.renumbered(Generation(5))] {
             assert!(plan.identity().contradicts(&other.identity()), "{other:?}");
         }
         assert!(!plan.identity().contradicts(&Identity::default()), "it is not known which it is");

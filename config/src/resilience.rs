@@ -251,7 +251,8 @@ impl Default for AdaptiveConcurrency {
 }
 
 /// What takes the canary out at once, in every worker and with no control plane. It watches the canary while
-/// the stable version has weight too, since otherwise nobody could take over.
+/// somebody can take over: the stable version has weight too, or stands by since the rollout is not over, or the canary gets
+/// copies only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Tripwire {
     /// So many attempts in a row that found no connection; none is off. 5.

@@ -33,6 +33,11 @@ impl Record {
     pub fn mirror(&self) -> Weight {
         self.live().map_or(Weight::ZERO, Rollout::mirror)
     }
+
+    /// Whether the canary has everything, and the stable version stands by since the rollout is not over.
+    pub fn stands_by(&self) -> bool {
+        self.live().is_some_and(|rollout| self.split.of(&rollout.canary) == Weight::WHOLE)
+    }
 }
 
 /// Everything that is decided.
@@ -70,6 +75,12 @@ impl State {
     pub fn is_rolling(&self) -> bool {
         self.services.values().any(|record| record.live().is_some())
     }
+}
+
+/// Says in a plan, for one of its services, what its record says beside the split.
+pub(crate) fn complete(plan: &mut Plan, service: &str, record: &Record) {
+    plan.set_mirror(service, record.mirror());
+    plan.set_standby(service, record.stands_by());
 }
 
 /// What the planner decided: a new state, and what must be written with it.

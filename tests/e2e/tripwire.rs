@@ -14,6 +14,7 @@ use crate::harness::{
     SOON, alone, beside,
     config::{SERVICE, two_versions},
     endpoint::{Endpoint, ok},
+    fleet::{Edge, Plane},
     free_addresses, http, median,
     serin::Serin,
     until,
@@ -166,4 +167,45 @@ fn the_stable_version_is_as_fast_while_the_canary_hangs() {
     };
     let unmoved = (0..ROUNDS).map(round).any(|moved| moved < 1.10);
     assert!(unmoved, "in {ROUNDS} rounds, each the median of {TURNS} turns");
+}
+
+/// The status of an answer, and whose it is.
+fn answered_by(edge: &Edge) -> (u16, String) {
+    let reply = edge.get("/");
+    (reply.status, reply.header("x-serin-version").to_owned())
+}
+
+#[test]
+fn in_a_bake_everything_goes_back_to_the_stable_version_though_no_control_plane_is_there() {
+    let _machine = beside();
+    let [v1, v2] = [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap());
+    let mut config = two_versions(v1.address(), v2.address(), "100%", "0%");
+    config["services"][SERVICE]["rollout"] = json!({
+        "strategy": "blue_green", "bake": "1h", "guards": { "max_error_rate": "5%" }, "blast_radius": { "failed_requests": 7 },
+    });
+    let mut plane = Plane::start(config, json!({}));
+    let edge = Edge::start("edge-1", &json!({ "endpoints": [plane.fleet.to_string()] }));
+    plane.control().start_rollout();
+    plane.followed_by(&["edge-1"]);
+    assert_eq!(answered_by(&edge), (200, "v2".into()), "the switch is one plan");
+    plane.member.kill();
+    v2.set_error_ppm(1_000_000);
+    let failed = (0..60).filter(|_| edge.get("/").status != 200).count();
+    assert_eq!((failed, v2.failures()), (7, 7));
+    assert_eq!(answered_by(&edge), (200, "v1".into()));
+    assert_eq!(edge.member.metrics().sum("serin_trips_total", &[("reason", "failed_requests")]), 1.0);
+    plane.start_again();
+    until(SOON, "the control plane hears of it", || plane.control().now().unwrap().canary == Weight::ZERO);
+    let entry = plane.control().journal().into_iter().find(|entry| entry["action"] == "roll_back").unwrap();
+    // By the proxy's word of it, or by the windows that told of the same failures: whichever came first.
+    assert_eq!(entry["state"]["state"], "rolled_back", "{entry}");
+}
+
+#[test]
+fn a_canary_that_has_everything_for_good_is_not_taken_out() {
+    let _machine = beside();
+    let [v1, v2] = [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap());
+    v2.set_error_ppm(1_000_000);
+    let serin = with_wire(v1.address(), v2.address(), "0%", "100%", json!({ "failed_requests": 7 }));
+    assert_eq!((failures(&serin, 30), v1.requests()), (30, 0));
 }

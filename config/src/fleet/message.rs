@@ -156,6 +156,9 @@ pub struct ServiceSplit {
     /// What the canary gets copies of.
     #[prost(uint32, tag = "4")]
     pub mirror: u32,
+    /// Whether the stable version takes over from a canary that has everything.
+    #[prost(bool, tag = "5")]
+    pub stands_by: bool,
 }
 
 /// The weight of one version.

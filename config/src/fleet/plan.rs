@@ -25,6 +25,7 @@ pub fn to_message(plan: &Plan, with_text: bool) -> Option<message::Plan> {
             .collect(),
         canary_since: plan.canary_since(service.name.as_str()).0,
         mirror: plan.mirror(service.name.as_str()).ppm(),
+        stands_by: plan.stands_by(service.name.as_str()),
     });
     Some(message::Plan {
         generation: plan.generation().0,
@@ -82,6 +83,7 @@ fn part(split: &ServiceSplit) -> Result<Part, String> {
         split: Split::try_new(weights).map_err(|error| of(error.to_string()))?,
         canary_since: Generation(split.canary_since),
         mirror,
+        stands_by: split.stands_by,
     })
 }
 
@@ -129,6 +131,7 @@ services:
         let to = VersionName::try_new("v2").unwrap();
         let mut plan = first.with_split("shop", Split::whole(to)).unwrap();
         plan.set_mirror("shop", Weight::from_ppm(70_000).unwrap());
+        plan.set_standby("shop", true);
         plan
     }
 

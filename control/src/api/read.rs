@@ -42,6 +42,7 @@ pub(super) async fn plan(
             "canary": service.canary,
             "weights": weights(split),
             "mirror": status.plan.mirror(service.name.as_str()),
+            "stands_by": status.plan.stands_by(service.name.as_str()),
             "versions": service.versions,
             "sticky": service.sticky,
             "timeouts": service.timeouts,

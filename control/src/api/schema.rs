@@ -280,7 +280,7 @@ pub(super) fn all() -> Value {
             ("parent", number()),
             ("stored", json!({ "type": "boolean" })),
             ("routes", list(object())),
-            ("services", list(told(&[("name", name()), ("weights", weights()), ("mirror", weight())]))),
+            ("services", list(told(&[("name", name()), ("weights", weights()), ("mirror", weight()), ("stands_by", json!({ "type": "boolean" }))]))),
         ]),
         "ProxyPage": told(&[
             ("generation", number()),

@@ -37,7 +37,7 @@ use crate::{
     refusal::Refusal,
     repeat::KeyTaken,
     rollout::{self, AbortedBy, Event, HeldFor, Rollout, StateError},
-    state::{Decision, Record, State},
+    state::{self, Decision, Record, State},
     store::FactChanges,
     watch::course::Course,
 };
@@ -535,7 +535,7 @@ impl State {
         let mut state = self.clone();
         let splits = all.iter().map(|step| (step.service.as_str(), step.record.split.clone()));
         let mut plan = self.plan.with_splits(splits)?;
-        all.iter().for_each(|step| plan.set_mirror(step.service.as_str(), step.record.mirror()));
+        all.iter().for_each(|step| state::complete(&mut plan, step.service.as_str(), &step.record));
         state.plan = Arc::new(plan);
         let protects = !raises && all.first().is_some_and(|step| step.protects(self));
         let (mut touched, mut entries) = (Vec::new(), Vec::new());
@@ -596,6 +596,9 @@ fn same_weights(a: &Split, b: &Split) -> bool {
 #[cfg(test)]
 #[path = "mirror_tests.rs"]
 mod mirror_tests;
+#[cfg(test)]
+#[path = "standby_tests.rs"]
+mod standby_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

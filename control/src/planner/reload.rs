@@ -20,7 +20,7 @@ use crate::{
     refusal::Refusal,
     repeat::Repeats,
     rollout::{self, AbortedBy, Rollout},
-    state::{Decision, Record, State},
+    state::{self, Decision, Record, State},
     store::FactChanges,
     tokens::Tokens,
 };
@@ -139,7 +139,7 @@ pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
     let mut services = BTreeMap::new();
     for (name, record) in &stored.services {
         if plan.set_split(name.as_str(), record.split.clone()).is_ok() {
-            plan.set_mirror(name.as_str(), record.mirror());
+            state::complete(&mut plan, name.as_str(), record);
             services.insert(name.clone(), record.clone());
         }
     }
@@ -337,7 +337,7 @@ fn load(
     entry(None, None, Action::Load, reason.to_owned());
     for (name, Merged { record, change }) in merged {
         plan.set_split(name.as_str(), record.split.clone())?;
-        plan.set_mirror(name.as_str(), record.mirror());
+        state::complete(&mut plan, name.as_str(), &record);
         if let Some((action, why)) = change {
             entry(Some(&name), Some(&record), action, why);
         }

@@ -9,7 +9,7 @@
 //! 4. **Who pauses stays.** While a rollout is paused its canary's share does not rise but by a hand, or back to where it was
 //!    before evidence had halved it; while it is held, by a pass as well.
 //! 5. **The split is the rollout's.** While a rollout is in progress, its canary has the share of its step, halved as often as
-//!    it was lowered, and the stable version has the rest.
+//!    it was lowered, and the stable version has the rest; where that is nothing it stands by, and at no other time.
 //! 6. **A failing verdict is acted on.** No rollout in progress has a verdict that says `fail` once its event is over.
 //! 7. **What has ended has ended.** A rollout whose end is stored never goes on.
 //! 8. **The journal has no gaps.** Entries are numbered one after the other, their generations never fall.
@@ -76,8 +76,10 @@ impl Laws {
             assert_eq!(pair[0].sequence, pair[1].sequence + 1, "law 8: a gap");
             assert!(pair[0].generation >= pair[1].generation, "law 8: {pair:?}");
         }
-        let Some(rollout) = seen.status.services["shop"].rollout.as_ref() else { return };
-        let plan = &seen.status.plan;
+        let (plan, rollout) = (&seen.status.plan, seen.status.services["shop"].rollout.as_ref());
+        let whole = rollout.is_some_and(|rollout| rollout.live && rollout.weight == Weight::WHOLE);
+        assert_eq!(plan.stands_by("shop"), whole, "law 5: {plan:?}");
+        let Some(rollout) = rollout else { return };
         if rollout.live {
             assert!(!self.ended.contains(&rollout.id), "law 7: rollout {} goes on", rollout.id);
             assert_eq!(canary_share(plan), rollout.weight, "law 5");

@@ -13,7 +13,7 @@ use std::{
 
 use serin_config::{
     Catalogue, Generation, Plan, Service, Weight,
-    policy::OnTimeout,
+    policy::{OnTimeout, Step},
     terms::Terms,
     webhook::{OnFailure, When},
     wire::WindowReport,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     access::Order,
     command::{Action, Actor, Command, Request},
-    fixtures::{canary_share, catalogue, name, shop, split},
+    fixtures::{canary_share, catalogue, name, shop, split, weight},
     hook::{Asked, Hooks, Question, Said, Stands, tests::webhook},
     keeper::{Event, Keeper},
     store::{Commit, Engine, Loaded, OpenError, Store, StoreError, StoreName, Written, fault::Disk},
@@ -345,9 +345,14 @@ fn terms(seed: u64) -> Arc<Terms> {
     Arc::new(Terms { webhooks: vec![webhook(&on, OnFailure::Wait)], ..Terms::default() })
 }
 
-/// The service as a file describes it; short steps, so that a schedule sees all of a rollout.
+/// The service as a file describes it: a canary that is baked before the end. Short steps, so that a schedule sees all of a
+/// rollout.
 fn service(file: File) -> Service {
     let mut service = shop();
+    let steps = &mut service.rollout.steps;
+    let bake = Step { weight: Weight::WHOLE, ..steps[1].clone() };
+    steps.insert(2, bake);
+    service.rollout.guards.max_error_rate = Some(weight("30%"));
     for step in &mut service.rollout.steps {
         step.max_duration = std::time::Duration::from_secs(8);
     }

@@ -41,15 +41,18 @@ pub(crate) struct Splitter {
     pub(crate) table: Table,
     pub(crate) salt: Salt,
     pub(crate) spilled: Spilled,
-    /// The canary beside a stable version, both with weight.
+    /// The canary and a stable version that can take over from it.
     pair: Option<Pair>,
 }
 
-/// A canary that the stable version can take over from.
+/// A canary that the stable version can take over from: both have weight, or the stable version stands by
+/// ([`Plan::stands_by`]).
 #[derive(Debug)]
 struct Pair {
     canary: usize,
     stable: usize,
+    /// The stable version where it stands by. Nobody else has need of its endpoints just then, so there may be none.
+    standby: Option<Arc<VersionShared>>,
     shield: bool,
     /// The canary's trip-wire, and since which plan the canary has had its weight.
     wire: Option<(Arc<VersionShared>, Generation)>,
@@ -60,30 +63,36 @@ struct Pair {
 impl Splitter {
     fn new(plan: &Plan, service: &Service, split: &Split, state: &State) -> Self {
         let at = |name: &VersionName| service.versions.iter().position(|version| version.name == *name);
-        let beside = |canary: &&VersionName| {
-            split.of(canary) > Weight::ZERO && split.of(&service.stable) > Weight::ZERO
-        };
+        let has_users = |version: &VersionName| split.of(version) > Weight::ZERO;
+        let beside = has_users(&service.stable);
+        let stands_by = !beside && plan.stands_by(service.name.as_str());
         let since = plan.canary_since(service.name.as_str());
         let wire = service.canary.as_ref().filter(|_| rules::wire(service).is_some()).map(|canary| {
             let shared = state.shared(&service.name, canary);
             let copied = plan.mirror(service.name.as_str()) > Weight::ZERO;
-            shared.trip.arm(plan.generation(), since, beside(&canary) || copied);
+            shared.trip.arm(plan.generation(), since, has_users(canary) && (beside || stands_by) || copied);
             (shared, since)
         });
-        let pair = service.canary.as_ref().filter(beside).and_then(|name| {
+        let paired = service.canary.as_ref().filter(|canary| has_users(canary) && (beside || stands_by));
+        let pair = paired.and_then(|name| {
             let (canary, stable) = (at(name)?, at(&service.stable)?);
-            let (shield, probe) = (service.resilience.shield, on_probation(service, name, since, state));
-            Some(Pair { canary, stable, shield, wire, probe })
+            let standby = stands_by.then(|| state.shared(&service.name, &service.stable));
+            // A switch in one plan is what it says: nobody is held back.
+            let probe = if beside { on_probation(service, name, since, state) } else { None };
+            Some(Pair { canary, stable, standby, shield: service.resilience.shield, wire, probe })
         });
         let salt = Salt::of_service(service.name.as_str());
         Self { table: Table::new(service, split), salt, spilled: Spilled::default(), pair }
     }
 
-    /// The version that takes the requests of `picked`: the stable one for a canary whose wire has tripped.
+    /// The version that takes the requests of `picked`: the stable one for a canary whose wire has tripped. One that stands
+    /// by must have an endpoint that is ready: else a canary that fails some would be left for nobody.
     pub(crate) fn in_force(&self, picked: usize) -> usize {
         match &self.pair {
-            Some(Pair { canary, stable, wire: Some((shared, since)), .. })
-                if *canary == picked && shared.trip.is_out(*since) =>
+            Some(Pair { canary, stable, standby, wire: Some((shared, since)), .. })
+                if *canary == picked
+                    && shared.trip.is_out(*since)
+                    && standby.as_ref().is_none_or(|standby| standby.endpoints.is_ready()) =>
             {
                 *stable
             }

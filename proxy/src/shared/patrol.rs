@@ -11,7 +11,7 @@ use std::{
 };
 
 use serin_config::{
-    Plan, Service, VersionName,
+    Plan, Service, VersionName, Weight,
     limits::{Limits, RESILIENCE_TICK},
 };
 use serin_split::resilience::{
@@ -66,9 +66,9 @@ struct Memory {
 impl Patrol {
     fn round(&mut self, shared: &Shared, plan: &Plan, now: Instant) {
         let mut seen = HashSet::new();
-        for (service, _) in plan.services() {
+        for (service, split) in plan.services() {
             self.look_for_hang(shared, service, now, &mut seen);
-            self.add_up(shared, service, &mut seen);
+            self.add_up(shared, (service, split.of(&service.stable)), &mut seen);
             for version in &service.versions {
                 self.adapt(shared, service, &version.name, &mut seen);
             }
@@ -109,8 +109,14 @@ impl Patrol {
         seen.extend([stable_key, canary_key]);
     }
 
-    /// Takes a canary out that has added as much latency as its rollout allows.
-    fn add_up(&mut self, shared: &Shared, service: &Service, seen: &mut HashSet<VersionKey>) {
+    /// Takes a canary out that has added as much latency as its rollout allows. Where the stable version has no share there is
+    /// nothing that it could be compared with.
+    fn add_up(
+        &mut self,
+        shared: &Shared,
+        (service, stable): (&Service, Weight),
+        seen: &mut HashSet<VersionKey>,
+    ) {
         let bound = service.rollout.blast_radius.added_latency;
         let (Some(bound), Some(canary)) = (bound, &service.canary) else { return };
         let known = |version| shared.known(&service.name, version);
@@ -121,6 +127,11 @@ impl Patrol {
         let kept = self.added.entry(key.clone()).or_insert_with(fresh);
         if kept.0 != life {
             *kept = fresh();
+        }
+        if stable == Weight::ZERO {
+            kept.1.pass_over(spent.0, spent.1);
+            seen.insert(key);
+            return;
         }
         let added = kept.1.look(spent.0, spent.1);
         let reason = Reason::Slow(added);

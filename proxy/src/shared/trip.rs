@@ -43,8 +43,8 @@ pub(crate) struct Trip {
 }
 
 impl Trip {
-    /// A worker begins to serve a plan. The wire is armed while both the canary and the stable version have
-    /// weight; what was counted before the canary had its weight is forgotten.
+    /// A worker begins to serve a plan. The wire is armed while the stable version can take over: it has
+    /// weight beside the canary, or stands by, or the canary has copies only; what was counted before the canary had its weight is forgotten.
     pub(crate) fn arm(&self, generation: Generation, since: Generation, armed: bool) {
         if self.generation.fetch_max(generation.0, Ordering::Relaxed) > generation.0 {
             return;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_that_has_everything_never_trips_and_a_trip_can_be_forgiven() {
+    fn a_canary_that_nobody_can_take_over_from_never_trips_and_a_trip_can_be_forgiven() {
         let trip = Trip::default();
         trip.arm(Generation(3), Generation(3), false);
         assert!(!times(&trip, 50, Outcome::ConnectFail));

@@ -40,6 +40,8 @@ struct CachedSplit {
     canary_since: Generation,
     #[serde(default = "nothing")]
     mirror: Weight,
+    #[serde(default)]
+    stands_by: bool,
 }
 
 /// What releases before this one copied.
@@ -85,6 +87,7 @@ fn try_load(
         split: part.split,
         canary_since: part.canary_since,
         mirror: part.mirror,
+        stands_by: part.stands_by,
     });
     Plan::of_parts(Arc::new(catalogue), cached.generation, cached.parent, parts.collect())
         .map(|plan| Some(plan.told_as(&cached.identity.to_string())))
@@ -98,6 +101,7 @@ fn save(path: &Path, plan: &Plan) -> io::Result<()> {
         split: split.clone(),
         canary_since: plan.canary_since(service.name.as_str()),
         mirror: plan.mirror(service.name.as_str()),
+        stands_by: plan.stands_by(service.name.as_str()),
     });
     let cached = Cached {
         format: FORMAT,

@@ -50,6 +50,12 @@ impl Added {
         Self { settled: (canary, stable), mean: None, us: 0.0 }
     }
 
+    /// The stable version serves nobody just now: what the canary takes until the next look is measured against nothing, and
+    /// adds nothing.
+    pub fn pass_over(&mut self, canary: Spent, stable: Spent) {
+        (self.settled, self.mean) = ((canary, stable), None);
+    }
+
     /// The sum, by what both versions took until now.
     pub fn look(&mut self, canary: Spent, stable: Spent) -> Duration {
         let (theirs, ours) = (canary.since(self.settled.0), stable.since(self.settled.1));
@@ -103,6 +109,18 @@ mod tests {
         assert_eq!(added.look(canary, more(&mut stable, 15, 10)), Duration::from_millis(9 * 490));
         let sum = added.look(more(&mut canary, 1, 510), more(&mut stable, 1, 9_000));
         assert_eq!(sum, Duration::from_millis(9 * 490 + 500), "one slow answer is no mean");
+    }
+
+    #[test]
+    fn while_the_stable_version_serves_nobody_nothing_adds_up_and_what_had_stays() {
+        let (mut added, mut canary, mut stable) = (Added::from(NONE, NONE), NONE, NONE);
+        let sum = added.look(more(&mut canary, 100, 40), more(&mut stable, 100, 30));
+        for _ in 0..9 {
+            added.pass_over(more(&mut canary, 1_000, 90), stable);
+        }
+        assert_eq!(added.look(more(&mut canary, 10, 90), more(&mut stable, 19, 80)), Duration::ZERO);
+        let later = added.look(canary, more(&mut stable, 1, 80));
+        assert_eq!((sum, later), (Duration::from_secs(1), Duration::from_millis(1_100)));
     }
 
     #[test]
