@@ -50,8 +50,14 @@ fn is_protected(name: &str) -> bool {
 /// trailers. Most messages have none, which one pass over the names shows for less than one look-up for each
 /// name.
 pub fn strip(headers: &mut HeaderMap) -> bool {
-    if !headers.keys().any(|name| is_of_hop(name.as_str())) {
-        return false;
+    let mut of_hop = headers.keys().filter(|name| is_of_hop(name.as_str()));
+    match (of_hop.next(), of_hop.next()) {
+        (None, _) => return false,
+        (Some(only), None) if only == CONNECTION && names_nothing(headers) => {
+            headers.remove(CONNECTION);
+            return false;
+        }
+        _ => {}
     }
     let trailers = takes_trailers(headers);
     if headers.contains_key(CONNECTION) {
@@ -62,6 +68,15 @@ pub fn strip(headers: &mut HeaderMap) -> bool {
         headers.remove(name);
     }
     trailers
+}
+
+/// Whether all that `Connection` says is what becomes of the connection, as in nearly every message that has one.
+fn names_nothing(headers: &HeaderMap) -> bool {
+    let said = |line: &HeaderValue| {
+        let line = line.as_bytes();
+        line.eq_ignore_ascii_case(b"keep-alive") || line.eq_ignore_ascii_case(b"close")
+    };
+    headers.get_all(CONNECTION).iter().all(said)
 }
 
 /// Whether `te: trailers` is said (RFC 9110, 10.1.4).

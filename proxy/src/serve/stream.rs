@@ -1,6 +1,7 @@
 //! A byte stream: a socket, TCP or Unix, or TLS on one.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
@@ -18,6 +19,12 @@ use super::upstream::Place;
 /// Up to this many bytes, a head and its body are copied together and sent: that costs less than the kernel's
 /// way through a list of buffers.
 const GATHERED_MAX: usize = 4096;
+
+thread_local! {
+    /// Where they are copied together. One for each worker: an array on the stack would have to be zeroed for each
+    /// write, which costs more than the copy.
+    static GATHER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A connected stream.
 #[derive(Debug)]
@@ -45,9 +52,13 @@ impl Stream {
 }
 
 impl Stream {
-    /// Whether bytes that were written may not have gone to the kernel yet.
+    /// Whether bytes that were written may not have gone to the kernel yet: those of TLS, which has a buffer.
     pub(crate) fn is_buffered(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(_) => true,
+            Self::Placed(placed) => placed.0.is_buffered(),
+        }
     }
 }
 
@@ -83,16 +94,16 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         // TLS gathers by itself: all slices go into one record.
-        if total > GATHERED_MAX || matches!(*self, Self::Tls(_)) {
+        if total > GATHERED_MAX || self.is_buffered() {
             return either!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices));
         }
-        let mut gathered = [0; GATHERED_MAX];
-        let mut filled = 0;
-        for slice in slices {
-            gathered[filled..filled + slice.len()].copy_from_slice(slice);
-            filled += slice.len();
-        }
-        either!(self, stream => Pin::new(stream).poll_write(cx, &gathered[..filled]))
+        // Taken, not borrowed: TLS writes through a stream of its own below this one.
+        let mut gathered = GATHER.take();
+        gathered.clear();
+        slices.iter().for_each(|slice| gathered.extend_from_slice(slice));
+        let polled = either!(self, stream => Pin::new(stream).poll_write(cx, &gathered));
+        GATHER.set(gathered);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
