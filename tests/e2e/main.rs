@@ -37,6 +37,7 @@ mod harness;
 mod heads;
 mod http2_endpoints;
 mod idle_connections;
+mod instructions;
 mod judge;
 mod judge_command;
 mod kill_and_recover;
