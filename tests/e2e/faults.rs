@@ -7,7 +7,7 @@ use serin_loadtest::{Stub, StubOptions};
 
 use crate::harness::{
     SOON, beside,
-    config::{one_version, two_versions},
+    config::{SERVICE, one_version, two_versions},
     http::{self, Reply},
     serin::Serin,
     until,
@@ -82,6 +82,26 @@ fn a_delay_and_a_throttle_take_their_time() {
     assert_eq!((reply.status, reply.body.len()), (200, 300));
     // The last piece of 50 bytes comes after 250 of them.
     assert!((Duration::from_millis(800)..SOON).contains(&before.elapsed()), "{:?}", before.elapsed());
+}
+
+#[test]
+fn endpoints_that_are_down_are_not_asked_and_each_attempt_is_charged_as_if_they_were() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let mut config = one_version(stub.address());
+    config["services"][SERVICE]["retries"] = json!({ "attempts": 2, "backoff": "1ms" });
+    let serin = Serin::start(config);
+    let reply = add(&serin, &json!({ "down": true, "expires": "5m" }));
+    assert_eq!(reply.json()["down"], true, "{}", reply.body);
+    let answer = serin.get("/");
+    assert!(matches!(answer.status, 502 | 503), "{answer:?}");
+    assert_eq!(stub.requests(), 0);
+    // Each attempt is charged as one that really found nobody.
+    until(SOON, "it is tried again", || serin.metrics().outcome("v1", "connect_fail") >= 2.0);
+    assert!(serin.metrics().sum("serin_faults_injected_total", &[("kind", "down")]) >= 2.0);
+    let removed = http::call(serin.admin, "DELETE", "/faults/1", Some(&json!({})));
+    assert_eq!(removed.unwrap().status, 200);
+    assert_eq!(serin.get("/").status, 200);
 }
 
 #[test]

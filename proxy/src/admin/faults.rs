@@ -29,6 +29,9 @@ pub(super) struct Wanted {
     abort: Option<u16>,
     /// Bytes a second.
     throttle: Option<u32>,
+    /// Whether no connection to an endpoint can be had.
+    #[serde(default)]
+    down: bool,
     /// After how long it ends; required.
     expires: Option<String>,
 }
@@ -82,6 +85,7 @@ fn show(fault: &Fault, now: Instant) -> Value {
         "delay": effect.delay.map(duration::show),
         "abort": effect.abort,
         "throttle": effect.throttle,
+        "down": effect.down,
         "expires": duration::show(ends.saturating_duration_since(now)),
     })
 }
@@ -109,9 +113,9 @@ fn understood(plan: &Plan, wanted: Wanted, now: Instant) -> Result<Fault, Proble
     if wanted.throttle == Some(0) {
         return Err(Problem::wrong("throttle must be at least 1 byte a second"));
     }
-    let effect = Effect { delay, abort: wanted.abort, throttle: wanted.throttle };
+    let effect = Effect { delay, abort: wanted.abort, throttle: wanted.throttle, down: wanted.down };
     if effect == Effect::default() {
-        return Err(Problem::wrong("nothing would happen: write delay, abort or throttle"));
+        return Err(Problem::wrong("nothing would happen: write delay, abort, throttle or down"));
     }
     let share = match wanted.percent.as_deref() {
         None => Weight::WHOLE,

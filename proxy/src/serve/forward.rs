@@ -202,7 +202,9 @@ async fn attempted(
     if let Some(effect) = task.effect
         && let Err((failed, outcome)) = injected::strike(&mut exchange, effect, timeouts.header, total).await
     {
-        return Err(Ended { unsent: None, ..ended(failed, outcome, Some(exchange)) });
+        // Where there was no connection nothing was sent, whatever the method.
+        let unsent = (outcome == Outcome::ConnectFail).then(|| Box::new(request));
+        return Err(Ended { unsent, ..ended(failed, outcome, Some(exchange)) });
     }
     let per_try = task.service.resilience.retries.as_ref().and_then(|retries| retries.per_try_timeout);
     let patience = Patience {

@@ -17,8 +17,8 @@ use serin_split::{
 use super::{body::ResponseBody, fault, record::Exchange, timer::LazyTimer};
 use crate::{clock, observe::metrics};
 
-/// Lets a fault hit an attempt. The error is how the attempt ends: by the status of an abort, or by a timeout
-/// that a delay outlasts, just as it would end if the endpoint took so long.
+/// Lets a fault hit an attempt. The error is how the attempt ends: by the status of an abort, by a timeout
+/// that a delay outlasts, just as it would end if the endpoint took so long, or without a connection.
 #[cold]
 pub(crate) async fn strike(
     exchange: &mut Exchange,
@@ -30,6 +30,10 @@ pub(crate) async fn strike(
     if let Some(delay) = effect.delay {
         metrics::injected(&key, "delay");
         wait(delay, header, total).await.map_err(|late| (Failed::Without(late), late))?;
+    }
+    if effect.down {
+        metrics::injected(&key, "down");
+        return Err((Failed::Without(Outcome::ConnectFail), Outcome::ConnectFail));
     }
     if effect.throttle.is_some() {
         metrics::injected(&key, "throttle");

@@ -46,16 +46,19 @@ pub struct Effect {
     pub abort: Option<u16>,
     /// Its answer's body comes at so many bytes a second.
     pub throttle: Option<u32>,
+    /// No connection to an endpoint can be had, as if all that it may go to were down.
+    pub down: bool,
 }
 
 impl Effect {
-    /// Both together: the longer delay, the first abort, the slower throttle.
+    /// Both together: the longer delay, the first abort, the slower throttle; down where one of them is.
     fn and(self, other: Self) -> Self {
         let throttle = match (self.throttle, other.throttle) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        Self { delay: self.delay.max(other.delay), abort: self.abort.or(other.abort), throttle }
+        let (delay, abort) = (self.delay.max(other.delay), self.abort.or(other.abort));
+        Self { delay, abort, throttle, down: self.down || other.down }
     }
 }
 
@@ -124,7 +127,7 @@ mod tests {
         });
     }
 
-    const ABORT: Effect = Effect { delay: None, abort: Some(503), throttle: None };
+    const ABORT: Effect = Effect { delay: None, abort: Some(503), throttle: None, down: false };
 
     #[test]
     fn a_fault_hits_what_is_all_that_it_says_and_nothing_else() {
@@ -173,11 +176,16 @@ mod tests {
     fn several_faults_add_up() {
         let now = crate::test_start();
         let ends = now + Duration::from_secs(1);
-        let slow = Effect { delay: Some(Duration::from_secs(1)), abort: None, throttle: Some(100) };
-        let slower = Effect { delay: Some(Duration::from_secs(2)), abort: Some(500), throttle: Some(10) };
+        let effect = |seconds, abort, throttle, down| Effect {
+            delay: Some(Duration::from_secs(seconds)),
+            abort,
+            throttle: Some(throttle),
+            down,
+        };
+        let (slow, slower) = (effect(1, None, 100, true), effect(2, Some(500), 10, false));
         let faults = [slow, slower].map(|effect| fault(Target::default(), "100%", effect, ends));
         seen(&HeaderMap::new(), |seen| {
-            let expected = Effect { delay: slower.delay, abort: Some(500), throttle: Some(10) };
+            let expected = effect(2, Some(500), 10, true);
             assert_eq!(hit(&faults, seen, now, || 0), Some(expected));
         });
     }
