@@ -12,3 +12,4 @@ pub use self::{
     peer::{Peer, Places},
     table::{Measure, Row, Rows},
 };
+pub use crate::middle::median;

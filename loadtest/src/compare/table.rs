@@ -1,10 +1,11 @@
 //! The table of a comparison.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::Peer;
+use crate::{columns, middle::median};
 
 /// One figure of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,15 +95,6 @@ impl Rows {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
-pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let upper = *sorted.get(middle)?;
-    Some(if sorted.len() % 2 == 1 { upper } else { (sorted[middle - 1] + upper) / 2.0 })
-}
-
 /// The table in Markdown, for a file and for a terminal.
 pub fn markdown(rows: &[Row]) -> String {
     let peers: Vec<&str> = Peer::ALL
@@ -125,28 +117,7 @@ pub fn markdown(rows: &[Row]) -> String {
         }));
         cells.push(line);
     }
-    let width = |column: usize| cells.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..cells[0].len()).map(width).collect();
-    let mut text = String::new();
-    for (number, line) in cells.iter().enumerate() {
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            // Writing to a string can't fail.
-            let _ = if column == 0 {
-                write!(text, "| {cell:<width$} |")
-            } else {
-                write!(text, " {cell:>width$} |")
-            };
-        }
-        text.push('\n');
-        if number == 0 {
-            for (column, width) in widths.iter().enumerate() {
-                let line = "-".repeat(*width);
-                let _ = if column == 0 { write!(text, "|-{line}-|") } else { write!(text, "-{line}:|") };
-            }
-            text.push('\n');
-        }
-    }
-    text
+    columns::markdown(&cells)
 }
 
 /// Three significant digits, and thousands as they are.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Metric};
+use crate::middle::median;
 
 /// So many of the last entries make a trend.
 pub const TREND_ENTRIES: usize = 20;
@@ -85,24 +86,17 @@ pub fn trends(entries: &[Entry]) -> Vec<Trend> {
         if points.len() < TREND_MIN {
             return None;
         }
-        let middle = median(points.iter().map(|(_, value)| *value).collect())?;
+        let middle = median(&points.iter().map(|(_, value)| *value).collect::<Vec<_>>())?;
         let mut slopes = Vec::new();
         for (at, first) in points.iter().enumerate() {
             slopes.extend(points[at + 1..].iter().map(|second| (second.1 - first.1) / (second.0 - first.0)));
         }
-        let slope = median(slopes)?;
+        let slope = median(&slopes)?;
         let change = if middle > 0.0 { slope / middle } else { 0.0 };
         let budget_used = newest.budget_used.get(subject).copied();
         Some(Trend { subject: subject.clone(), entries: points.len(), median: middle, change, budget_used })
     };
     newest.values.keys().filter_map(of).collect()
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    Some(if values.len() % 2 == 1 { upper } else { (values[middle - 1] + upper) / 2.0 })
 }
 
 /// The trends as a table.

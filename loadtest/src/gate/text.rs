@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Gate, Level};
+use crate::columns::columns;
 
 impl Level {
     /// Its word.
@@ -31,19 +32,9 @@ pub fn table(gate: &Gate) -> String {
             finding.level.word().into(),
         ]);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = format!("{:<width$}", row[0], width = widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            // Writing to a string can't fail.
-            let _ = write!(line, "  {cell:>width$}");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    let mut text = columns(&rows);
     for finding in gate.findings.iter().filter(|finding| !finding.why.is_empty()) {
+        // Writing to a string can't fail.
         let _ = writeln!(text, "\n{}: {}: {}", finding.level.word(), finding.subject, finding.why);
     }
     let _ = writeln!(

@@ -8,6 +8,7 @@ use super::{
     Record,
     record::{Group, Second, sum},
 };
+use crate::columns::columns;
 
 /// The quantiles that tables show, with their names.
 pub const QUANTILES: [(&str, f64); 6] =
@@ -113,7 +114,7 @@ pub fn summary(record: &Record) -> String {
     let mut head = vec!["".to_owned(), "requests".into(), "mean".into()];
     head.extend(QUANTILES.iter().map(|(name, _)| (*name).to_owned()));
     rows.insert(0, head);
-    text.push_str(&table(&rows));
+    text.push_str(&columns(&rows));
     for (name, component) in &record.components {
         let mut said = Vec::new();
         said.extend(component.cpu_us_per_request.map(|us| format!("{us:.1} µs of CPU time a request")));
@@ -149,27 +150,6 @@ fn row(name: &str, latency: &Histogram<u64>) -> Vec<String> {
     let mut row = vec![name.to_owned(), latency.len().to_string(), mean];
     row.extend(QUANTILES.iter().map(|(_, q)| at(*q)));
     row
-}
-
-/// Columns: the first to the left, the others to the right.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let _ = match column {
-                0 => write!(text, "{cell:<width$}"),
-                _ => write!(text, "  {cell:>width$}"),
-            };
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{thread::sleep, time::Duration};
 
 use serin_loadtest::{
     Ask, Load, Pace, Protocol, Rate, Report, Schedule, Stop, Target, UserPlace, Users,
-    compare::{Measure, Peer, Places, Rows, table::median},
+    compare::{Measure, Peer, Places, Rows, median},
     process::Usage,
     target::{Tls, Trust},
 };
