@@ -7,11 +7,27 @@ use crate::raw::{self, decode::Decode};
 
 /// The JSON Schema (draft 2020-12) of a configuration file.
 pub fn json_schema() -> Value {
-    let mut schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Serin configuration",
-    });
-    if let (Some(into), Value::Object(file)) = (schema.as_object_mut(), raw::File::schema()) {
+    titled("Serin configuration", raw::File::schema())
+}
+
+/// That of a load's mix of requests.
+pub fn mix() -> Value {
+    titled("Requests of a load", raw::load::Mix::schema())
+}
+
+/// That of a gate's budgets.
+pub fn budgets() -> Value {
+    titled("Budgets of a gate", raw::load::Budgets::schema())
+}
+
+/// That of an experiment.
+pub fn experiment() -> Value {
+    titled("Experiment", raw::load::Experiment::schema())
+}
+
+fn titled(title: &str, of: Value) -> Value {
+    let mut schema = json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "title": title });
+    if let (Some(into), Value::Object(file)) = (schema.as_object_mut(), of) {
         into.extend(file);
     }
     schema

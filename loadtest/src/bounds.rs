@@ -69,3 +69,9 @@ pub const THREADS_MAX: usize = 64;
 pub const RECORD_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The seconds whose histograms a report keeps; a longer load keeps its last ones.
 pub const SECONDS_KEPT_MAX: usize = 24 * 3600;
+/// The longest part of an experiment, in seconds, but for a fault, whose end the proxy bounds.
+pub const EXPERIMENT_SECONDS_MAX: u64 = 24 * 3600;
+/// The most proxies in which an experiment injects its faults.
+pub const PROXIES_MAX: usize = 64;
+/// The largest answer of an admin listener about faults.
+pub const ADMIN_ANSWER_BYTES_MAX: usize = 1024 * 1024;

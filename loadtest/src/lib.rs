@@ -21,6 +21,7 @@ mod columns;
 pub mod compare;
 pub mod crowd;
 mod deadline;
+pub mod experiment;
 pub mod gate;
 mod lane;
 pub mod load;
@@ -36,6 +37,7 @@ pub mod schedule;
 pub mod stub;
 pub mod sweep;
 pub mod target;
+pub mod url;
 mod wire;
 
 pub use cancel::Cancel;

@@ -7,7 +7,7 @@ use serin_config::{
     document,
     problem::{Place, Problems, Reported},
     raw::{
-        decode::{Field, Spanned},
+        decode::{Field, List, Spanned},
         load as raw,
     },
 };
@@ -40,13 +40,23 @@ impl Mix {
 }
 
 fn check(mix: raw::Mix, top: &Place, problems: &mut Problems, read: ReadFile<'_>) -> Result<Mix, Reported> {
-    let users = mix.users.optional();
-    let users = users.and_then(|users| users.map(|users| check_users(users, problems)).transpose());
-    let right = "write a list of requests, such as [{ path: \"/\" }]";
-    let requests = mix.requests.required("requests", top, problems, right)?;
+    let users = check_users(mix.users, problems);
+    let requests = mix.requests.required("requests", top, problems, REQUESTS)?;
+    let asks = check_asks(requests, problems, read)?;
+    Ok(Mix { asks, users: users? })
+}
+
+const REQUESTS: &str = "write a list of requests, such as [{ path: \"/\" }]";
+
+/// Requests, of which at least one may be drawn.
+pub(crate) fn check_asks(
+    requests: Spanned<List<raw::Ask>>,
+    problems: &mut Problems,
+    read: ReadFile<'_>,
+) -> Result<Vec<Ask>, Reported> {
     if requests.value.0.is_empty() || requests.value.0.len() > ASKS_MAX {
         let wrong = format!("a mix has 1 to {ASKS_MAX} requests, this one {}", requests.value.0.len());
-        return Err(problems.add(&requests.place, wrong, right));
+        return Err(problems.add(&requests.place, wrong, REQUESTS));
     }
     let mut asks = Vec::new();
     for element in requests.value.0 {
@@ -57,7 +67,7 @@ fn check(mix: raw::Mix, top: &Place, problems: &mut Problems, read: ReadFile<'_>
         let wrong = "the weights are all 0, so no request would ever be drawn";
         return Err(problems.add(&requests.place, wrong, "give at least one of them a weight of 1 or more"));
     }
-    Ok(Mix { asks, users: users? })
+    Ok(asks)
 }
 
 fn check_ask(ask: Spanned<raw::Ask>, problems: &mut Problems, read: ReadFile<'_>) -> Result<Ask, Reported> {
@@ -127,8 +137,12 @@ fn check_body(
     }
 }
 
-fn check_users(users: Spanned<raw::Users>, problems: &mut Problems) -> Result<Users, Reported> {
-    let Spanned { place, value: raw } = users;
+/// Users, where there are any.
+pub(crate) fn check_users(
+    users: Field<raw::Users>,
+    problems: &mut Problems,
+) -> Result<Option<Users>, Reported> {
+    let Some(Spanned { place, value: raw }) = users.optional()? else { return Ok(None) };
     let count = raw.count.required("count", &place, problems, "write how many users there are")?;
     let number = u32::try_from(count.value).ok().filter(|count| (1..=USERS_MAX).contains(count));
     let Some(number) = number else {
@@ -149,7 +163,7 @@ fn check_users(users: Spanned<raw::Users>, problems: &mut Problems) -> Result<Us
             return Err(problems.add(&place, wrong, "write either cookie: NAME or header: NAME"));
         }
     };
-    Ok(Users::first(number, stands))
+    Ok(Some(Users::first(number, stands)))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ enum Command {
     /// Checks a file and names every mistake (exit code 1), or shows what would run (exit code 0)
     Check(check::Arguments),
     /// Prints the JSON Schema of the file, for editors
-    Schema,
+    Schema(schema::Arguments),
     /// Shows a canary being rolled back (or promoted), on this machine, with nothing to install
     Demo(demo::Arguments),
     /// Judges windows of counts, as JSON lines: evidence and decision after each
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Control(arguments) => control::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Schema => schema::run(),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Judge(arguments) => judge::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),

@@ -154,6 +154,11 @@ fn schema_is_json_schema_that_knows_the_fields() {
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(schema["$schema"].as_str().is_some_and(|uri| uri.contains("json-schema.org")), "{schema}");
     assert!(schema.to_string().contains("drain_deadline"));
+    for (file, field) in [("mix", "body_file"), ("budgets", "warn_at"), ("experiment", "recovers_within")] {
+        let output = self::output(&["schema", file]);
+        let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(schema.to_string().contains(field), "{schema}");
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod discovery;
 mod drain;
 mod endpoint_faults;
 mod endpoints;
+mod experiment_command;
 mod failover;
 mod faults;
 mod fleet;

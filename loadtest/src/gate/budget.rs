@@ -192,7 +192,12 @@ fn check_metric(
     Ok(budget)
 }
 
-fn check_limit(metric: Metric, limit: &Spanned<String>, problems: &mut Problems) -> Result<f64, Reported> {
+/// A metric's limit, in its unit.
+pub(crate) fn check_limit(
+    metric: Metric,
+    limit: &Spanned<String>,
+    problems: &mut Problems,
+) -> Result<f64, Reported> {
     let Spanned { place, value: text } = limit;
     match metric {
         Metric::ErrorRate => match parse_ppm(text) {

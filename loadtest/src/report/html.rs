@@ -25,7 +25,12 @@ const POINTS_MAX: usize = 900;
 
 /// The page.
 pub fn page(record: &Record) -> String {
-    let body = format!(
+    document(&format!("Load on {}", record.facts.target), &body(record))
+}
+
+/// What stands on it.
+pub(crate) fn body(record: &Record) -> String {
+    format!(
         "<p>Begun {}, with Serin {}; {} connections at most, {} s of warm-up left out.</p>\n<pre>{}</pre>\n{}{}{}{}",
         escaped(&record.facts.started),
         escaped(&record.facts.serin),
@@ -36,8 +41,7 @@ pub fn page(record: &Record) -> String {
         over_time(record),
         throughput(record),
         failures(record),
-    );
-    document(&format!("Load on {}", record.facts.target), &body)
+    )
 }
 
 /// A page with this title and body, which loads nothing and runs nothing.

@@ -1,7 +1,7 @@
 //! `serin load`: the load generator, and what is made of its records.
 
-mod address;
 mod compare;
+mod experiment;
 mod files;
 mod gate;
 mod options;
@@ -31,6 +31,8 @@ enum Command {
     Gate(gate::Arguments),
     /// Finds how much a target bears, and what runs out then
     Sweep(Box<sweep::Arguments>),
+    /// Breaks things on purpose under load, and tells what users notice: a game day from a file
+    Experiment(experiment::Arguments),
     /// Measures Serin beside HAProxy, nginx and Envoy on this machine
     Compare(compare::Arguments),
     /// Passes bytes on as they come, for comparisons
@@ -43,6 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Gate(arguments) => gate::run(arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Experiment(arguments) => experiment::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Splice(arguments) => splice::run(arguments),
     }

@@ -96,7 +96,7 @@ impl Arguments {
 }
 
 /// RFC 3339.
-fn now() -> String {
+pub(super) fn now() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     moment::rfc3339_seconds(u64::try_from(since.as_millis()).unwrap_or(0))
 }

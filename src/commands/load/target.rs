@@ -13,9 +13,10 @@ use serin_loadtest::{
     bounds::{BODY_BYTES_MAX, HTTP2_STREAMS_DEFAULT, HTTP2_STREAMS_MAX, MIX_BYTES_MAX, USERS_MAX},
     mix::Mix,
     target::{Tls, Trust, authorities},
+    url::Url,
 };
 
-use super::{address::Url, files::read_file};
+use super::files::read_file;
 
 /// Where requests go, and what they are.
 #[derive(Debug, Clone, Args)]

@@ -7,18 +7,18 @@ use serin_config::Address;
 
 /// A URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
+pub struct Url {
     /// As it was written.
-    pub(super) text: String,
+    pub text: String,
     /// Whether it is https.
-    pub(super) secure: bool,
+    pub secure: bool,
     /// The host, without its port.
-    pub(super) host: String,
+    pub host: String,
     /// The host as requests name it.
-    pub(super) authority: String,
+    pub authority: String,
     port: u16,
     /// Path and query.
-    pub(super) path: String,
+    pub path: String,
 }
 
 impl std::str::FromStr for Url {
@@ -59,7 +59,7 @@ impl Url {
     ///
     /// # Errors
     /// It has none.
-    pub(super) fn resolve(&self) -> Result<Address, String> {
+    pub fn resolve(&self) -> Result<Address, String> {
         let found = (self.host.as_str(), self.port).to_socket_addrs();
         let mut addresses =
             found.map_err(|error| format!("the host \"{}\" has no address: {error}", self.host))?;
