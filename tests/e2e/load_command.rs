@@ -304,3 +304,51 @@ fn a_sweep_finds_how_much_a_service_bears_and_names_what_ran_out() {
     assert_eq!(nobody.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("does not answer: no connection"));
 }
+
+#[test]
+fn a_component_that_a_load_starts_is_measured_from_its_start_and_ends_with_it() {
+    let _machine = beside();
+    let stub = Stub::start(StubOptions::default()).unwrap();
+    let files = TempDir::new().unwrap();
+    let serin = Serin::start(one_version(stub.address()));
+    let (web, config) = (serin.web, serin.config().to_string());
+    let url = format!("http://{web}/");
+    // Somebody who answers already has started before.
+    let ran = load(&[&url, "-n", "1", "--start", "proxy=sleep 60"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("somebody answers before \"proxy\" is started"));
+    drop(serin);
+    let [file, json] = ["serin.yaml", "run.json"].map(|name| files.path().join(name));
+    std::fs::write(&file, config).unwrap();
+    let start = format!("proxy={} run -c {} --log warn", env!("CARGO_BIN_EXE_serin"), file.display());
+    let ran = load(&[&url, "-n", "50", "--start", &start, "--json", arg(&json)]);
+    let said = [ran.stdout, ran.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    let record = record(&json);
+    let proxy = &record["components"]["proxy"];
+    let start_up = proxy["start_up_ms"].as_f64().unwrap();
+    assert!((1.0..30_000.0).contains(&start_up), "{start_up}");
+    assert!(
+        proxy["memory_bytes"].as_u64().unwrap() > 0 && said.contains("from start to first answer"),
+        "{said}"
+    );
+    assert_eq!(total(&record, |_| true), 50, "the question whether it answers is none of them");
+    assert!(std::net::TcpStream::connect(web).is_err(), "it has ended");
+    // A budget takes it, and one that is spent blocks.
+    let budget = files.path().join("budget.yaml");
+    std::fs::write(&budget, "components: { proxy: { start_up: 1ms } }").unwrap();
+    let mut gate = binary();
+    gate.args(["load", "gate", "--baseline", arg(&json), "--candidate", arg(&json)]);
+    let gate = gate.args(["--budget", arg(&budget)]).output().unwrap();
+    assert_eq!(gate.status.code(), Some(2), "{}", String::from_utf8_lossy(&gate.stdout));
+    assert!(String::from_utf8_lossy(&gate.stdout).contains("proxy: start-up: the budget of 1 ms is spent"));
+    for (start, words) in [
+        ("proxy=exit 7", "\"proxy\" has ended (exit status: 7) before it answered"),
+        ("proxy=sleep 60", "\"proxy\" does not answer within 300ms"),
+    ] {
+        let ran = load(&[&url, "-n", "1", "--start", start, "--start-within", "300ms"]);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(2) && said.contains(words), "{said}");
+    }
+}

@@ -7,6 +7,7 @@ mod gate;
 mod options;
 mod run;
 mod splice;
+mod started;
 mod sweep;
 mod target;
 mod watched;

@@ -1,6 +1,10 @@
 //! `serin load run`: one load, from its first request to its report.
 
-use std::{path::PathBuf, process::ExitCode, time::SystemTime};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use clap::Args;
 use serin_config::moment;
@@ -16,6 +20,8 @@ use super::{
     },
     files::write_file,
     options::Options,
+    started::Start,
+    target::time,
     watched::{Named, Watched},
 };
 
@@ -29,6 +35,7 @@ the requests that users would have sent meanwhile. What could not be sent is rep
   serin load run https://shop.test/ --http2 --stage 0:5000:1m --stage 5000:5000:2m --poisson --html report.html
   serin load run http://127.0.0.1:8080/ --closed --connections 64
   serin load run http://127.0.0.1:8080/ --mix mix.yaml --json run.json --watch proxy=4711
+  serin load run http://127.0.0.1:8080/ --json run.json --start \"proxy=serin run -c serin.yaml\"
 
 Exit codes: 0 the load was run and each request had an answer below 500; 1 some had none, or were never sent;
 2 it could not be run.")]
@@ -38,6 +45,13 @@ pub(super) struct Arguments {
     /// Counts CPU time and memory of this process and its children, NAME=PID; repeated
     #[arg(long, value_name = "PROCESS")]
     watch: Vec<Named>,
+    /// Starts this with sh, NAME=COMMAND, and ends it after the load; tells how long it took from there until GET of the URL was
+    /// answered below 500 (the start-up that budgets of serin load gate are about), and counts it as --watch does
+    #[arg(long, value_name = "PROCESS")]
+    start: Option<Start>,
+    /// How long that may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, requires = "start")]
+    start_within: Duration,
     /// Writes the record, which serin load gate reads
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -106,13 +120,34 @@ async fn one(arguments: &Arguments) -> Result<Record, String> {
     let (load, threads) = options.load()?;
     let facts = options.facts(now());
     let mut signals = Signals::listen().map_err(|error| error.to_string())?;
+    let mut watch = arguments.watch.clone();
+    let started = match &arguments.start {
+        None => None,
+        Some(start) if watch.iter().any(|named| named.name() == start.name()) => {
+            return Err(format!(
+                "two processes are called \"{}\": --watch and --start must differ",
+                start.name()
+            ));
+        }
+        Some(start) => {
+            let target = options.target.probe()?;
+            let started = tokio::select! {
+                started = start.start(&target, arguments.start_within) => started?,
+                () = signals.stop() => return Err("interrupted before the target answered".into()),
+            };
+            let took = started.took.as_secs_f64() * 1e3;
+            arguments.say(&format!("{} answered {took:.0} ms after its start\n", start.name()));
+            watch.push(started.named()?);
+            Some(started)
+        }
+    };
     let mut crowd = Crowd::start(&load, threads).map_err(|error| error.to_string())?;
     let lasts = options
         .lasts()
         .map_or(String::new(), |lasts| format!(", for {}", serin_config::duration::show(lasts)));
     arguments.say(&format!("{} over {}: {}{lasts}\n", facts.target, facts.protocol, facts.pace));
     arguments.say(&text::progress_head());
-    let mut watched = Watched::begin(&arguments.watch);
+    let mut watched = Watched::begin(&watch);
     let mut timeline = Timeline::default();
     let mut warm = facts.warm_up_seconds > 0;
     loop {
@@ -139,5 +174,11 @@ async fn one(arguments: &Arguments) -> Result<Record, String> {
     arguments.say("\n");
     let mut record = Record::new(facts, &report, timeline.into_seconds());
     record.components = watched.components(record.total());
+    if let (Some(started), Some(start)) = (started, &arguments.start) {
+        if let Some(component) = record.components.get_mut(start.name()) {
+            component.start_up_ms = Some(started.took.as_secs_f64() * 1e3);
+        }
+        started.end().await;
+    }
     Ok(record)
 }

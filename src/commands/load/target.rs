@@ -98,6 +98,11 @@ impl TargetOptions {
 
     /// The target, ready to be asked.
     pub(super) fn target(&self) -> Result<Target, String> {
+        let (asks, users) = self.asks()?;
+        self.target_of(asks, users)
+    }
+
+    fn target_of(&self, asks: Vec<Ask>, users: Option<Users>) -> Result<Target, String> {
         let address = match &self.unix {
             Some(path) => {
                 let path = std::path::absolute(path).map_err(|error| error.to_string())?;
@@ -105,7 +110,6 @@ impl TargetOptions {
             }
             None => self.url.resolve()?,
         };
-        let (asks, users) = self.asks()?;
         let mut target = Target::new(address)
             .protocol(self.protocol())
             .version_header(self.version_header.clone())
@@ -127,6 +131,15 @@ impl TargetOptions {
             Some(users) => target.users(users),
             None => target,
         })
+    }
+
+    /// The same for the one question whether it answers: GET of the URL, from nobody.
+    pub(super) fn probe(&self) -> Result<Target, String> {
+        let mut ask = Ask::get().path(&self.url.path).map_err(|error| error.to_string())?;
+        for (name, value) in &self.header {
+            ask = ask.header(name, value).map_err(|error| error.to_string())?;
+        }
+        self.target_of(vec![ask], None)
     }
 
     fn asks(&self) -> Result<(Vec<Ask>, Option<Users>), String> {

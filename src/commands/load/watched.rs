@@ -15,6 +15,10 @@ pub(super) struct Named {
 }
 
 impl Named {
+    pub(super) fn new(name: &str, process: Process) -> Self {
+        Self { name: name.into(), process }
+    }
+
     /// What it is called.
     pub(super) fn name(&self) -> &str {
         &self.name
