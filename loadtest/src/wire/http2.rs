@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
@@ -21,6 +21,8 @@ use crate::{
 
 /// The trailer or header by which gRPC says how a call ended.
 const GRPC_STATUS: &str = "grpc-status";
+/// How the type of a gRPC answer begins.
+const GRPC: &[u8] = b"application/grpc";
 
 /// Runs what hyper needs run on the load's own thread.
 #[derive(Debug, Clone, Copy)]
@@ -103,20 +105,28 @@ async fn read(
     if let Some(label) = head.headers.get(version_header) {
         reading.is_of(label.as_bytes());
     }
-    let mut failed = call_failed(&head.headers);
+    let is_call =
+        head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC));
+    let mut ended = call_ended(&head.headers);
     if reading.wants_all() {
         reading.head(head);
     }
     while let Some(frame) = body.frame().await {
         match frame.map_err(|_| ErrorKind::BodyCut)?.into_data() {
             Ok(data) => reading.data(&data),
-            Err(frame) => failed |= frame.trailers_ref().is_some_and(call_failed),
+            Err(frame) => ended = frame.trailers_ref().and_then(call_ended).or(ended),
         }
     }
-    if failed { Err(ErrorKind::Grpc.into()) } else { Ok(status) }
+    match ended {
+        Some(true) => Ok(status),
+        Some(false) => Err(ErrorKind::Grpc.into()),
+        // A call without its status is not whole, whatever came of it.
+        None if is_call && status == 200 => Err(ErrorKind::BodyCut.into()),
+        None => Ok(status),
+    }
 }
 
-/// Whether this says of a gRPC call that it failed.
-fn call_failed(fields: &HeaderMap) -> bool {
-    fields.get(GRPC_STATUS).is_some_and(|status| status != "0")
+/// Whether a gRPC call ended well, where this says how it ended.
+fn call_ended(fields: &HeaderMap) -> Option<bool> {
+    fields.get(GRPC_STATUS).map(|status| status == "0")
 }
