@@ -33,6 +33,8 @@ pub struct Places {
     pub api: u16,
     /// The backends.
     pub versions: [u16; 2],
+    /// The backends that speak gRPC.
+    pub grpc: [u16; 2],
     /// Where files are.
     pub work: PathBuf,
 }
@@ -122,6 +124,8 @@ impl Places {
             ("api", self.api.to_string()),
             ("v1", self.versions[0].to_string()),
             ("v2", self.versions[1].to_string()),
+            ("g1", self.grpc[0].to_string()),
+            ("g2", self.grpc[1].to_string()),
             ("work", self.work.display().to_string()),
             ("answer", answer),
         ];
@@ -137,7 +141,7 @@ mod tests {
 
     fn places() -> Places {
         let work = PathBuf::from("/srv/work");
-        Places { clear: 1, secured: 2, unix: 3, admin: 4, api: 5, versions: [6, 7], work }
+        Places { clear: 1, secured: 2, unix: 3, admin: 4, api: 5, versions: [6, 7], grpc: [8, 9], work }
     }
 
     #[test]
@@ -145,6 +149,7 @@ mod tests {
         for template in Peer::ALL.iter().filter_map(|peer| peer.config(&places())).map(|(_, text)| text) {
             assert!(!template.contains("{{") || template.contains("} }"), "{template}");
             assert!(template.contains("127.0.0.1:6") || template.contains("port_value: 6"), "{template}");
+            assert!(template.contains("127.0.0.1:9") || template.contains("port_value: 9"), "{template}");
         }
         let backend = places().fill(BACKEND);
         assert!(!backend.contains("{{") && backend.contains("listen unix:/srv/work/v2.sock;"), "{backend}");

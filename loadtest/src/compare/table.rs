@@ -16,17 +16,24 @@ pub struct Measure {
     pub unit: &'static str,
     /// Whether more of it is better.
     pub more_is_better: bool,
+    /// Whether values are told apart by their difference: they may be near zero, where a ratio says nothing.
+    pub by_difference: bool,
 }
 
 impl Measure {
     /// One of which less is better.
     pub fn less(name: &str, unit: &'static str) -> Self {
-        Self { name: name.into(), unit, more_is_better: false }
+        Self { name: name.into(), unit, more_is_better: false, by_difference: false }
+    }
+
+    /// One of which less is better, and that may be near zero or below it.
+    pub fn difference(name: &str, unit: &'static str) -> Self {
+        Self { by_difference: true, ..Self::less(name, unit) }
     }
 
     /// One of which more is better.
     pub fn more(name: &str, unit: &'static str) -> Self {
-        Self { name: name.into(), unit, more_is_better: true }
+        Self { more_is_better: true, ..Self::less(name, unit) }
     }
 }
 
@@ -48,6 +55,8 @@ pub struct Row {
     pub medians: BTreeMap<&'static str, f64>,
     /// By the other's name: Serin's value over the other's, round by round; the median, the least and the most.
     pub ratios: BTreeMap<&'static str, (f64, f64, f64)>,
+    /// The same for what is told apart by difference: Serin's value less the other's, in the unit.
+    pub differences: BTreeMap<&'static str, (f64, f64, f64)>,
 }
 
 impl Rows {
@@ -70,6 +79,7 @@ impl Rows {
                 unit: measure.unit,
                 medians: BTreeMap::new(),
                 ratios: BTreeMap::new(),
+                differences: BTreeMap::new(),
             };
             for peer in Peer::ALL {
                 let values = of(peer);
@@ -77,16 +87,15 @@ impl Rows {
                 if peer == Peer::Serin {
                     continue;
                 }
-                let ratios: Vec<f64> = own
-                    .iter()
-                    .zip(values)
-                    .filter(|(_, other)| **other > 0.0)
-                    .map(|(own, other)| own / other)
-                    .collect();
-                if let Some(middle) = median(&ratios) {
-                    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-                    let most = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    row.ratios.insert(peer.name(), (middle, least, most));
+                let pairs = own.iter().zip(values);
+                if measure.by_difference {
+                    let spread = spread(pairs.map(|(own, other)| own - other));
+                    row.differences.extend(spread.map(|spread| (peer.name(), spread)));
+                } else {
+                    let pairs = pairs.filter(|(_, other)| **other > 0.0);
+                    row.ratios.extend(
+                        spread(pairs.map(|(own, other)| own / other)).map(|spread| (peer.name(), spread)),
+                    );
                 }
             }
             row
@@ -95,7 +104,15 @@ impl Rows {
     }
 }
 
-/// The table in Markdown, for a file and for a terminal.
+/// The median, the least and the most.
+fn spread(values: impl Iterator<Item = f64>) -> Option<(f64, f64, f64)> {
+    let values: Vec<f64> = values.collect();
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    median(&values).map(|middle| (middle, least, most))
+}
+
+/// The table in Markdown, for a file and for a terminal. A ratio has no unit; a difference has.
 pub fn markdown(rows: &[Row]) -> String {
     let peers: Vec<&str> = Peer::ALL
         .iter()
@@ -111,9 +128,13 @@ pub fn markdown(rows: &[Row]) -> String {
         let mut line = vec![format!("{}, {}", row.measure, row.unit)];
         line.extend(peers.iter().map(|name| row.medians.get(name).map_or("-".into(), |value| shown(*value))));
         line.extend(peers.iter().skip(1).map(|name| {
-            row.ratios
-                .get(name)
-                .map_or("-".into(), |(middle, least, most)| format!("{middle:.2} ({least:.2} to {most:.2})"))
+            match (row.ratios.get(name), row.differences.get(name)) {
+                (Some((middle, least, most)), _) => format!("{middle:.2} ({least:.2} to {most:.2})"),
+                (None, Some((middle, least, most))) => {
+                    format!("{middle:+.0} {} ({least:+.0} to {most:+.0})", row.unit)
+                }
+                (None, None) => "-".into(),
+            }
         }));
         cells.push(line);
     }
@@ -152,6 +173,19 @@ mod tests {
             text.contains("| CPU time a request, µs |") && text.contains("1.20 (1.20 to 1.27) |"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_may_be_near_zero_is_told_apart_by_its_difference() {
+        let (added, mut rows) = (Measure::difference("p99 added", "µs"), Rows::default());
+        for (own, other) in [(-2.0, 1.0), (5.0, 0.0), (4.0, 3.0)] {
+            rows.push(&added, Peer::Serin, own);
+            rows.push(&added, Peer::Haproxy, other);
+        }
+        let lines = rows.lines();
+        assert!(lines[0].ratios.is_empty());
+        assert_eq!(lines[0].differences["HAProxy"], (1.0, -3.0, 5.0));
+        assert!(markdown(&lines).contains("| +1 µs (-3 to +5) |"), "{}", markdown(&lines));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod compare;
 mod experiment;
 mod files;
 mod gate;
+mod grpc_echo;
 mod options;
 mod run;
 mod splice;
@@ -36,6 +37,9 @@ enum Command {
     Experiment(experiment::Arguments),
     /// Measures Serin beside HAProxy, nginx and Envoy on this machine
     Compare(compare::Arguments),
+    /// Echoes gRPC calls, for comparisons
+    #[command(hide = true)]
+    GrpcEcho(grpc_echo::Arguments),
     /// Passes bytes on as they come, for comparisons
     #[command(hide = true)]
     Splice(splice::Arguments),
@@ -48,6 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Command::Sweep(arguments) => sweep::run(arguments),
         Command::Experiment(arguments) => experiment::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::GrpcEcho(arguments) => grpc_echo::run(arguments),
         Command::Splice(arguments) => splice::run(arguments),
     }
 }

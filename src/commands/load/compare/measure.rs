@@ -20,6 +20,8 @@ const CONNECTIONS: usize = 64;
 const USERS: u32 = 2_000;
 /// Connections with bodies of 1 MiB.
 const LARGE_CONNECTIONS: usize = 8;
+/// What the splice can do, too.
+const LARGE: &str = "CPU time of a body of 1 MiB";
 /// Idle connections whose memory is counted.
 const IDLE: usize = 1_000;
 /// How long a process rests before its memory is looked at.
@@ -53,10 +55,12 @@ impl<'a> Bench<'a> {
         Ok(Self { setup, peers, running: Vec::new(), rounds, seconds })
     }
 
-    /// Start-up time and memory at rest; all are left running.
+    /// Start-up time, memory at rest, and what idle connections add to it; all are left running. This comes before any
+    /// load: memory that a process has once had it keeps, and idle connections would seem to need none.
     pub(super) fn starts(&mut self, rows: &mut Rows) -> Result<(), String> {
         let (time, memory) =
             (Measure::less("start to first answer", "ms"), Measure::less("memory at rest", "MiB"));
+        let idle = Measure::less("memory of an idle connection", "KiB");
         for round in 0..self.rounds {
             self.say("start-up", round);
             for peer in self.peers.clone() {
@@ -64,7 +68,14 @@ impl<'a> Bench<'a> {
                 let (running, took) = self.setup.start(peer, &places)?;
                 rows.push(&time, peer, took.as_secs_f64() * 1e3);
                 sleep(REST);
-                rows.push(&memory, peer, mebibytes(usage(&running)?.memory_bytes));
+                let rest = usage(&running)?.memory_bytes;
+                rows.push(&memory, peer, mebibytes(rest));
+                let open: Result<Vec<_>, _> = (0..IDLE).map(|_| ask(places.clear)).collect();
+                let open = open.map_err(|error| format!("{}: {error}", peer.name()))?;
+                sleep(REST);
+                let added = usage(&running)?.memory_bytes.saturating_sub(rest);
+                rows.push(&idle, peer, added as f64 / 1024.0 / open.len() as f64);
+                drop(open);
                 if round + 1 == self.rounds {
                     self.running.push(Under { peer, places, running });
                 }
@@ -110,8 +121,9 @@ impl<'a> Bench<'a> {
                     let there = self.open(&clear(one), rate)?;
                     for (name, q) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
                         let of = |report: &Report| report.tally.latency().value_at_quantile(q) as f64;
-                        let measure = Measure::less(&format!("{name} added at {:.0} %", part * 100.0), "µs");
-                        rows.push(&measure, one.peer, (of(&there) - of(&alone)).max(1.0));
+                        let measure =
+                            Measure::difference(&format!("{name} added at {:.0} %", part * 100.0), "µs");
+                        rows.push(&measure, one.peer, of(&there) - of(&alone));
                     }
                 }
             }
@@ -119,41 +131,37 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// TLS, HTTP/2, large bodies, Unix sockets.
+    /// TLS, HTTP/2, gRPC, large bodies, Unix sockets.
     pub(super) fn others(&mut self, rows: &mut Rows) -> Result<(), String> {
         type Make = fn(&Under) -> Result<Target, String>;
-        let kinds: [(&str, &'static str, usize, Make); 5] = [
-            ("CPU time of a TLS handshake with one request", "µs", 16, handshake),
-            ("CPU time a request, TLS", "µs", CONNECTIONS, secured),
-            ("CPU time a request, HTTP/2 within TLS", "µs", CONNECTIONS, http2),
-            ("CPU time of a body of 1 MiB", "µs", LARGE_CONNECTIONS, large),
-            ("CPU time a request, Unix sockets", "µs", CONNECTIONS, sockets),
+        // What one costs, how many there are in a second, and over how many connections.
+        let kinds: [(&str, &str, usize, Make); 6] = [
+            (
+                "CPU time of a TLS handshake with one request",
+                "TLS handshakes with one request each",
+                16,
+                handshake,
+            ),
+            ("CPU time a request, TLS", "throughput, TLS", CONNECTIONS, secured),
+            ("CPU time a request, HTTP/2 within TLS", "throughput, HTTP/2 within TLS", CONNECTIONS, http2),
+            ("CPU time a gRPC call, within TLS", "throughput, gRPC within TLS", CONNECTIONS, grpc),
+            (LARGE, "throughput, bodies of 1 MiB", LARGE_CONNECTIONS, large),
+            ("CPU time a request, Unix sockets", "throughput, Unix sockets", CONNECTIONS, sockets),
         ];
-        for (name, unit, connections, make) in kinds {
-            let measure = Measure::less(name, unit);
+        for (cost, many, connections, make) in kinds {
+            let cpu = Measure::less(cost, "µs");
+            let rate = Measure::more(many, "requests/s");
             for round in 0..self.rounds {
-                self.say(name, round);
-                for one in self.turn(round).into_iter().filter(|one| one.peer.is_proxy()) {
-                    let (micros, _) = self.closed(one, &make(one)?, connections, self.seconds)?;
-                    rows.push(&measure, one.peer, micros);
+                self.say(cost, round);
+                // The splice knows neither TLS nor where calls and sockets are; bodies are all the same to it.
+                let able = |under: &&Under| under.peer.is_proxy() || cost == LARGE;
+                for under in self.turn(round).into_iter().filter(able) {
+                    let (micros, per_second) =
+                        self.closed(under, &make(under)?, connections, self.seconds)?;
+                    rows.push(&cpu, under.peer, micros);
+                    rows.push(&rate, under.peer, per_second);
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Memory of idle connections.
-    pub(super) fn idle(&mut self, rows: &mut Rows) -> Result<(), String> {
-        self.say("idle connections", 0);
-        let measure = Measure::less("memory of an idle connection", "KiB");
-        for one in &self.running {
-            sleep(REST);
-            let before = usage(&one.running)?.memory_bytes;
-            let open: Result<Vec<_>, _> = (0..IDLE).map(|_| ask(one.places.clear)).collect();
-            let open = open.map_err(|error| format!("{}: {error}", one.peer.name()))?;
-            sleep(REST);
-            let after = usage(&one.running)?.memory_bytes;
-            rows.push(&measure, one.peer, after.saturating_sub(before) as f64 / 1024.0 / open.len() as f64);
         }
         Ok(())
     }
@@ -237,6 +245,21 @@ fn handshake(one: &Under) -> Result<Target, String> {
 
 fn http2(one: &Under) -> Result<Target, String> {
     secured(one).map(|target| target.protocol(Protocol::Http2))
+}
+
+/// A unary call with a message of 1 KiB, which comes back.
+fn grpc(one: &Under) -> Result<Target, String> {
+    let mut message = vec![0];
+    message.extend_from_slice(&1024_u32.to_be_bytes());
+    message.resize(5 + 1024, b'x');
+    let ask = Ask::get()
+        .method("POST")
+        .and_then(|ask| ask.path("/test.Echo/Echo"))
+        .and_then(|ask| ask.header("content-type", "application/grpc"))
+        .and_then(|ask| ask.header("te", "trailers"));
+    let ask = ask.map_err(|error| error.to_string())?.body(message.into());
+    let target = http2(one)?.host("grpc.test").map_err(|error| error.to_string())?;
+    target.asks(vec![ask]).map_err(|error| error.to_string())
 }
 
 fn large(one: &Under) -> Result<Target, String> {

@@ -20,7 +20,8 @@ use super::{
 /// What is compared, and for how long.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Proxies have one worker on one core; the generator and the backends (nginx) have another. All stay on loopback and end by
+Proxies have one worker on one core; the generator and the backends (nginx, and for gRPC
+a part of serin) have another. All stay on loopback and end by
 themselves. Serin has everything on: a sticky split, metrics, trace context. Who is not installed is left out: HAProxy, nginx
 and Envoy come from the PATH.
 
@@ -73,8 +74,6 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
     let mut rows = Rows::default();
     let mut bench = Bench::begin(&setup, peers, arguments.rounds, arguments.seconds)?;
     bench.starts(&mut rows)?;
-    // Before any load: memory that a process has once had it keeps, and idle connections would seem to need none.
-    bench.idle(&mut rows)?;
     bench.requests(&mut rows)?;
     if !arguments.short {
         bench.added(&mut rows)?;

@@ -47,7 +47,8 @@ pub(super) struct Setup {
     cores: Cores,
     own: PathBuf,
     versions: [u16; 2],
-    _backend: Running,
+    grpc: [u16; 2],
+    _backends: [Running; 2],
 }
 
 /// A process that ends with this.
@@ -74,19 +75,23 @@ impl Setup {
     pub(super) fn new(cores: Cores) -> Result<Self, String> {
         let work = tempfile::tempdir().map_err(|error| error.to_string())?;
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
-        let versions = [free_port()?, free_port()?];
+        let [versions, grpc] = [[free_port()?, free_port()?], [free_port()?, free_port()?]];
         let wrong = |error: std::io::Error| error.to_string();
         fs::write(work.path().join("large"), vec![b'x'; 1 << 20]).map_err(wrong)?;
         certificates(&work)?;
-        let places =
-            Places { clear: 0, secured: 0, unix: 0, admin: 0, api: 0, versions, work: work.path().into() };
+        let (clear, secured, unix, admin, api) = (0, 0, 0, 0, 0);
+        let places = Places { clear, secured, unix, admin, api, versions, grpc, work: work.path().into() };
         let file = work.path().join("backend.conf");
         fs::write(&file, places.fill(BACKEND)).map_err(wrong)?;
         let mut nginx = pinned(cores.load, "nginx");
         nginx.arg("-p").arg(work.path()).arg("-c").arg(&file);
         let backend = start(nginx, "nginx, which is the backend")?;
         wait_until_it_answers(versions[1], "the backend")?;
-        Ok(Self { work, cores, own, versions, _backend: backend })
+        let mut echo = pinned(cores.load, &own.display().to_string());
+        echo.args(["load", "grpc-echo"]).args(grpc.map(|port| format!("127.0.0.1:{port}")));
+        let calls = start(echo, "the gRPC backend")?;
+        wait_until_it_listens(grpc[1], "the gRPC backend")?;
+        Ok(Self { work, cores, own, versions, grpc, _backends: [backend, calls] })
     }
 
     /// What a proxy calls its release; none where it is not installed.
@@ -107,6 +112,7 @@ impl Setup {
             admin: free_port()?,
             api: free_port()?,
             versions: self.versions,
+            grpc: self.grpc,
             work: self.work.path().into(),
         })
     }
@@ -158,9 +164,18 @@ fn start(mut command: Command, name: &str) -> Result<Running, String> {
 }
 
 fn wait_until_it_answers(port: u16, name: &str) -> Result<(), String> {
+    wait_until(|| ask(port).is_ok(), name)
+}
+
+/// For one that does not speak HTTP/1.1.
+fn wait_until_it_listens(port: u16, name: &str) -> Result<(), String> {
+    wait_until(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(), name)
+}
+
+fn wait_until(ready: impl Fn() -> bool, name: &str) -> Result<(), String> {
     let deadline = Instant::now() + READY_WITHIN;
     while Instant::now() < deadline {
-        if ask(port).is_ok() {
+        if ready() {
             return Ok(());
         }
         sleep(ASKED_EVERY);
