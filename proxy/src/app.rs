@@ -29,6 +29,7 @@ use crate::{
     clock,
     endpoints::keeper::Keeper,
     inherit::Inherited,
+    legacy::{self, LeftWire},
     observe::{Beats, Collector, Compared, Counters, Handover, Windows, metrics, telling::Telling},
     plan::PlanCell,
     serve::{
@@ -164,6 +165,8 @@ impl Proxy {
                 keeper.prepare(plan);
             }
         });
+        // Before there is a worker, and so before there is a request.
+        legacy::take_up(&shared, &std::mem::take(&mut inherited.wires));
         for listener in &config.listeners {
             let what = || format!("listener \"{}\"", listener.name);
             let opened = open(&mut inherited, listener.name.as_str(), &listener.address, workers);
@@ -283,6 +286,16 @@ impl Proxy {
     /// Every listening socket, the admin listener's included, to be passed to another process.
     pub fn sockets(&self) -> &[OwnedFd] {
         &self.sockets
+    }
+
+    /// What is held against canaries here.
+    pub fn wires(&self) -> Vec<LeftWire> {
+        legacy::wires(&self.view.shared)
+    }
+
+    /// Holds the same here as the process before, at its end.
+    pub fn take_up(&self, wires: &[LeftWire]) {
+        legacy::take_up(&self.view.shared, wires);
     }
 
     /// Has the access log's file opened again under its name, for those who rotate it by renaming.

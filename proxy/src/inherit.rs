@@ -1,5 +1,5 @@
 //! Listening sockets that another process opened: the Serin that ran before (a hand-over), or systemd (socket
-//! activation).
+//! activation). The one before also says which canaries it has taken out.
 //!
 //! The sockets themselves are passed on, not only their addresses. A connection waits in the queue of the socket
 //! that the kernel chose for it; binding the address anew would leave whoever waits in the old queues to be reset.
@@ -12,12 +12,17 @@ use std::{collections::BTreeMap, io, os::fd::OwnedFd};
 use serin_config::Address;
 use socket2::{Socket, Type};
 
-use crate::serve::listen::{Bound, sibling};
+use crate::{
+    legacy::LeftWire,
+    serve::listen::{Bound, sibling},
+};
 
 /// Sockets on which somebody listens already.
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<Given>,
+    /// What the process before held against canaries.
+    pub(crate) wires: Vec<LeftWire>,
 }
 
 #[derive(Debug)]
@@ -45,6 +50,11 @@ impl Inherited {
     /// Nothing: every listener is bound anew.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// Canaries that the process before has taken out are out from the first request.
+    pub fn hold(&mut self, wires: Vec<LeftWire>) {
+        self.wires = wires;
     }
 
     /// Takes one in. A name, where there is one, says which listener it is for.

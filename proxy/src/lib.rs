@@ -15,6 +15,7 @@ mod discover;
 mod endpoints;
 mod health;
 mod inherit;
+mod legacy;
 mod observe;
 mod plan;
 mod rate_limits;
@@ -25,6 +26,7 @@ mod uplink;
 
 pub use app::{Ending, Proxy, Setup, StartError};
 pub use inherit::{Inherited, NotListening};
+pub use legacy::{LeftWire, Legacy, Life};
 pub use observe::{install_metrics_recorder, rare_metrics};
 pub use plan::{OlderPlan, PlanCell};
 pub use tls::{Unusable, check as check_tls};

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use serin_config::{Config, Purpose, limits::TAKEOVER_STORE_WAIT};
-use serin_proxy::Ending;
+use serin_proxy::{Ending, Legacy};
 
 use super::{
     can_not,
@@ -15,7 +15,7 @@ use super::{
     serving::Serving,
     shutdown::{Asked, Signals},
     systemd,
-    takeover::{self, Door, Successor},
+    takeover::{self, Door, Heir, Successor},
     upgrade::Upgrade,
     watch::FileWatch,
 };
@@ -77,7 +77,10 @@ async fn start(takeover: bool, config: &Config) -> Result<Serving, Box<dyn std::
     };
     let serving = Serving::start(config, inherited, TAKEOVER_STORE_WAIT).await?;
     match predecessor.relieve().await {
-        Ok(()) => Ok(serving),
+        Ok(legacy) => {
+            serving.proxy.take_up(&legacy.wires);
+            Ok(serving)
+        }
         Err(error) => {
             // It goes on, so this process must not.
             serving.stop(Ending::HandedOver).await;
@@ -150,9 +153,12 @@ impl Life {
         let pid = successor.pid();
         tracing::info!(pid, "a new process takes over");
         let given = async {
-            successor.offer(self.serving.proxy.sockets()).await?;
+            let proxy = &self.serving.proxy;
+            successor.offer(proxy.sockets(), || proxy.wires()).await?;
             self.serving.stop_deciding().await;
-            successor.give().await
+            let heir = successor.give().await? == Heir::Yes;
+            let wires = self.serving.proxy.wires();
+            successor.bye(heir.then_some(Legacy { wires, life: None })).await
         };
         let handed = tokio::select! {
             handed = given => handed,

@@ -11,7 +11,7 @@ use serin_loadtest::{ErrorKind, Load, Pace, Rate, Running, Schedule, Stop, Stub,
 
 use crate::harness::{
     SOON, alone, beside,
-    config::{one_version, two_versions},
+    config::{SERVICE, one_version, two_versions},
     eventually,
     fleet::{Edge, Plane},
     http,
@@ -191,6 +191,53 @@ fn a_proxy_of_a_fleet_hands_over_under_load_and_none_fails_though_its_control_pl
     }
     plane.start_again();
     plane.followed_by(&["edge-1"]);
+}
+
+/// What the control plane has counted of all versions.
+fn counted(plane: &Plane) -> u64 {
+    let status = http::get(plane.api, &format!("/v1/services/{SERVICE}")).unwrap().json();
+    let versions = status["versions"].as_array().unwrap();
+    versions.iter().map(|version| version["total"]["requests"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn what_no_control_plane_has_heard_of_goes_from_process_to_process_and_so_does_a_trip() {
+    let _machine = beside();
+    let [v1, v2] = [(); 2].map(|()| Stub::start(StubOptions::default()).unwrap());
+    let mut config = two_versions(v1.address(), v2.address(), "100%", "0%");
+    config["services"][SERVICE]["tripwire"] = json!({ "failed_requests": 7 });
+    config["services"][SERVICE]["rollout"] =
+        json!({ "steps": [{ "weight": "50%", "min_duration": "1h", "max_duration": "2h" }], "probe": false });
+    let mut plane = Plane::start(config, json!({}));
+    let mut edge = Edge::start("edge-1", &json!({ "endpoints": [plane.fleet.to_string()] }));
+    plane.control().start_rollout();
+    plane.followed_by(&["edge-1"]);
+    let failures = |edge: &Edge| (0..40).filter(|_| edge.get("/").status != 200).count();
+    assert_eq!(failures(&edge), 0);
+    until(SOON, "it is counted", || counted(&plane) == 40);
+    plane.member.kill();
+    v2.set_error_ppm(1_000_000);
+    assert_eq!(failures(&edge), 7, "then the wire has tripped");
+    let waiting = |edge: &Edge| edge.member.metrics().sum("serin_proxy_control_windows_waiting", &[]);
+    // What is served in a second is in a window when the second is over.
+    let second_is_over = |edge: &Edge| {
+        let before = waiting(edge);
+        until(SOON, "a second is over", || waiting(edge) >= before + 2.0);
+    };
+    for _ in 0..2 {
+        second_is_over(&edge);
+        let said = edge.taken_over();
+        assert!(!said.contains("are in no window"), "{said}");
+        assert_eq!((failures(&edge), v2.failures()), (0, 7), "it begins tripped");
+    }
+    second_is_over(&edge);
+    plane.start_again();
+    plane.followed_by(&["edge-1"]);
+    until(SOON, "all is told", || counted(&plane) == 160);
+    until(SOON, "the canary is taken out for good", || plane.control().now().unwrap().canary == Weight::ZERO);
+    until(SOON, "nothing waits", || waiting(&edge) <= 2.0);
+    assert_eq!(counted(&plane), 160, "each once");
+    assert_eq!(edge.member.metrics().sum("serin_proxy_control_windows_lost_total", &[]), 0.0);
 }
 
 #[test]

@@ -76,6 +76,9 @@ pub const TAKEOVER_SOCKETS_MAX: usize = LISTENERS_MAX * WORKERS_MAX + 1;
 /// How long one side of a hand-over waits for what the other does next, which may include stopping a control plane or
 /// opening its store.
 pub const TAKEOVER_WAIT: Duration = Duration::from_secs(30);
+/// What one process tells another of what it leaves, as text: windows that no control plane has kept, and trips. The oldest
+/// windows go first, and are counted as lost.
+pub const TAKEOVER_LEGACY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long the store of another process is waited for once that process has said that it lets go of it; and how long a
 /// proxy that hands over takes to write its plan for the next process.
 pub const TAKEOVER_STORE_WAIT: Duration = Duration::from_secs(10);

@@ -10,14 +10,19 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
+use serde::{Deserialize, Serialize};
 use serin_config::{Generation, Outcome, resilience::Tripwire};
 use serin_split::resilience::tripwire::{Reason, Signal, signal};
 
-use crate::clock;
+use crate::{
+    clock,
+    legacy::{Held, LeftReason},
+};
 
 /// Why and when a version was taken out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tripped {
+    #[serde(with = "LeftReason")]
     pub(crate) reason: Reason,
     /// The plan in force.
     pub(crate) generation: Generation,
@@ -114,6 +119,26 @@ impl Trip {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What a process that takes this one's place has to know; none where nothing is held against the version.
+    pub(crate) fn held(&self) -> Option<Held> {
+        let since = Generation(self.since.load(Ordering::Relaxed));
+        let (failed, tripped) = (self.failed.load(Ordering::Relaxed), self.tripped());
+        (failed > 0 || tripped.is_some()).then_some(Held { since, failed, tripped })
+    }
+
+    /// Holds it here as well, unless the canary was given its weight anew since. True if that takes the version out.
+    pub(crate) fn take_up(&self, held: &Held) -> bool {
+        if self.since.fetch_max(held.since.0, Ordering::Relaxed) > held.since.0 {
+            return false;
+        }
+        self.failed.fetch_add(held.failed, Ordering::Relaxed);
+        let Some(tripped) = held.tripped.clone().filter(|_| !self.is_out(held.since)) else { return false };
+        let out = tripped.generation.0 + 1;
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(tripped);
+        self.tripped.fetch_max(out, Ordering::Relaxed);
+        self.is_out(held.since)
+    }
+
     /// Lets the version in again, with all counts at nothing. True if it was out.
     pub(crate) fn reset(&self) -> bool {
         let was = self.tripped().is_some();
@@ -182,6 +207,30 @@ mod tests {
         }
         assert!(times(&trip, 1, Outcome::Http5xx));
         assert_eq!(trip.tripped().unwrap().reason, Reason::Failed(20));
+    }
+
+    #[test]
+    fn who_takes_over_holds_the_same_against_the_canary_and_counts_on() {
+        let before = armed(5, 3);
+        assert!(before.held().is_none() && !times(&before, 19, Outcome::Http5xx));
+        let after = Trip::default();
+        assert!(!after.take_up(&before.held().unwrap()));
+        after.arm(Generation(5), Generation(3), true);
+        assert!(times(&after, 1, Outcome::Http5xx), "nineteen and one");
+        let next = Trip::default();
+        assert!(next.take_up(&after.held().unwrap()) && !next.take_up(&after.held().unwrap()));
+        next.arm(Generation(6), Generation(3), true);
+        assert!(next.is_out(Generation(3)) && next.tripped() == after.tripped());
+        next.arm(Generation(8), Generation(8), true);
+        assert!(next.tripped().is_none() && !next.is_out(Generation(8)), "forgiven as a trip of its own");
+    }
+
+    #[test]
+    fn what_a_later_plan_has_forgiven_is_not_taken_up() {
+        let before = armed(5, 3);
+        assert!(times(&before, 5, Outcome::ConnectFail));
+        let after = armed(8, 8);
+        assert!(!after.take_up(&before.held().unwrap()) && after.held().is_none());
     }
 
     #[test]

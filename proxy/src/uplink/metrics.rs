@@ -23,7 +23,10 @@ pub(super) fn describe() {
         "Whether the control plane refuses this proxy, since another one that started later has its name: it serves on with the plan that it had."
     );
     describe_gauge!(WAITING, "Windows that the control plane has not said to have kept.");
-    describe_counter!(LOST, "Windows that were given up, since no control plane took them for too long.");
+    describe_counter!(
+        LOST,
+        "Windows that were given up, since no control plane took them for too long, or in a hand-over for want of room."
+    );
     describe_counter!(REFUSED, "Plans of the control plane that could not be put in force.");
     counter!(LOST).increment(0);
     counter!(REFUSED).increment(0);
@@ -45,9 +48,9 @@ pub(super) fn waiting(windows: usize) {
     gauge!(WAITING).set(windows as f64);
 }
 
-/// A window was given up.
-pub(super) fn lost() {
-    counter!(LOST).increment(1);
+/// So many windows were given up.
+pub(super) fn lost(windows: u64) {
+    counter!(LOST).increment(windows);
 }
 
 /// A plan could not be put in force.

@@ -4,9 +4,13 @@
 //! ([`cache`] keeps it over a restart), says so in metrics, and keeps its windows for a while ([`unkept`]): what the
 //! control plane has not said to have kept is told again over the next stream, to the same control plane or to
 //! another. [`dial`] finds the one that leads; [`session`] is one stream.
+//!
+//! Where a new process takes over, the old one falls silent before it leaves its windows, and the new one says nothing before
+//! it has them ([`crate::legacy`]): one life of a proxy has one voice.
 
 mod cache;
 mod dial;
+mod heir;
 mod metrics;
 mod said;
 mod session;
@@ -25,13 +29,13 @@ use serin_config::{
     wire::{Report, WindowReport},
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use self::{dial::Dialler, said::Said, session::Over, unkept::Unkept};
-use crate::{clock, plan::PlanCell};
+use crate::{clock, legacy::Life, plan::PlanCell};
 
 /// Reads routes and services from their text, as this process's files and environment allow.
 pub type ReadCatalogue = Arc<dyn Fn(&str) -> Result<Catalogue, Vec<String>> + Send + Sync>;
@@ -52,6 +56,29 @@ pub struct Joining {
     pub version: &'static str,
     /// How texts are read here.
     pub read: ReadCatalogue,
+    /// Whether another process hands its place over: where there is a plan to begin with, nothing is said before that one has
+    /// left its life ([`Uplink::take_up`]).
+    pub heir: bool,
+}
+
+/// What a proxy says to its control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stance {
+    /// What there is to say.
+    Speaks,
+    /// Nothing just now: another process has, or had, the word.
+    Silent,
+    /// It ends.
+    Leaves,
+}
+
+/// What is done while nothing is said.
+#[derive(Debug)]
+enum Order {
+    /// Tells what is left to another process.
+    Leave(oneshot::Sender<Life>),
+    /// Goes on with what another process has left.
+    TakeUp(Life, oneshot::Sender<()>),
 }
 
 /// The stream of this proxy, which is begun anew whenever it breaks off. Dropping it ends it without a word.
@@ -59,7 +86,8 @@ pub struct Joining {
 pub struct Uplink {
     reports: mpsc::Sender<Report>,
     plans: watch::Receiver<Option<Arc<PlanCell>>>,
-    leave: watch::Sender<bool>,
+    stance: watch::Sender<Stance>,
+    orders: mpsc::Sender<Order>,
     keeper: Arc<cache::Keeper>,
     task: JoinHandle<()>,
 }
@@ -78,7 +106,9 @@ impl Uplink {
         });
         let (reports, inlet) = mpsc::channel(WINDOWS_QUEUED_MAX);
         let (tell, plans) = watch::channel(cell);
-        let (leave, leaving) = watch::channel(false);
+        let silent = joining.heir && cell_is_there(&tell);
+        let (stance, standing) = watch::channel(if silent { Stance::Silent } else { Stance::Speaks });
+        let (orders, ordered) = mpsc::channel(1);
         let keeper = Arc::new(cache::Keeper::start(joining.connect.cache.clone()));
         let link = Link {
             joining,
@@ -86,11 +116,13 @@ impl Uplink {
             keeper: keeper.clone(),
             unkept: Unkept::default(),
             inlet,
-            leaving,
+            stance: standing,
+            ordered,
+            left: None,
             beats: true,
             since: clock::now(),
         };
-        Self { reports, plans, leave, keeper, task: tokio::spawn(link.run()) }
+        Self { reports, plans, stance, orders, keeper, task: tokio::spawn(link.run()) }
     }
 
     /// The plan in force, as soon as there is one.
@@ -123,10 +155,10 @@ impl Uplink {
 
     /// Tells the control plane that this proxy ends, so that nobody waits for it.
     pub async fn leave(self) {
-        let Self { reports, leave, task, .. } = self;
+        let Self { reports, stance, task, .. } = self;
         // With this the last one who may report is the proxy itself.
         drop(reports);
-        leave.send_replace(true);
+        stance.send_replace(Stance::Leaves);
         let _ = timeout(2 * LEAVE_WAIT, task).await;
     }
 }
@@ -138,7 +170,10 @@ struct Link {
     keeper: Arc<cache::Keeper>,
     unkept: Unkept,
     inlet: mpsc::Receiver<Report>,
-    leaving: watch::Receiver<bool>,
+    stance: watch::Receiver<Stance>,
+    ordered: mpsc::Receiver<Order>,
+    /// The number of the last window that was left to another process.
+    left: Option<u64>,
     /// Whether the control plane wants beats.
     beats: bool,
     /// Since when there is no stream.
@@ -154,18 +189,18 @@ impl Link {
         metrics::name_taken(false);
         let mut random = clock::entropy();
         let mut said = Said::default();
-        loop {
+        while self.may_speak().await {
             let opened = tokio::select! {
                 opened = dialler.dial() => opened,
                 () = idle(&mut self.inlet, &mut self.unkept, self.since) => return,
-                () = told_to_leave(&mut self.leaving) => return,
+                () = interrupted(&mut self.stance) => continue,
             };
             let over = match opened {
                 Ok(open) => self.session(open).await,
                 Err(failure) => Over::refused(failure),
             };
             match over {
-                Over::Left => return,
+                Over::Left => {}
                 Over::Broke { failure, lasted: true } => {
                     backoff = UPLINK_BACKOFF_MIN;
                     said = Said::default();
@@ -175,9 +210,7 @@ impl Link {
                     );
                     dialler.lost(&failure);
                     // A moment, so that a fleet does not come back all at once.
-                    if !self.pause(UPLINK_BACKOFF_MIN.mul_f64(random.random_range(0.0..1.0))).await {
-                        return;
-                    }
+                    self.pause(UPLINK_BACKOFF_MIN.mul_f64(random.random_range(0.0..1.0))).await;
                 }
                 Over::Broke { failure, lasted: false } => {
                     if failure.name_taken {
@@ -200,21 +233,19 @@ impl Link {
                         let most = if searching { UPLINK_SEARCH_BACKOFF_MAX } else { UPLINK_BACKOFF_MAX };
                         let wait = backoff.min(most).mul_f64(random.random_range(0.5..1.5));
                         backoff = (backoff * 2).min(most);
-                        if !self.pause(wait).await {
-                            return;
-                        }
+                        self.pause(wait).await;
                     }
                 }
             }
         }
     }
 
-    /// Waits, and takes reports meanwhile. False where this proxy ends instead.
-    async fn pause(&mut self, wait: Duration) -> bool {
+    /// Waits, and takes reports meanwhile.
+    async fn pause(&mut self, wait: Duration) {
         tokio::select! {
-            () = sleep(wait) => true,
-            () = idle(&mut self.inlet, &mut self.unkept, self.since) => false,
-            () = told_to_leave(&mut self.leaving) => false,
+            () = sleep(wait) => {}
+            () = idle(&mut self.inlet, &mut self.unkept, self.since) => {}
+            () = interrupted(&mut self.stance) => {}
         }
     }
 
@@ -294,14 +325,18 @@ async fn idle(inlet: &mut mpsc::Receiver<Report>, unkept: &mut Unkept, since: st
     }
 }
 
-/// Ends when this proxy does.
-async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
-    let _ = leaving.wait_for(|leave| *leave).await;
+/// Ends when nothing shall be said any more, or for now.
+async fn interrupted(stance: &mut watch::Receiver<Stance>) {
+    let _ = stance.wait_for(|stance| *stance != Stance::Speaks).await;
+}
+
+fn cell_is_there(plans: &watch::Sender<Option<Arc<PlanCell>>>) -> bool {
+    plans.borrow().is_some()
 }
 
 /// Keeps a window until the control plane has.
 fn keep(unkept: &mut Unkept, window: WindowReport) {
     if unkept.push(window, clock::now()) {
-        metrics::lost();
+        metrics::lost(1);
     }
 }

@@ -25,9 +25,10 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    Has, LEAVE_WAIT, Link,
+    Has, LEAVE_WAIT, Link, Stance,
     dial::{Failure, Open, Requests},
-    metrics, told_to_leave,
+    interrupted, metrics,
+    unkept::in_ms,
 };
 use crate::clock;
 
@@ -69,7 +70,7 @@ impl Link {
         let began = tokio::select! {
             began = begin(&self.joining, self.has(), open) => began,
             () = super::idle(&mut self.inlet, &mut self.unkept, self.since) => return Over::Left,
-            () = told_to_leave(&mut self.leaving) => return Over::Left,
+            () = interrupted(&mut self.stance) => return Over::Left,
         };
         let (mut stream, welcome) = match began {
             Ok(began) => began,
@@ -114,9 +115,11 @@ impl Link {
                     Ok(None) => return Some(Status::unavailable("the control plane has ended the stream")),
                     Err(status) => return Some(status),
                 },
-                () = told_to_leave(&mut self.leaving) => {
-                    // Whoever does not listen any more misses it.
-                    let _ = timeout(LEAVE_WAIT, self.farewell(stream)).await;
+                () = interrupted(&mut self.stance) => {
+                    if *self.stance.borrow() == Stance::Leaves {
+                        // Whoever does not listen any more misses it.
+                        let _ = timeout(LEAVE_WAIT, self.farewell(stream)).await;
+                    }
                     return None;
                 }
                 permit = stream.up.clone().reserve_owned(), if self.unkept.has_more() => {
@@ -194,10 +197,6 @@ impl Link {
             Some(Downward::Welcome(_)) | None => None,
         }
     }
-}
-
-fn in_ms(age: Duration) -> u64 {
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn up(said: Upward) -> Up {

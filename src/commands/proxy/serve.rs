@@ -7,7 +7,7 @@ use std::{
 };
 
 use serin_config::Purpose;
-use serin_proxy::{Ending, Inherited, Joining, Proxy, Setup, Uplink};
+use serin_proxy::{Ending, Inherited, Joining, Legacy, Proxy, Setup, Uplink};
 
 use super::{
     super::{
@@ -19,7 +19,7 @@ use super::{
         serving::unix_ms,
         shutdown::{Asked, Signals},
         systemd,
-        takeover::{self, Door, Predecessor, Successor},
+        takeover::{self, Door, Heir, Predecessor, Successor, TakeoverError},
         upgrade::Upgrade,
         watch::FileWatch,
     },
@@ -65,6 +65,7 @@ async fn serve(begun: Begun, options: &Serving) -> ExitCode {
         epoch,
         version: VERSION,
         read: Arc::new(move |text| reader.read_catalogue(text)),
+        heir: predecessor.is_some(),
     });
     let plans = tokio::select! {
         plans = uplink.plans() => plans,
@@ -79,13 +80,19 @@ async fn serve(begun: Begun, options: &Serving) -> ExitCode {
         Ok(proxy) => proxy,
         Err(error) => return can_not(error),
     };
-    if let Some(predecessor) = predecessor
-        && let Err(error) = predecessor.relieve().await
-    {
-        // It goes on, so this process must not.
-        proxy.drain(Ending::HandedOver).await;
-        uplink.leave().await;
-        return can_not(error);
+    if let Some(predecessor) = predecessor {
+        match predecessor.relieve().await {
+            Ok(Legacy { wires, life }) => {
+                proxy.take_up(&wires);
+                uplink.take_up(life).await;
+            }
+            Err(error) => {
+                // It goes on, so this process must not.
+                proxy.drain(Ending::HandedOver).await;
+                uplink.leave().await;
+                return can_not(error);
+            }
+        }
     }
     for (name, address) in proxy.listeners() {
         tracing::info!(listener = %name, %address, "serving");
@@ -167,12 +174,7 @@ impl Life {
     async fn hand_over(&mut self, mut successor: Successor) -> Option<Ending> {
         let pid = successor.pid();
         tracing::info!(pid, "a new process takes over");
-        let given = async {
-            successor.offer(self.proxy.sockets()).await?;
-            // It begins with the plan that is in force here, and never with an older one.
-            self.uplink.save().await?;
-            successor.give().await
-        };
+        let given = give(&self.proxy, &self.uplink, &mut successor);
         let handed = tokio::select! {
             handed = given => handed,
             () = self.signals.stop() => return Some(Ending::Stop),
@@ -186,6 +188,7 @@ impl Life {
             }
             Err(error) => {
                 tracing::error!(%error, "not handed over, this process goes on");
+                self.uplink.speak_again();
                 None
             }
         }
@@ -200,16 +203,20 @@ impl Life {
         if ending == Ending::Stop {
             systemd::stopping();
         }
-        match ending {
-            Ending::Stop => {
-                signals.drain(proxy.drain(ending)).await;
-                uplink.leave().await;
-            }
-            // The name is the successor's now: nothing is told under it any more.
-            Ending::HandedOver => {
-                tokio::join!(signals.drain(proxy.drain(ending)), uplink.leave());
-            }
-        }
+        signals.drain(proxy.drain(ending)).await;
+        uplink.leave().await;
         ExitCode::SUCCESS
     }
+}
+
+/// Gives a new process everything, the word last. After an error this one goes on.
+async fn give(proxy: &Proxy, uplink: &Uplink, successor: &mut Successor) -> Result<(), TakeoverError> {
+    successor.offer(proxy.sockets(), || proxy.wires()).await?;
+    // It begins with the plan that is in force here, and never with an older one.
+    uplink.save().await?;
+    let heir = successor.give().await?;
+    // The name is the successor's from now on: nothing is told under it here.
+    let life = uplink.leave_to_another().await;
+    let legacy = Legacy { wires: proxy.wires(), life };
+    successor.bye((heir == Heir::Yes).then_some(legacy)).await
 }

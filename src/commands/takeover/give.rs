@@ -7,9 +7,13 @@ use std::{
 };
 
 use serin_config::limits::TAKEOVER_WAIT;
+use serin_proxy::{LeftWire, Legacy};
 use tokio::net::UnixListener;
 
-use super::{BYE, GIVE, GIVEN, Greeting, PROTOCOL, SERVING, TakeoverError, path_beside, wire::Wire};
+use super::{
+    BYE, GIVE, GIVEN, Greeting, LEGACY, PROTOCOL, SERVING, SERVING_AS_HEIR, TakeoverError, path_beside,
+    wire::Wire,
+};
 
 /// Where the next process knocks.
 #[derive(Debug)]
@@ -63,23 +67,57 @@ impl Successor {
         self.0.peer()
     }
 
-    /// Offers the listening sockets, and waits until it asks for the state.
-    pub(crate) async fn offer(&mut self, sockets: &[OwnedFd]) -> Result<(), TakeoverError> {
+    /// Offers the listening sockets, tells which canaries are out if it is asked, and waits until the state is asked for.
+    pub(crate) async fn offer(
+        &mut self,
+        sockets: &[OwnedFd],
+        wires: impl FnOnce() -> Vec<LeftWire>,
+    ) -> Result<(), TakeoverError> {
         let wire = &mut self.0;
         let version = env!("CARGO_PKG_VERSION").into();
-        let greeting = Greeting { protocol: PROTOCOL, version, sockets: sockets.len() };
+        let greeting = Greeting { protocol: PROTOCOL, version, sockets: sockets.len(), legacy: true };
         wire.say(&serde_json::to_string(&greeting).map_err(io::Error::from)?).await?;
         wire.pass(sockets).await?;
+        let said = wire.hear(GIVE, TAKEOVER_WAIT).await?;
+        if said == GIVE {
+            return Ok(());
+        }
+        if said != LEGACY {
+            return Err(TakeoverError::Unexpected(said, GIVE));
+        }
+        // What was counted goes on here until the end, so it is told then.
+        let wires = wires().into_iter().filter_map(LeftWire::tripped).collect();
+        wire.leave(Legacy { wires, life: None }).await?;
         wire.expect(GIVE, TAKEOVER_WAIT).await
     }
 
     /// Tells it that the state is free, and waits until it serves. After an error this process goes on.
-    pub(crate) async fn give(&mut self) -> Result<(), TakeoverError> {
+    pub(crate) async fn give(&mut self) -> Result<Heir, TakeoverError> {
         let wire = &mut self.0;
         wire.say(GIVEN).await?;
-        wire.expect(SERVING, TAKEOVER_WAIT).await?;
-        wire.say(BYE).await
+        match wire.hear(SERVING, TAKEOVER_WAIT).await? {
+            said if said == SERVING => Ok(Heir::No),
+            said if said == SERVING_AS_HEIR => Ok(Heir::Yes),
+            said => Err(TakeoverError::Unexpected(said, SERVING)),
+        }
     }
+
+    /// Leaves it what there is, where it goes on from that, and the word. After an error this process goes on.
+    pub(crate) async fn bye(&mut self, legacy: Option<Legacy>) -> Result<(), TakeoverError> {
+        if let Some(legacy) = legacy {
+            self.0.leave(legacy).await?;
+        }
+        self.0.say(BYE).await
+    }
+}
+
+/// Whether a process that takes over goes on from what is left; one of an older release does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heir {
+    /// It begins anew.
+    No,
+    /// It waits to be told.
+    Yes,
 }
 
 /// Whoever knocks next, where there is a door.

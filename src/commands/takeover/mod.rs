@@ -7,16 +7,22 @@
 //!
 //! ```text
 //! connects              →
-//!                       ←  {"protocol":1,"version":"0.1.0","sockets":9}, then the listening sockets themselves
+//!                       ←  {"protocol":1,"version":"0.1.0","sockets":9,"legacy":true}, then the listening sockets themselves
+//! legacy                →  where the greeting says so
+//!                       ←  what is held against canaries: those that were taken out are out from the first request
 //! give                  →  the new file is good; what remains is the state
 //!                       ←  given: the control plane has stopped, its store is closed
-//! serving               →  the new process accepts, and decides
+//! serving               →  the new process accepts, and decides; "serving legacy" where the greeting says so:
+//!                       ←  what was held against canaries since, and the windows that wait for a control plane elsewhere
 //!                       ←  bye: the old one accepts no more, and drains
 //! ```
 //!
 //! Both accept from the same queues between `serving` and `bye`, so there is no moment at which nobody does. While
 //! nobody decides (from `given` to `serving`), both sides serve with the last plan. If the new process ends before
 //! `serving`, or says nothing for too long, the old one takes its state up again and goes on.
+//!
+//! What is left ([`serin_proxy::Legacy`]) is told as `legacy`, its length in bytes, and as many bytes of JSON. A release that does
+//! not know of it leaves nothing, or asks for nothing.
 //!
 //! Only a process of the same user, or of root, is talked to, in either direction.
 
@@ -32,7 +38,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use give::{Door, Successor, next};
+pub(super) use give::{Door, Heir, Successor, next};
 pub(super) use take::{Predecessor, begin, owner};
 
 /// What the running process says first.
@@ -41,6 +47,9 @@ struct Greeting {
     protocol: u32,
     version: String,
     sockets: usize,
+    /// Whether it tells what it leaves.
+    #[serde(default)]
+    legacy: bool,
 }
 
 /// The conversation above. Another one needs another number.
@@ -48,6 +57,8 @@ const PROTOCOL: u32 = 1;
 const GIVE: &str = "give";
 const GIVEN: &str = "given";
 const SERVING: &str = "serving";
+const LEGACY: &str = "legacy";
+const SERVING_AS_HEIR: &str = "serving legacy";
 const BYE: &str = "bye";
 
 /// Why there is no hand-over.

@@ -3,14 +3,21 @@
 use std::{io, path::Path};
 
 use serin_config::limits::{TAKEOVER_SOCKETS_MAX, TAKEOVER_WAIT};
-use serin_proxy::Inherited;
+use serin_proxy::{Inherited, Legacy};
 use tokio::net::UnixStream;
 
-use super::{BYE, GIVE, GIVEN, Greeting, PROTOCOL, SERVING, TakeoverError, path_beside, wire::Wire};
+use super::{
+    BYE, GIVE, GIVEN, Greeting, LEGACY, PROTOCOL, SERVING, SERVING_AS_HEIR, TakeoverError, path_beside,
+    wire::Wire,
+};
 
 /// A running process that hands over. Dropping it before [`Predecessor::relieve`] lets it go on by itself.
 #[derive(Debug)]
-pub(crate) struct Predecessor(Wire);
+pub(crate) struct Predecessor {
+    wire: Wire,
+    /// Whether it tells what it leaves.
+    legacy: bool,
+}
 
 /// The sockets of the process that owns this state, and the state, which it has let go of; none if there is no such process,
 /// or where nobody is to be taken over from.
@@ -67,20 +74,31 @@ async fn meet(state: &Path) -> Result<Option<(Predecessor, Inherited)>, Takeover
         inherited.add(None, socket)?;
     }
     tracing::info!(sockets = inherited.len(), version = greeting.version, "taking over from a running serin");
-    Ok(Some((Predecessor(wire), inherited)))
+    if greeting.legacy {
+        wire.say(LEGACY).await?;
+        inherited.hold(wire.hear_legacy(TAKEOVER_WAIT).await?.wires);
+    }
+    Ok(Some((Predecessor { wire, legacy: greeting.legacy }, inherited)))
 }
 
 impl Predecessor {
     /// Asks it to let go of the state. From here on nobody decides, and both serve with the last plan.
     async fn ask_for_state(&mut self) -> Result<(), TakeoverError> {
-        self.0.say(GIVE).await?;
-        self.0.expect(GIVEN, TAKEOVER_WAIT).await
+        self.wire.say(GIVE).await?;
+        self.wire.expect(GIVEN, TAKEOVER_WAIT).await
     }
 
-    /// Tells it that requests are served here now; it drains. After an error it goes on by itself, and this process
-    /// must not.
-    pub(crate) async fn relieve(mut self) -> Result<(), TakeoverError> {
-        self.0.say(SERVING).await?;
-        self.0.expect(BYE, TAKEOVER_WAIT).await
+    /// Tells it that requests are served here now; it leaves what it has, and drains. After an error it goes on by itself, and
+    /// this process must not.
+    pub(crate) async fn relieve(mut self) -> Result<Legacy, TakeoverError> {
+        let legacy = if self.legacy {
+            self.wire.say(SERVING_AS_HEIR).await?;
+            self.wire.hear_legacy(TAKEOVER_WAIT).await?
+        } else {
+            self.wire.say(SERVING).await?;
+            Legacy::default()
+        };
+        self.wire.expect(BYE, TAKEOVER_WAIT).await?;
+        Ok(legacy)
     }
 }

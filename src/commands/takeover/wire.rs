@@ -14,13 +14,15 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use serin_config::limits::{TAKEOVER_LEGACY_BYTES_MAX, TAKEOVER_WAIT};
+use serin_proxy::Legacy;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::UnixStream,
     time::timeout,
 };
 
-use super::TakeoverError;
+use super::{LEGACY, TakeoverError};
 
 /// No line of the conversation is longer.
 const LINE_BYTES_MAX: usize = 1024;
@@ -75,6 +77,37 @@ impl Wire {
             }
         }
         Err(TakeoverError::Unexpected(String::from_utf8_lossy(&line).into_owned(), "a line"))
+    }
+
+    /// Tells what is left, within [`TAKEOVER_WAIT`].
+    pub(super) async fn leave(&mut self, legacy: Legacy) -> Result<(), TakeoverError> {
+        let text = legacy.to_text(TAKEOVER_LEGACY_BYTES_MAX).map_err(io::Error::from)?;
+        let told = async {
+            self.say(&format!("{LEGACY} {}", text.len())).await?;
+            self.0.write_all(text.as_bytes()).await.map_err(gone)
+        };
+        timeout(TAKEOVER_WAIT, told).await.unwrap_or(Err(TakeoverError::Silent(LEGACY, TAKEOVER_WAIT)))
+    }
+
+    /// What the other process leaves. Where that can't be read it is nothing, and the log says so: users are served all the
+    /// same.
+    pub(super) async fn hear_legacy(&mut self, within: Duration) -> Result<Legacy, TakeoverError> {
+        let said = self.hear(LEGACY, within).await?;
+        let length = said.strip_prefix(LEGACY).and_then(|length| length.trim().parse().ok());
+        let Some(length) = length.filter(|length| *length <= TAKEOVER_LEGACY_BYTES_MAX) else {
+            return Err(TakeoverError::Unexpected(said, LEGACY));
+        };
+        let mut text = vec![0; length];
+        let read = timeout(within, self.0.read_exact(&mut text));
+        read.await.map_err(|_| TakeoverError::Silent(LEGACY, within))?.map_err(gone)?;
+        Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::error!(
+                %error,
+                "what the process before leaves can't be read: canaries that it has taken out have to trip anew here, and windows \
+                 that wait are lost"
+            );
+            Legacy::default()
+        }))
     }
 
     /// Passes sockets on; they stay open here.
@@ -177,6 +210,24 @@ mod tests {
         let arrived: Vec<_> =
             received.into_iter().map(|fd| TcpListener::from(fd).local_addr().unwrap()).collect();
         assert_eq!(arrived, addresses);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_arrives_and_what_can_not_be_read_is_nothing() {
+        let (mut old, mut new) = pair();
+        old.leave(Legacy::default()).await.unwrap();
+        old.say("legacy 2\n{]bye").await.unwrap();
+        assert!(new.hear_legacy(SOON).await.unwrap().wires.is_empty());
+        assert!(new.hear_legacy(SOON).await.unwrap().life.is_none());
+        new.expect("bye", SOON).await.unwrap();
+        for wrong in ["legacy", "legacy x", "legacy 99999999999", "given"] {
+            old.say(wrong).await.unwrap();
+            let heard = new.hear_legacy(SOON).await;
+            assert!(matches!(heard, Err(TakeoverError::Unexpected(_, "legacy"))), "{wrong}: {heard:?}");
+        }
+        old.say("legacy 10").await.unwrap();
+        drop(old);
+        assert!(matches!(new.hear_legacy(SOON).await, Err(TakeoverError::Gone)));
     }
 
     #[tokio::test]
