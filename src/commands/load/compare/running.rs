@@ -149,16 +149,19 @@ fn path() -> String {
     format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
+/// On its core, and killed by the kernel when this process ends, however that comes.
 fn pinned(core: usize, program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.arg("-c").arg(core.to_string()).arg(program).env("PATH", path());
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "taskset", "-c"]).arg(core.to_string());
+    command.arg(program).env("PATH", path());
     command
 }
 
 fn start(mut command: Command, name: &str) -> Result<Running, String> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let child =
-        child.map_err(|error| format!("{name} can't be started (taskset is needed, too): {error}"))?;
+    let child = child.map_err(|error| {
+        format!("{name} can't be started (setpriv and taskset of util-linux are needed, too): {error}")
+    })?;
     let process = Process::of(child.id()).map_err(|error| format!("{name} has ended at once: {error}"))?;
     Ok(Running { child, process })
 }
