@@ -98,6 +98,13 @@ impl Legacy {
     }
 }
 
+impl Life {
+    /// How many windows are lost if nobody goes on with it: those that no stream took, and those that had no room.
+    pub fn untold(&self) -> u64 {
+        self.windows.iter().filter(|left| !left.told).count() as u64 + self.lost
+    }
+}
+
 /// What is held against any version.
 pub(crate) fn wires(shared: &Shared) -> Vec<LeftWire> {
     let versions = shared.versions().into_iter();
@@ -207,7 +214,7 @@ mod tests {
         // The first of the two that went was told already.
         assert_eq!((sequences, life.lost, life.sequence), (vec![3, 4], 1, 4));
         let life = read(&legacy().to_text(0).unwrap()).life.unwrap();
-        assert_eq!((life.windows.len(), life.lost), (0, 3));
+        assert_eq!((life.windows.len(), life.lost, life.untold()), (0, 3, legacy().life.unwrap().untold()));
     }
 
     #[test]

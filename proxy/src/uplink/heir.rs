@@ -36,10 +36,7 @@ impl Uplink {
                 }
             }
             // There was no plan to begin with, so this process had to ask for one, as a life of its own.
-            Some(life) => {
-                let untold = life.windows.iter().filter(|left| !left.told).count() as u64;
-                metrics::lost(untold + life.lost);
-            }
+            Some(life) => metrics::lost(life.untold()),
             None => {}
         }
         if silent {

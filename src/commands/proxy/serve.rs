@@ -217,6 +217,14 @@ async fn give(proxy: &Proxy, uplink: &Uplink, successor: &mut Successor) -> Resu
     let heir = successor.give().await?;
     // The name is the successor's from now on: nothing is told under it here.
     let life = uplink.leave_to_another().await;
-    let legacy = Legacy { wires: proxy.wires(), life };
-    successor.bye((heir == Heir::Yes).then_some(legacy)).await
+    if heir == Heir::Yes {
+        return successor.bye(Some(Legacy { wires: proxy.wires(), life })).await;
+    }
+    let windows = life.map_or(0, |life| life.untold());
+    tracing::warn!(
+        windows,
+        "the new process is of a release that takes no windows and trips: so many windows are lost, and canaries that are out \
+         here have to trip anew there"
+    );
+    successor.bye(None).await
 }

@@ -127,3 +127,57 @@ pub(crate) async fn next(door: Option<&Door>) -> Successor {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_new_process_of_an_older_release_is_given_what_it_knows_of() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let older = tokio::spawn(async move {
+            let mut wire = Wire::new(there).unwrap();
+            let greeting = wire.hear("a greeting", SOON).await.unwrap();
+            assert!(greeting.starts_with("{\"protocol\":1,"), "{greeting}");
+            wire.say(GIVE).await.unwrap();
+            wire.expect(GIVEN, SOON).await.unwrap();
+            wire.say(SERVING).await.unwrap();
+            wire.expect(BYE, SOON).await.unwrap();
+        });
+        let mut successor = Successor(Wire::new(here).unwrap());
+        successor.offer(&[], || panic!("nobody asked")).await.unwrap();
+        assert_eq!(successor.give().await.unwrap(), Heir::No);
+        successor.bye(None).await.unwrap();
+        older.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_asks_is_told_before_it_serves_and_at_the_end() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let new = tokio::spawn(async move {
+            let mut wire = Wire::new(there).unwrap();
+            wire.hear("a greeting", SOON).await.unwrap();
+            wire.say(LEGACY).await.unwrap();
+            assert!(
+                wire.hear_legacy(SOON).await.unwrap().life.is_none(),
+                "it tells its windows itself until then"
+            );
+            wire.say(GIVE).await.unwrap();
+            wire.expect(GIVEN, SOON).await.unwrap();
+            wire.say(SERVING_AS_HEIR).await.unwrap();
+            wire.hear_legacy(SOON).await.unwrap();
+            wire.expect(BYE, SOON).await.unwrap();
+        });
+        let mut successor = Successor(Wire::new(here).unwrap());
+        successor.offer(&[], Vec::new).await.unwrap();
+        assert_eq!(successor.give().await.unwrap(), Heir::Yes);
+        successor.bye(Some(Legacy::default())).await.unwrap();
+        new.await.unwrap();
+    }
+}
