@@ -24,10 +24,15 @@ fn refuse(registry: &mut Registry, proxy: &str, address: &str, generation: u64, 
     assert_eq!(refused, Err(Refused::NameTaken(proxy.into())));
 }
 
+/// A service whose canary is taken out.
+fn out() -> [serin_config::ServiceName; 1] {
+    [crate::fixtures::name("shop")]
+}
+
 #[test]
 fn the_one_that_is_refused_is_listed_for_as_long_as_it_tries() {
     let mut registry = Registry::default();
-    registry.published(plan(7), false, 0);
+    registry.published(plan(7), &[], 0);
     registry.arrive(arrival("a", 9, "here:1", 7), 0).unwrap();
     refuse(&mut registry, "a", "there:1", 6, 1_000);
     refuse(&mut registry, "a", "there:2", 6, 3_000);
@@ -65,17 +70,17 @@ fn the_one_that_is_let_in_is_no_duplicate_any_more() {
 #[test]
 fn a_rollback_is_not_followed_by_one_that_can_not_hear_of_it() {
     let mut registry = Registry::default();
-    registry.published(plan(6), false, 0);
+    registry.published(plan(6), &[], 0);
     let served = registry.arrive(arrival("a", 9, "here:1", 6), 0).unwrap();
     refuse(&mut registry, "a", "there:1", 6, 500);
-    registry.published(plan(7), true, 1_000);
+    registry.published(plan(7), &out(), 1_000);
     registry.answered("a", served, plan(7), vec![]);
     let overdue = registry.overdue(2_000).unwrap();
     assert_eq!((overdue.proxies(), overdue.silent.len(), overdue.away.len()), (1, 0, 0));
     assert_eq!(overdue.refused, ["a at there:1"]);
     // One that has the very plan has followed, whoever told it.
     refuse(&mut registry, "a", "there:1", 8, 2_500);
-    registry.published(plan(8), true, 3_000);
+    registry.published(plan(8), &out(), 3_000);
     registry.answered("a", served, plan(8), vec![]);
     assert_eq!(registry.overdue(4_000), None);
 }

@@ -12,11 +12,11 @@
 //!
 //! Whoever is refused since another one has its name is no member, and yet one that serves users: see [`super::duplicates`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serin_config::{
-    Generation, Identity, Plan,
+    Generation, Identity, Plan, ServiceName,
     limits::{FLEET_REMEMBERED, FLEET_STREAMS_MAX, PROXIES_MAX, ROLLBACK_ACKNOWLEDGED},
     wire::WindowReport,
 };
@@ -126,8 +126,10 @@ pub enum Refused {
 /// A rollback that proxies have not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {
-    /// The plan that took a canary out.
+    /// The plan that took a canary out, or several.
     pub generation: Generation,
+    /// Whose, by name; also those of rollbacks shortly before it.
+    pub services: BTreeSet<ServiceName>,
     /// Connected proxies that have not said that it is in force.
     pub silent: Vec<String>,
     /// Known proxies without a stream, which may serve on with an earlier plan.
@@ -174,6 +176,16 @@ struct Wanted {
     since_ms: u64,
 }
 
+/// A plan that takes canaries out, or lowers their shares.
+#[derive(Debug, Clone)]
+struct Rollback {
+    plan: PlanName,
+    since_ms: u64,
+    /// Whose canaries, also those of rollbacks before it that were not looked at yet: who has not followed this one may not have
+    /// followed those.
+    services: BTreeSet<ServiceName>,
+}
+
 /// Everybody who is known.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -182,7 +194,7 @@ pub struct Registry {
     streams: Stream,
     wanted: Option<Wanted>,
     /// The newest rollback, until it was looked at whether all have followed.
-    rollback: Option<Wanted>,
+    rollback: Option<Rollback>,
 }
 
 impl Registry {
@@ -276,13 +288,14 @@ impl Registry {
         }
     }
 
-    /// A plan is in force here, and is on its way to everybody.
-    pub fn published(&mut self, plan: PlanName, takes_out: bool, now_ms: u64) {
-        let wanted = Wanted { plan, since_ms: now_ms };
-        if takes_out {
-            self.rollback = Some(wanted.clone());
+    /// A plan is in force here, and is on its way to everybody. `out`: the services whose canaries it takes out, or lowers.
+    pub fn published(&mut self, plan: PlanName, out: &[ServiceName], now_ms: u64) {
+        if !out.is_empty() {
+            let before = self.rollback.take().map(|rollback| rollback.services).unwrap_or_default();
+            let services = before.into_iter().chain(out.iter().cloned()).collect();
+            self.rollback = Some(Rollback { plan: plan.clone(), since_ms: now_ms, services });
         }
-        self.wanted = Some(wanted);
+        self.wanted = Some(Wanted { plan, since_ms: now_ms });
     }
 
     /// The proxy with a stream whose plan has the highest number of those that are of another history and not below that of
@@ -303,7 +316,7 @@ impl Registry {
     /// Those who have not followed the newest rollback in time; told once.
     pub fn overdue(&mut self, now_ms: u64) -> Option<Overdue> {
         let grace = u64::try_from(ROLLBACK_ACKNOWLEDGED.as_millis()).unwrap_or(u64::MAX);
-        let Wanted { plan, .. } =
+        let Rollback { plan, services, .. } =
             self.rollback.take_if(|rollback| now_ms.saturating_sub(rollback.since_ms) >= grace)?;
         let generation = plan.generation;
         let late = |connected: bool| {
@@ -316,7 +329,7 @@ impl Registry {
         };
         let (silent, away) = (late(true), late(false));
         let refused = self.duplicates.whose(|plan| plan.generation < generation || self.is_beyond(plan));
-        let overdue = Overdue { generation, silent, away, refused };
+        let overdue = Overdue { generation, services, silent, away, refused };
         (overdue.proxies() > 0).then_some(overdue)
     }
 

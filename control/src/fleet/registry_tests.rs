@@ -26,10 +26,15 @@ fn names(all: &[ProxyStatus]) -> Vec<&str> {
     all.iter().map(|status| status.proxy.as_str()).collect()
 }
 
+/// A service whose canary is taken out.
+fn out() -> [ServiceName; 1] {
+    [crate::fixtures::name("shop")]
+}
+
 #[test]
 fn a_proxy_has_a_plan_when_it_says_so() {
     let mut registry = Registry::default();
-    registry.published(plan(7), false, 1_000);
+    registry.published(plan(7), &[], 1_000);
     let stream = registry.arrive(arrival("a", 1, 6), 1_500).unwrap();
     let status = |registry: &Registry| registry.proxies(1_700).remove(0);
     assert_eq!((status(&registry).acknowledged, status(&registry).lag_ms), (false, Some(200)));
@@ -45,7 +50,7 @@ fn a_proxy_has_a_plan_when_it_says_so() {
 #[test]
 fn a_plan_of_the_same_number_and_another_history_is_not_acknowledged_and_its_number_is_told() {
     let mut registry = Registry::default();
-    registry.published(plan(7), false, 0);
+    registry.published(plan(7), &[], 0);
     assert_eq!(registry.ahead(), None);
     let same = registry.arrive(Arrival { plan: of_another_history(7), ..arrival("same", 1, 0) }, 0).unwrap();
     registry.arrive(Arrival { plan: of_another_history(6), ..arrival("below", 1, 0) }, 0).unwrap();
@@ -68,7 +73,7 @@ fn a_plan_of_the_same_number_and_another_history_is_not_acknowledged_and_its_num
     assert_eq!(registry.ahead(), Some(("away", Generation(50))));
     registry.left("away", away, false, 0);
     assert_eq!(registry.ahead(), Some(("higher", Generation(9))), "whoever is away may never come back");
-    registry.published(plan(1_001), true, 0);
+    registry.published(plan(1_001), &out(), 0);
     assert_eq!(registry.ahead(), None);
     registry.answered("same", same, plan(1_001), vec![]);
     assert_eq!(acknowledged(&registry), ["same"]);
@@ -77,7 +82,7 @@ fn a_plan_of_the_same_number_and_another_history_is_not_acknowledged_and_its_num
 #[test]
 fn whoever_has_a_plan_of_another_history_has_not_followed_a_rollback() {
     let mut registry = Registry::default();
-    registry.published(plan(7), true, 0);
+    registry.published(plan(7), &out(), 0);
     registry.arrive(Arrival { plan: of_another_history(9), ..arrival("a", 1, 0) }, 0).unwrap();
     assert_eq!(registry.overdue(2_000).unwrap().silent, ["a"]);
 }
@@ -85,7 +90,7 @@ fn whoever_has_a_plan_of_another_history_has_not_followed_a_rollback() {
 #[test]
 fn nothing_is_refused_where_the_plan_is_in_force() {
     let mut registry = Registry::default();
-    registry.published(plan(7), false, 0);
+    registry.published(plan(7), &[], 0);
     let stream = registry.arrive(arrival("a", 1, 7), 0).unwrap();
     registry.answered("a", stream, plan(7), vec!["it was told twice".into()]);
     let status = registry.proxies(0).remove(0);
@@ -135,14 +140,14 @@ fn those_who_have_not_followed_a_rollback_within_a_second_are_named_once() {
     registry.heard(&report(1, Generation(6), (0, 0), (9, 0)), 0);
     registry.left("gone", gone, false, 500);
     registry.left("ended", ended, true, 500);
-    registry.published(plan(7), true, 1_000);
+    registry.published(plan(7), &out(), 1_000);
     registry.answered("quick", quick, plan(7), vec![]);
     assert_eq!(registry.overdue(1_999), None);
     let overdue = registry.overdue(2_000).unwrap();
     assert_eq!(overdue.generation, Generation(7));
     assert_eq!((overdue.silent, overdue.away), (vec!["slow".to_owned()], vec!["gone".to_owned()]));
     assert_eq!(registry.overdue(3_000), None);
-    registry.published(plan(8), false, 4_000);
+    registry.published(plan(8), &[], 4_000);
     assert_eq!(registry.overdue(6_000), None, "that was no rollback");
 }
 
@@ -150,8 +155,8 @@ fn those_who_have_not_followed_a_rollback_within_a_second_are_named_once() {
 fn a_rollback_that_all_have_followed_is_not_told_of() {
     let mut registry = Registry::default();
     let stream = registry.arrive(arrival("a", 1, 6), 0).unwrap();
-    registry.published(plan(7), true, 1_000);
-    registry.published(plan(8), false, 1_100);
+    registry.published(plan(7), &out(), 1_000);
+    registry.published(plan(8), &[], 1_100);
     registry.answered("a", stream, plan(8), vec![]);
     assert_eq!(registry.overdue(2_500), None);
 }
@@ -159,7 +164,7 @@ fn a_rollback_that_all_have_followed_is_not_told_of() {
 #[test]
 fn a_proxy_in_this_process_is_shown_with_the_plan_of_its_windows() {
     let mut registry = Registry::default();
-    registry.published(plan(3), false, 0);
+    registry.published(plan(3), &[], 0);
     registry.heard(&report(4, Generation(3), (1, 0), (9, 0)), 4_100);
     let status = registry.proxies(5_000).remove(0);
     assert_eq!((status.address, status.connected, status.acknowledged), (None, true, true));
@@ -182,4 +187,19 @@ fn whoever_is_away_for_long_is_forgotten_and_the_number_of_proxies_is_bounded() 
         registry.arrive(arrival(&number.to_string(), 1, 6), 0).unwrap();
     }
     assert_eq!(registry.arrive(arrival("more", 1, 6), 0), Err(Refused::Full));
+}
+
+#[test]
+fn a_rollback_that_comes_right_after_another_one_is_looked_at_for_both() {
+    let mut registry = Registry::default();
+    registry.published(plan(6), &[], 0);
+    registry.arrive(arrival("a", 1, 6), 0).unwrap();
+    registry.published(plan(7), &out(), 1_000);
+    registry.published(plan(8), &[crate::fixtures::name("blog")], 1_500);
+    let overdue = registry.overdue(2_500).unwrap();
+    let services: Vec<&str> = overdue.services.iter().map(ServiceName::as_str).collect();
+    assert_eq!((overdue.generation, &services[..]), (Generation(8), &["blog", "shop"][..]));
+    // What was told once is not told again of the next one.
+    registry.published(plan(9), &out(), 3_000);
+    assert_eq!(registry.overdue(4_000).unwrap().services.len(), 1);
 }

@@ -10,7 +10,7 @@ use std::{
 
 use prost::bytes::Bytes;
 use serin_config::{
-    Generation, Plan,
+    Generation, Plan, ServiceName,
     catalogue::Source,
     fleet::{self, message::Downward},
     limits::FLEET_LEADERLESS_WAIT,
@@ -85,7 +85,7 @@ impl Seat {
     /// since 1970.
     pub(crate) fn new(plan: Arc<Plan>, marks: Marks, reports: mpsc::Sender<Report>, now_ms: u64) -> Self {
         let mut registry = Registry::default();
-        registry.published(PlanName::of(&plan), false, now_ms);
+        registry.published(PlanName::of(&plan), &[], now_ms);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             plans: Arc::new(watch::Sender::new(Published::new(plan))),
@@ -97,9 +97,10 @@ impl Seat {
         }
     }
 
-    /// Tells everybody of a new plan; `takes_out` if it takes a canary out, so that whoever does not follow is named.
-    pub(crate) fn publish(&self, plan: Arc<Plan>, takes_out: bool, now_ms: u64) {
-        self.registry().published(PlanName::of(&plan), takes_out, now_ms);
+    /// Tells everybody of a new plan. `out`: the services whose canaries it takes out, or lowers, so that whoever does not follow
+    /// is named.
+    pub(crate) fn publish(&self, plan: Arc<Plan>, out: &[ServiceName], now_ms: u64) {
+        self.registry().published(PlanName::of(&plan), out, now_ms);
         self.plans.send_replace(Published::new(plan));
     }
 

@@ -53,7 +53,7 @@ async fn beats_are_asked_for_before_the_plan_that_begins_a_rollout_and_not_befor
     assert!(!seat.takes_beat(0), "one that comes all the same is of no use");
 
     seat.ask_for_beats(true);
-    seat.publish(started.plan.clone(), false, 0);
+    seat.publish(started.plan.clone(), &[], 0);
     assert_eq!(told.next().await, Downward::Wish(Wish { no_beats: false }));
     let Downward::Plan(plan) = told.next().await else { panic!("the plan comes after it") };
     assert_eq!(plan.generation, started.plan.generation().0);

@@ -12,7 +12,7 @@ use super::Keeper;
 use crate::{
     access::Answer,
     history::Chunk,
-    journal::Action,
+    journal::{Action, Entry},
     metrics, planner,
     rollout::State,
     settled,
@@ -121,14 +121,16 @@ impl Keeper {
         commit: &Commit,
         now_ms: u64,
     ) {
-        let takes_out = decision.protects;
+        let moved = |entry: &&Entry| decision.protects && entry.action != Action::CallOff;
+        let out = decision.entries.iter().filter(moved).filter_map(|entry| entry.service.clone());
+        let out: Vec<ServiceName> = out.collect();
         let old = std::mem::replace(&mut self.state, decision.state);
         self.shares.follow(Some(&old.plan), &self.state.plan);
         if self.state.plan.generation() > old.plan.generation() {
             (self.push)(self.state.plan.clone());
             if let Some(seat) = &self.seat {
                 seat.ask_for_beats(self.state.is_rolling());
-                seat.publish(self.state.plan.clone(), takes_out, now_ms);
+                seat.publish(self.state.plan.clone(), &out, now_ms);
             }
         }
         for (name, watch) in watches {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serin_config::{
-    Generation, Weight,
+    Generation, ServiceName, Weight,
     limits::{FLEET_DUPLICATE_TOLD_AGAIN, PROXIES_NAMED_MAX, ROLLBACK_ACKNOWLEDGED},
     moment,
 };
@@ -34,7 +34,12 @@ impl Keeper {
         match overdue {
             Some(overdue) => {
                 metrics::unacknowledged(overdue.proxies());
-                self.note(Action::Unacknowledged, overdue.generation, words(&overdue), now_ms);
+                let reason = words(&overdue);
+                let services: Vec<ServiceName> = overdue.services.into_iter().collect();
+                for service in &services {
+                    let note = (Action::Unacknowledged, Some(service));
+                    self.note(note, overdue.generation, reason.clone(), now_ms);
+                }
             }
             None if rollback => metrics::unacknowledged(0),
             None => {}
@@ -42,12 +47,8 @@ impl Keeper {
         for duplicate in duplicates {
             let (whom, reason) = refused(&duplicate);
             if !self.has_told(&whom, now_ms) {
-                self.note(
-                    Action::Duplicate,
-                    self.state.plan.generation(),
-                    format!("{whom} {reason}"),
-                    now_ms,
-                );
+                let (note, reason) = ((Action::Duplicate, None), format!("{whom} {reason}"));
+                self.note(note, self.state.plan.generation(), reason, now_ms);
             }
         }
         if let Some((proxy, theirs)) = ahead
@@ -69,17 +70,25 @@ impl Keeper {
         })
     }
 
-    /// Writes into the journal what is no decision.
-    fn note(&mut self, action: Action, generation: Generation, reason: String, now_ms: u64) {
-        warn!(%generation, "{reason}");
+    /// Writes into the journal what is no decision, of a service or of none.
+    fn note(
+        &mut self,
+        (action, service): (Action, Option<&ServiceName>),
+        generation: Generation,
+        reason: String,
+        now_ms: u64,
+    ) {
+        warn!(%generation, service = service.map(tracing::field::display), "{reason}");
+        let record = service.and_then(|name| self.state.services.get(name));
+        let group = service.and_then(|name| self.state.terms.group(name.as_str()));
         let entry = Entry {
             sequence: self.state.next_entry,
             at_ms: now_ms,
             actor: Actor::Proxy,
             who: None,
-            service: None,
+            service: service.cloned(),
             services: Vec::new(),
-            group: None,
+            group: group.map(|group| group.name.clone()),
             action,
             from: None,
             to: None,
@@ -87,7 +96,7 @@ impl Keeper {
             generation,
             reason,
             with: None,
-            rollout: None,
+            rollout: record.and_then(|record| record.rollout.as_ref()).map(|rollout| rollout.id),
             state: None,
             verdict: None,
         };
@@ -108,7 +117,7 @@ impl Keeper {
 }
 
 /// Who it is, for people.
-fn words(Overdue { generation, silent, away, refused }: &Overdue) -> String {
+fn words(Overdue { generation, silent, away, refused, .. }: &Overdue) -> String {
     let named = |proxies: &[String]| {
         let more = proxies.len().saturating_sub(PROXIES_NAMED_MAX);
         let names = proxies[..proxies.len() - more].join(", ");
@@ -158,6 +167,7 @@ mod tests {
         let many: Vec<String> = (0..PROXIES_NAMED_MAX + 3).map(|number| format!("p{number}")).collect();
         let said = words(&Overdue {
             generation: Generation(7),
+            services: Default::default(),
             silent: vec!["a".into()],
             away: many,
             refused: vec!["b at 10.0.0.2:5".into()],

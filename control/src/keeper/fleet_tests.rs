@@ -53,3 +53,24 @@ fn a_name_that_two_have_is_in_the_journal_once_whoever_leads() {
     next.sees_two_of_one_name(8_500);
     assert_eq!(next.noted().len(), 1);
 }
+
+#[test]
+fn whose_rollback_was_not_followed_stands_in_the_journal_with_who_has_not_followed() {
+    let mut world = World::new();
+    let (reports, _inlet) = tokio::sync::mpsc::channel(1);
+    let (gates, _gate) = Gates::new(reports, Clock::not_before(0));
+    let seat = gates.seat(&mut world.keeper);
+    seat.registry().arrive(arrival(9_000), world.now_ms).unwrap();
+    world.steer(Action::Start).unwrap();
+    world.fail_until_rolled_back();
+    let noted = |world: &World| {
+        world.stored().entries.into_iter().find(|entry| entry.action == Noted::Unacknowledged)
+    };
+    for _ in 0..3 {
+        world.second((0, 0), (0, 0));
+    }
+    let entry = noted(&world).unwrap();
+    let rollout = world.keeper.state.services[&name("shop")].rollout.as_ref().unwrap();
+    assert_eq!((entry.service, entry.rollout), (Some(name("shop")), Some(rollout.id)));
+    assert!(entry.reason.contains("no answer from edge-1"), "{}", entry.reason);
+}
