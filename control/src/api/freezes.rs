@@ -55,6 +55,12 @@ pub(super) struct Wanted {
     reason: String,
 }
 
+/// What a body asks for, in words; none of one that no freeze can be made of.
+pub(super) fn wanted(body: &[u8]) -> Option<String> {
+    let Wanted { services, until_ms, .. } = serde_json::from_slice(body).ok()?;
+    Some(Command::Freeze { services, until_ms }.to_string())
+}
+
 /// Freezes by hand.
 pub(super) async fn freeze(
     State(context): State<Context>,

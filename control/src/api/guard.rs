@@ -27,12 +27,13 @@ use serin_config::{
 };
 
 use super::{
-    Context,
+    Context, freezes,
     identity::Identity,
     operation::{Operation, Reach},
     peer::Peer,
     problem::{Problem, Told},
     rate::Key,
+    tokens,
     write::{self, Glance},
 };
 use crate::{
@@ -96,6 +97,8 @@ struct Asked {
     group: Option<String>,
     /// The action that the body names, where somebody has looked into it.
     action: Option<&'static str>,
+    /// What it wants to have made or set, in words.
+    wanted: Option<String>,
     reason: String,
     urgent: bool,
 }
@@ -124,6 +127,7 @@ impl Asked {
             service: below(SERVICES, path).filter(|name| limited(SERVICE) && known(name)),
             group: below(GROUPS, path).filter(|name| limited(GROUP) && known_group(name)),
             action: None,
+            wanted: None,
             reason: String::new(),
             urgent: false,
         }
@@ -140,6 +144,12 @@ impl Asked {
     fn glance(&mut self, body: &[u8]) {
         let Glance { action, reason, urgent } = write::glance(body);
         (self.action, self.reason, self.urgent) = (action, reason, urgent);
+        self.wanted = match self.operation.as_ref().map(|operation| operation.id) {
+            Some("freeze") => freezes::wanted(body),
+            Some("create_token") => tokens::wanted(body),
+            Some("set_weights") => write::wanted(body),
+            _ => None,
+        };
     }
 
     fn note(&self, context: &Context, who: Caller, told: &Told) {
@@ -150,7 +160,10 @@ impl Asked {
             who: Some(who),
             actor: Actor::Api,
             what: self.what().to_owned(),
-            detail: self.line.clone(),
+            detail: match &self.wanted {
+                Some(wanted) => format!("{}: {wanted}", self.line),
+                None => self.line.clone(),
+            },
             service: self.service.clone(),
             group: told.group.clone().or_else(|| self.group.clone()),
             reason: self.reason.clone(),

@@ -14,7 +14,7 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use serin_config::{
-    Generation, Role, ServiceName,
+    Generation, Grant, Role, ServiceName,
     limits::{API_ENTRIES_MAX, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN},
 };
 
@@ -29,6 +29,9 @@ use crate::{
     tokens::{Token, TokenId, TokenText, Wanted},
 };
 
+/// Characters of the name in a refused request that the audit log repeats: what is no name may be longer than one.
+const NAME_CHARS_MAX: usize = 80;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
@@ -42,6 +45,15 @@ pub(super) struct NewToken {
     if_generation: Option<Generation>,
     #[serde(default)]
     reason: String,
+}
+
+/// What a body asks for, in words; none of one that no token can be made of.
+pub(super) fn wanted(body: &[u8]) -> Option<String> {
+    let NewToken { name, role, services, expires_in_seconds, .. } = serde_json::from_slice(body).ok()?;
+    let grant = Grant { role, services };
+    let life = expires_in_seconds.unwrap_or(TOKEN_LIFE_DEFAULT.as_secs());
+    let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+    Some(format!("token {name}: {grant}, for {life} s"))
 }
 
 pub(super) async fn create(

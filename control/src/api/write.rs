@@ -40,6 +40,12 @@ pub(super) struct SetWeights {
     urgent: bool,
 }
 
+/// What a body asks for, in words; none of one that is no split.
+pub(super) fn wanted(body: &[u8]) -> Option<String> {
+    let SetWeights { weights, .. } = serde_json::from_slice(body).ok()?;
+    Split::try_new(weights.0).ok().map(|split| split.to_string())
+}
+
 /// The members of an object in their order, a name that stands twice included: it is refused later, where a
 /// map would have kept one of them in silence.
 #[derive(Debug)]

@@ -123,3 +123,49 @@ fn nobody_washes_the_log_out_by_naming_services_that_are_none() {
     assert!((2..=4).contains(&refused), "{:#?}", entries(&world));
     world.stop();
 }
+
+#[test]
+fn what_was_refused_is_told_with_what_was_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = shop_in(directory.path());
+    config.control.token = Some(Secret::new(ADMIN.into()));
+    let world = World::start(&config);
+    let viewer = world.token(ADMIN, "dashboard", "viewer", None);
+    let wanted = [
+        (
+            "/v1/freezes",
+            json!({ "services": ["shop"], "until_ms": 1_795_266_309_123_u64, "reason": "audit" }),
+        ),
+        (
+            "/v1/tokens",
+            json!({ "name": "mine", "role": "admin", "services": ["shop"], "expires_in_seconds": 3_600 }),
+        ),
+    ];
+    for (path, body) in &wanted {
+        assert_eq!(world.ask(Some(&viewer), "POST", path, Some(body)).problem(403), "forbidden");
+    }
+    // Also where the form is right and what it asks for is not.
+    let short = json!({ "name": "mine", "role": "viewer", "expires_in_seconds": 1 });
+    assert_eq!(world.ask(Some(ADMIN), "POST", "/v1/tokens", Some(&short)).problem(422), "not-a-life");
+    let weights = json!({ "weights": { "v1": "90%", "v2": "10%" }, "if_generation": 1 });
+    let path = "/v1/services/shop/weights";
+    assert_eq!(world.ask(Some(&viewer), "PUT", path, Some(&weights)).problem(403), "forbidden");
+    let details = || {
+        let all = entries(&world);
+        let refused = all.iter().filter(|entry| entry["fate"] == "refused");
+        refused.map(|entry| entry["detail"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("all is told", || details().len() == 4);
+    let mut details = details();
+    details.sort();
+    assert_eq!(
+        details,
+        [
+            "POST /v1/freezes: freeze shop until 2026-11-21T13:05:09Z",
+            "POST /v1/tokens: token mine: admin of shop, for 3600 s",
+            "POST /v1/tokens: token mine: viewer, for 1 s",
+            "PUT /v1/services/shop/weights: v1 90% · v2 10%",
+        ]
+    );
+    world.stop();
+}
