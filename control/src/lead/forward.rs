@@ -101,7 +101,7 @@ async fn call(
     leader: &LeaderAddress,
     standing: &Standing,
 ) -> Result<Call, ForwardError> {
-    if request.headers().contains_key(FORWARDED) {
+    if standing.was_passed_on(&request) {
         return Err(ForwardError::Again);
     }
     let unreachable = |why: String| ForwardError::Unreachable { name: leader.name.clone(), why };

@@ -129,6 +129,9 @@ fn what_a_follower_refuses_or_passes_on_is_in_the_audit_log_with_the_clients_own
         let skip = json!({ "action": "skip", "reason": "forged" });
         assert_eq!(leader.ask("127.0.0.11", &forged, "POST", STEER, &skip).await.0, 409);
         a.tells("ci from 127.0.0.11: skip, refused: no-rollout (forged)").await;
+        // Nor that its request was passed on already: a follower passes it on as any other.
+        let (status, answer) = b.ask("127.0.0.12", &forged, "POST", STEER, &skip).await;
+        assert!(status == 409 && answer.contains("no-rollout"), "{answer}");
         let told = json!({ "epoch": 1, "sequence": 1, "refusals": [] });
         let (status, answer) = leader.ask("127.0.0.11", &forged, "POST", "/peers/refusals", &told).await;
         assert_eq!(status, 404, "{answer}");

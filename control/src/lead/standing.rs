@@ -92,6 +92,14 @@ impl Standing {
         self.own.as_ref()?.pass.as_ref()?.read(said, About::of(request))
     }
 
+    /// Whether a control plane has passed this request on already. That somebody merely says so counts for nothing, unless this
+    /// one has no way to tell.
+    pub(crate) fn was_passed_on<B>(&self, request: &Request<B>) -> bool {
+        let can_tell = self.own.as_ref().is_some_and(|own| own.pass.is_some());
+        let said = request.headers().contains_key(FORWARDED);
+        if can_tell { self.claim(request).is_some() } else { said }
+    }
+
     /// The authorities that know the APIs of the others; the system's where there are none.
     pub(crate) fn ca(&self) -> Option<&Path> {
         self.ca.as_deref()
