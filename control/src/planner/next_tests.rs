@@ -165,3 +165,41 @@ fn weights_that_are_set_to_what_they_are_call_it_off_too() {
     assert_eq!(share(&off), share(&state));
     assert!(due(&off).is_empty());
 }
+
+#[test]
+fn the_abort_of_a_group_calls_off_what_waits_in_it_and_takes_out_what_is_rolled_out() {
+    let group = || serin_config::GroupName::try_new("site").unwrap();
+    let services = ["blog", "shop"].map(name).to_vec();
+    let terms =
+        Terms { groups: vec![serin_config::terms::Group { name: group(), services }], ..Terms::default() };
+    let blog = || Service { name: name("blog"), canary: Some(version("v2")), ..shop() };
+    // `blog` has no canary yet when `shop` is superseded, and begins alone.
+    let before = Service { canary: None, ..blog() };
+    let begun = start_up(&Stored::default(), &catalogue(vec![yields(), before.clone()]), NOW).unwrap().state;
+    let begun =
+        ask(&begun, Command::Rollout { service: name("shop"), action: By::Start, if_generation: None });
+    let waits = reload(&begun, &catalogue(vec![newer(), before]), NOW).unwrap().unwrap().state;
+    let waits = reload(&waits, &catalogue(vec![newer(), blog()]), NOW).unwrap().unwrap().state;
+    let one = ask(&waits, Command::Rollout { service: name("blog"), action: By::Start, if_generation: None });
+    let state = State { terms: Arc::new(terms), ..one };
+    assert_eq!(due(&state), [name("shop")]);
+    let abort = |state: &State| {
+        let command = Command::Group { group: group(), action: By::Abort, if_generation: None };
+        decide(state, &Request::new(command, Actor::Api, "because"), NOW).map(Option::unwrap)
+    };
+    let decision = abort(&state).unwrap();
+    let done: Vec<_> =
+        decision.entries.iter().map(|entry| (entry.service.clone().unwrap(), entry.action)).collect();
+    assert_eq!(done, [(name("shop"), Action::CallOff), (name("blog"), Action::Abort)]);
+    assert!(decision.protects, "what takes a canary out waits for no store");
+    assert!(due(&decision.state).is_empty());
+    assert_eq!(decision.state.plan.split("blog").unwrap().of(&version("v2")), Weight::ZERO);
+    let sequences: Vec<u64> = decision.entries.iter().map(|entry| entry.sequence).collect();
+    assert_eq!(sequences, [decision.state.next_entry - 2, decision.state.next_entry - 1]);
+
+    // One that only waits is called off too, and no plan is made of it.
+    let off = abort(&State { terms: state.terms.clone(), ..waits.clone() }).unwrap();
+    assert_eq!((off.entries.len(), off.entries[0].action), (1, Action::CallOff));
+    assert_eq!(off.state.plan.generation(), waits.plan.generation());
+    assert_eq!(abort(&off.state).unwrap_err().kind(), "group-unmoved");
+}

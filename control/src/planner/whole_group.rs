@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serin_config::{GroupName, ServiceName, VersionName, terms::Group};
 
-use super::{Moved, Who, action, again, begin, begun, event_of, moves};
+use super::{Moved, Who, action, again, begin, begun, event_of, moves, next};
 use crate::{
     command::Action as By,
     journal::Action,
@@ -22,6 +22,7 @@ pub(super) fn steer(state: &State, name: &GroupName, by: By, who: &Who<'_>) -> R
     let group = find(state, name)?;
     match (by, event_of(by)) {
         (By::Retry, _) => again::retry(state, newest(state, group)?, who),
+        (By::Abort, Some(event)) => abort(state, group, event, who),
         (_, Some(event)) => each(state, group, event, who),
         (_, None) => start(state, group, who),
     }
@@ -70,6 +71,38 @@ fn start(state: &State, group: &Group, who: &Who<'_>) -> Result<Decision, Refusa
     match first {
         Some(why) if all.is_empty() => Err(unmoved(group, why)),
         _ => begun(state, all, who),
+    }
+}
+
+/// Takes out the canaries that are rolled out, and calls off those that wait to take the place of others, as
+/// the abort of one service does.
+fn abort(state: &State, group: &Group, event: Event, who: &Who<'_>) -> Result<Decision, Refusal> {
+    let mut off: Option<Decision> = None;
+    for member in &group.services {
+        let now = off.as_ref().map_or(state, |off| &off.state);
+        if next::waits(now, member) {
+            let then = next::call_off(now, member, who)?;
+            off = Some(both(off, then));
+        }
+    }
+    let now = off.as_ref().map_or(state, |off| &off.state);
+    match (each(now, group, event, who), off) {
+        (Ok(out), off) => Ok(both(off, out)),
+        (Err(Refusal::GroupUnmoved { .. }), Some(off)) => Ok(off),
+        (Err(refusal), _) => Err(refusal),
+    }
+}
+
+/// Two decisions as one, the second of which rests on the first. Whatever takes a canary out waits for nothing.
+fn both(first: Option<Decision>, then: Decision) -> Decision {
+    let Some(first) = first else { return then };
+    let touched = first.touched.into_iter().filter(|name| !then.touched.contains(name));
+    Decision {
+        touched: touched.chain(then.touched.iter().cloned()).collect(),
+        entries: first.entries.into_iter().chain(then.entries).collect(),
+        facts: first.facts.into_iter().chain(then.facts).collect(),
+        protects: then.protects,
+        state: then.state,
     }
 }
 
