@@ -12,6 +12,11 @@ pub const NOTIFICATION_WAIT: Duration = Duration::from_secs(10);
 pub const NOTIFICATION_RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait after a try that failed.
 pub const NOTIFICATION_RETRY_MAX: Duration = Duration::from_secs(60);
+/// For how long a recipient is not told before that is a warning; at once where somebody has to change something. Shorter than
+/// that a server is being restarted.
+pub const NOTIFICATION_WARN_AFTER: Duration = Duration::from_secs(30);
+/// How often a recipient that is still not told is warned of again.
+pub const NOTIFICATION_WARN_AGAIN: Duration = Duration::from_secs(60 * 60);
 /// The most addresses that one e-mail recipient has.
 pub const MAIL_RECIPIENTS_MAX: usize = 32;
 /// The longest e-mail address (RFC 5321).

@@ -48,7 +48,7 @@ impl Addressee {
         match self {
             Self::Recipient(recipient) => {
                 let services = &recipient.services;
-                let own = entry.service.as_ref().is_none_or(|name| services.contains(name));
+                let own = entry.about().next().is_none() || entry.about().any(|name| services.contains(name));
                 let severity = severity(entry).filter(|severity| *severity >= recipient.from)?;
                 // The same whoever leads, and another one in every other installation.
                 let id = format!("serin-{}-{}", entry.at_ms, entry.sequence);

@@ -15,6 +15,7 @@ mod message;
 mod teller;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -6,7 +6,10 @@ use serin_config::limits::{NOTIFICATION_RETRY_MAX, NOTIFICATION_RETRY_MIN, NOTIF
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::addressee::{Addressee, Letter};
+use super::{
+    addressee::{Addressee, Letter},
+    trouble::Trouble,
+};
 use crate::{
     access::Access,
     command::{Actor, Command, Request},
@@ -23,15 +26,16 @@ pub(super) struct Teller {
     addressee: Addressee,
     access: Access,
     client: Arc<Client>,
+    trouble: Trouble,
 }
 
 impl Teller {
     pub(super) fn new(addressee: Addressee, access: Access, client: Arc<Client>) -> Self {
-        Self { name: addressee.name(), addressee, access, client }
+        Self { name: addressee.name(), addressee, access, client, trouble: Trouble::default() }
     }
 
     /// Tells until the task is ended.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut news = self.access.status.clone();
         // How far it was told here: what is stored may be behind, while nothing can be stored.
         let mut here = 0;
@@ -49,10 +53,10 @@ impl Teller {
     }
 
     /// Tells what was not told yet, and stores how far that is; gives it.
-    async fn catch_up(&self, here: u64) -> u64 {
-        let journal = &self.access.journal;
-        let name = &self.name;
-        let Some(told) = self.access.status().told.0.get(name).copied() else {
+    async fn catch_up(&mut self, here: u64) -> u64 {
+        let journal = self.access.journal.clone();
+        let name = self.name.clone();
+        let Some(told) = self.access.status().told.0.get(&name).copied() else {
             // What was decided before it was named is no news.
             let last = if here > 0 { here } else { journal.last() };
             self.note(last).await;
@@ -65,7 +69,7 @@ impl Teller {
         if told < oldest {
             let skipped = oldest - told;
             warn!(recipient = %name, skipped, "decisions are not told any more: too many wait");
-            metrics::notifications(name, "skipped", skipped);
+            metrics::notifications(&name, "skipped", skipped);
             told = oldest;
         }
         let entries = journal.after(told, BATCH);
@@ -84,13 +88,16 @@ impl Teller {
     }
 
     /// Tells of one decision, however often that takes; false where another control plane is to do it.
-    async fn tell(&self, decision: u64, letter: &Letter) -> bool {
+    async fn tell(&mut self, decision: u64, letter: &Letter) -> bool {
         let name = &self.name;
         let mut wait = NOTIFICATION_RETRY_MIN;
         loop {
             let now_ms = self.access.clock.now_ms();
             let Err(failure) = self.addressee.tell(letter, &self.client, now_ms).await else {
                 metrics::notifications(name, "told", 1);
+                if self.trouble.is_over() {
+                    info!(recipient = %name, decision, "told again");
+                }
                 return true;
             };
             metrics::notifications(name, "failed", 1);
@@ -98,7 +105,11 @@ impl Teller {
                 warn!(recipient = %name, decision, "not told, and not tried again: {failure}");
                 return true;
             }
-            info!(recipient = %name, decision, "not told yet: {failure}");
+            if self.trouble.again(failure.wants_somebody(), now_ms) {
+                warn!(recipient = %name, decision, "not told, and tried again: {failure}");
+            } else {
+                info!(recipient = %name, decision, "not told yet: {failure}");
+            }
             sleep(wait).await;
             wait = next_wait(wait);
             if !self.access.standing.now().leads() {

@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// It was reached and won't now; what stands against it may pass, or be mended.
     #[error("{0}")]
     NotNow(String),
+    /// It was reached, and what the file says of it is wrong.
+    #[error("{0}")]
+    Settings(String),
     #[error("it did not answer within {0:?}")]
     Late(Duration),
     #[error("{0}")]
@@ -44,12 +47,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether it will not work before somebody has changed something, here or there.
+    pub(crate) fn wants_somebody(&self) -> bool {
+        matches!(self, Self::Unproven(_) | Self::Settings(_)) || !self.passes()
+    }
+
     /// Whether to say it again is of use.
     pub(crate) fn passes(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Unproven(_) | Self::NotNow(_) | Self::Late(_) | Self::Answer(_) => {
-                true
-            }
+            Self::Unreachable(_)
+            | Self::Unproven(_)
+            | Self::NotNow(_)
+            | Self::Settings(_)
+            | Self::Late(_)
+            | Self::Answer(_) => true,
             Self::Undeliverable(_) => false,
             Self::Refused(status) => {
                 let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];

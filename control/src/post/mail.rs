@@ -52,7 +52,7 @@ async fn exchange(client: &Client, mail: &Mail, message: &str) -> Result<(), Fai
             let mut session = Session::greeted(stream).await?;
             let offers = session.hello(mail).await?;
             if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
-                return Err(Failure::NotNow("the server does not offer STARTTLS".into()));
+                return Err(Failure::Settings("the server does not offer STARTTLS".into()));
             }
             session.say("STARTTLS").await?.is(220)?;
             if !session.stream.buffer().is_empty() {
@@ -89,7 +89,7 @@ impl Reply {
 /// What stands against a user and a password is mended by whoever set them, and the messages that wait are then said.
 fn not_let_in(failure: Failure) -> Failure {
     match failure {
-        Failure::Undeliverable(said) => Failure::NotNow(format!("{said} (to \"user\" and its password)")),
+        Failure::Undeliverable(said) => Failure::Settings(format!("{said} (to \"user\" and its password)")),
         other => other,
     }
 }
@@ -116,23 +116,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.log_in(user, password, offers).await.map_err(not_let_in)?;
         }
         self.say(&format!("MAIL FROM:<{}>", mail.from)).await?.is(250)?;
-        let mut refused = None;
-        let mut taken = 0;
+        let mut refused = Vec::new();
         for to in &mail.to {
             match self.say(&format!("RCPT TO:<{to}>")).await? {
-                Reply { code: 250 | 251, .. } => taken += 1,
-                reply => {
-                    tracing::warn!(%to, server = %mail.host, "an address was not taken: {}", reply.refused());
-                    let failure = reply.refused();
-                    // One that may be taken later is worth another try.
-                    if failure.passes() || refused.is_none() {
-                        refused = Some(failure);
-                    }
-                }
+                Reply { code: 250 | 251, .. } => {}
+                reply => refused.push((to, reply.refused())),
             }
         }
-        if let (0, Some(refused)) = (taken, refused) {
-            return Err(refused);
+        if refused.len() == mail.to.len() {
+            // One that may be taken later is worth another try.
+            let later = refused.iter().position(|(_, failure)| failure.passes()).unwrap_or_default();
+            if later < refused.len() {
+                return Err(refused.swap_remove(later).1);
+            }
+        }
+        // The others get it now, and these never.
+        for (to, failure) in refused {
+            tracing::warn!(%to, server = %mail.host, "an address was not taken: {failure}");
         }
         self.say("DATA").await?.is(354)?;
         self.say(&format!("{}\r\n.", stuffed(message))).await?.is(250)?;
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.say(&STANDARD.encode(password.expose())).await?.is(235)?;
         } else {
             let why = "the server takes no password, neither by AUTH PLAIN nor by AUTH LOGIN";
-            return Err(Failure::NotNow(why.into()));
+            return Err(Failure::Settings(why.into()));
         }
         Ok(())
     }
