@@ -23,6 +23,7 @@ pub(crate) fn begun() -> Rollout {
         halvings: 0,
         with: None,
         called_off: None,
+        never_began: false,
         start_generation: Generation(10),
         step_generation: Generation(10),
         share_generation: Generation(10),

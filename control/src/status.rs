@@ -10,7 +10,7 @@ use serin_config::{
     Generation, Plan, ServiceName, Split, VersionName, Weight, limits::RECENT_LATENCY_SECONDS_MAX,
     terms::Terms,
 };
-use serin_judge::{Verdict, explain, explain_so_far};
+use serin_judge::{Verdict, explain, explain_as_kept, explain_so_far};
 
 use crate::{
     collect::{Collector, Counts, Second},
@@ -164,6 +164,9 @@ pub struct RolloutStatus {
     /// The canary that has superseded this one and does not begin yet.
     #[serde(default)]
     pub waiting: Option<Waiting>,
+    /// Whether it ended before its first step: the canary had nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_began: bool,
     /// Whether it is in progress.
     pub live: bool,
     /// The canary's share now.
@@ -206,7 +209,18 @@ pub struct RolloutStatus {
 impl RolloutStatus {
     /// Its verdict in sentences; none without one.
     pub fn explained(&self) -> Vec<String> {
-        let words = if self.state.is_live() { explain_so_far } else { explain };
+        if self.never_began {
+            let canary = &self.canary;
+            return vec![format!(
+                "It ended before its first step: {canary} had no traffic, so nothing was judged."
+            )];
+        }
+        let words = match &self.webhooks {
+            _ if !self.state.is_live() => explain,
+            // Who does not know what is asked just now does not know what happens just now.
+            None => explain_as_kept,
+            Some(_) => explain_so_far,
+        };
         let verdict = self.verdict.as_ref();
         verdict.map(|verdict| words(verdict, self.canary.as_str(), self.stable.as_str())).unwrap_or_default()
     }
@@ -215,6 +229,12 @@ impl RolloutStatus {
     pub(crate) fn in_words(&self) -> String {
         let own = words::summary(self.state, self.with.as_ref(), self.called_off.as_ref());
         self.waiting.as_ref().map(|waiting| format!("{own}; {waiting}")).unwrap_or(own)
+    }
+
+    /// Its summary in fewer words: who waits to take its place is named, and why is left out.
+    pub(crate) fn brief(&self) -> String {
+        let own = words::summary(self.state, self.with.as_ref(), self.called_off.as_ref());
+        self.waiting.as_ref().map(|waiting| format!("{own}, {} waits", waiting.canary)).unwrap_or(own)
     }
 
     /// What webhooks are asked, as far as it is known.
@@ -344,6 +364,7 @@ impl Sources<'_> {
             with: rollout.with.clone(),
             called_off: rollout.called_off.clone(),
             waiting: waiting.cloned(),
+            never_began: rollout.never_began,
             live,
             weight: rollout.canary_weight(),
             steps: rollout.weights.clone(),

@@ -11,18 +11,24 @@ use crate::{
     harm::Spent,
     judgement::Advice,
     phrase::{duration, grouped, millis, odds, percent, seconds, share, significant},
-    verdict::{ArmReport, GuardReport, Proof, State, Verdict},
+    verdict::{ArmReport, GuardReport, Lacking, Proof, State, Verdict},
 };
 
 /// Short lines of plain English, the most important first. The names are those of the versions.
 pub fn explain(verdict: &Verdict, canary: &str, stable: &str) -> Vec<String> {
-    in_words(&Words { verdict, canary, stable, goes_on: false })
+    in_words(&Words { verdict, canary, stable, goes_on: false, watched: true })
 }
 
 /// The same of a rollout that still goes on: a guard may have failed without the canary being out, since going back
 /// is held as unsafe, or since it is compared to the end of a fixed time.
 pub fn explain_so_far(verdict: &Verdict, canary: &str, stable: &str) -> Vec<String> {
-    in_words(&Words { verdict, canary, stable, goes_on: true })
+    in_words(&Words { verdict, canary, stable, goes_on: true, watched: true })
+}
+
+/// The same where nobody watches it, by the evidence that was kept last: what happens just now is not said, nor how long
+/// anything will take.
+pub fn explain_as_kept(verdict: &Verdict, canary: &str, stable: &str) -> Vec<String> {
+    in_words(&Words { verdict, canary, stable, goes_on: true, watched: false })
 }
 
 fn in_words(words: &Words<'_>) -> Vec<String> {
@@ -42,6 +48,8 @@ pub(crate) struct Words<'a> {
     pub(crate) stable: &'a str,
     /// Whether the rollout is not over.
     pub(crate) goes_on: bool,
+    /// Whether what happens just now is known.
+    pub(crate) watched: bool,
 }
 
 impl Words<'_> {
@@ -89,6 +97,16 @@ impl Words<'_> {
         self.verdict.is_of_copies.then(|| {
             format!("These were copies of requests in the mirror step. No user got an answer of {canary}.")
         })
+    }
+
+    /// How long something takes yet; nothing where the present rate is not known.
+    pub(crate) fn left(&self, seconds: Option<u64>) -> String {
+        at_this_rate(seconds.filter(|_| self.watched))
+    }
+
+    /// The same of a time that passes by itself.
+    pub(crate) fn to_go(&self, seconds: u64) -> String {
+        if self.watched { format!(": {} to go", duration(seconds)) } else { String::new() }
     }
 
     /// How far the step is that was judged, for people: its share, or of what share there are copies.
@@ -191,7 +209,11 @@ impl Words<'_> {
         } else {
             format!("Not decided at {weight}: {counts}.")
         }];
-        lines.extend(self.verdict.lacking.iter().map(|lack| self.lack(lack)));
+        let of_now = |lack: &&Lacking| {
+            matches!(lack, Lacking::NoCanaryTraffic { .. } | Lacking::NoStableTraffic { .. })
+        };
+        let lacking = self.verdict.lacking.iter().filter(|lack| self.watched || !of_now(lack));
+        lines.extend(lacking.map(|lack| self.lack(lack)));
         lines.extend(self.advice());
         lines.extend(self.counted().filter(|_| !self.verdict.ended));
         lines.extend(self.clumped());
@@ -349,6 +371,6 @@ fn latency(arm: &ArmReport) -> Option<String> {
     Some(format!("p50 {}, p99 {}", millis(arm.p50_ms?), millis(arm.p99_ms?)))
 }
 
-pub(crate) fn at_this_rate(seconds: Option<u64>) -> String {
+fn at_this_rate(seconds: Option<u64>) -> String {
     seconds.map_or(String::new(), |seconds| format!(", {} at the present rate", duration(seconds)))
 }

@@ -1,7 +1,7 @@
 //! What keeps a step from passing, in words, with what would help.
 
 use crate::{
-    explain::{Words, at_this_rate},
+    explain::Words,
     phrase::{duration, grouped, odds, percent, significant},
     verdict::Lacking,
 };
@@ -25,12 +25,12 @@ impl Words<'_> {
                 )
             }
             Lacking::MinRequests { have, need, seconds } => {
-                let (have, need, left) = (grouped(*have), grouped(*need), at_this_rate(*seconds));
+                let (have, need, left) = (grouped(*have), grouped(*need), self.left(*seconds));
                 format!("This step needs {need} requests of {canary} and had {have}{left}.")
             }
             Lacking::MinDuration { elapsed_ms, need_ms } => {
-                let left = duration(need_ms.saturating_sub(*elapsed_ms).div_ceil(1_000));
-                format!("This step lasts at least {}: {left} to go.", duration(need_ms.div_ceil(1_000)))
+                let left = self.to_go(need_ms.saturating_sub(*elapsed_ms).div_ceil(1_000));
+                format!("This step lasts at least {}{left}.", duration(need_ms.div_ceil(1_000)))
             }
             Lacking::NonInferiority { proof, requests, seconds } => {
                 let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
@@ -38,12 +38,13 @@ impl Words<'_> {
                     Some(requests) => format!(
                         ": about {} more requests of {canary} are needed{}",
                         significant(*requests as f64),
-                        at_this_rate(*seconds)
+                        self.left(*seconds)
                     ),
                     // Without traffic there is nothing to foresee it from; that is said elsewhere.
                     None if self.verdict.canary.requests == 0 || self.verdict.stable.requests == 0 => {
                         String::new()
                     }
+                    None if !self.watched => String::new(),
                     None => ": at the present error rates it will not come".into(),
                 };
                 format!(
@@ -53,7 +54,7 @@ impl Words<'_> {
             Lacking::NoSlower { proof, requests, seconds } => {
                 let (have, need) = (odds(proof.ln_e), odds(Some(proof.ln_threshold)));
                 let left = requests.map_or(String::new(), |requests| {
-                    let (requests, rate) = (significant(requests as f64), at_this_rate(*seconds));
+                    let (requests, rate) = (significant(requests as f64), self.left(*seconds));
                     format!(": about {requests} more requests of {canary} are needed{rate}")
                 });
                 format!(
@@ -61,9 +62,9 @@ impl Words<'_> {
                 )
             }
             Lacking::Soak { have, need } => {
-                let left = duration(need.saturating_sub(*have));
+                let left = self.to_go(need.saturating_sub(*have));
                 format!(
-                    "A rollout is watched for at least {} before everything goes to {canary}: {left} to go.",
+                    "A rollout is watched for at least {} before everything goes to {canary}{left}.",
                     duration(*need)
                 )
             }

@@ -77,7 +77,7 @@ mod window;
 pub use block::{Pair, Trials};
 pub use copies::CopiesReport;
 pub use evidence::Evidence;
-pub use explain::{explain, explain_so_far};
+pub use explain::{explain, explain_as_kept, explain_so_far};
 pub use guard::Guard;
 pub use harm::Spent;
 pub use judgement::{Advice, Judgement};

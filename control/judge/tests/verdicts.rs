@@ -226,3 +226,25 @@ fn every_verdict_survives_its_journal_entry() {
         assert_eq!((back.state, back.lacking.len()), (verdict.state, verdict.lacking.len()));
     }
 }
+
+#[test]
+fn where_nobody_watches_nothing_is_said_of_what_happens_just_now_nor_of_how_long_it_takes() {
+    let young = Evidence::new(&policy()).verdict(&step(), Duration::from_secs(2));
+    let mut evidence = Evidence::new(&policy());
+    (0..5).for_each(|_| evidence.observe(&window((2, 0), (18, 0))));
+    let few = evidence.verdict(&step(), Duration::from_secs(5));
+    let of_now = [
+        "present rate",
+        "to go",
+        "is traffic reaching it",
+        "there is nothing to compare",
+        "it will not come",
+    ];
+    for verdict in [young, few] {
+        let watched = serin_judge::explain_so_far(&verdict, "v2", "v1").join("\n");
+        assert!(of_now.iter().any(|words| watched.contains(words)), "{watched}");
+        let kept = serin_judge::explain_as_kept(&verdict, "v2", "v1").join("\n");
+        assert!(!of_now.iter().any(|words| kept.contains(words)), "{kept}");
+        assert!(kept.starts_with("Not decided at"), "{kept}");
+    }
+}

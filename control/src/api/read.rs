@@ -177,8 +177,8 @@ pub(super) async fn explain(
 pub(super) fn known_in_part(service: &ServiceStatus, rollout: &RolloutStatus) -> Option<&'static str> {
     (!service.counted && rollout.live).then_some(
         "This control plane follows, and did not reach the one that leads (or may not ask it, since a client certificate can't be \
-         passed on): the evidence is that of the last checkpoint, and which \
-         webhooks are asked is not known here.",
+         passed on): the evidence is that of the last checkpoint; what happens just now, how long it will take, and which webhooks are \
+         asked is not known here.",
     )
 }
 

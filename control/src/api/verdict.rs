@@ -250,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn of_one_that_never_began_it_is_not_said_that_it_ended_at_a_share() {
+        let mut ended = rollout(S::Aborted { why: A::Command }, Some(Answer::Insufficient));
+        assert!(ended.explained()[0].starts_with("Not decided at 1%"), "{:?}", ended.explained());
+        ended.never_began = true;
+        let said = "It ended before its first step: v2 had no traffic, so nothing was judged.";
+        assert_eq!(ended.explained(), [said]);
+    }
+
+    #[test]
     fn what_ended_it_is_told_by_the_word_of_its_state() {
         assert_eq!(ended_by(S::Aborted { why: A::Superseded }), Some(json!("superseded")));
         assert_eq!(ended_by(S::RolledBack { why: R::BlastRadius }), Some(json!("blast_radius")));

@@ -38,6 +38,10 @@ impl Keeper {
     /// What the evidence says of a rollout in progress at this moment.
     pub(super) fn known(&self, name: &ServiceName, now_ms: u64) -> Option<Verdict> {
         let (watch, rollout) = (self.watches.get(name)?, self.state.live(name.as_str())?);
+        // Where nothing was judged there is nothing to know.
+        if rollout.has_not_begun() {
+            return None;
+        }
         let service = self.state.plan.catalogue().service(name.as_str())?;
         let step = service.rollout.steps.get(rollout.state.step()?)?;
         Some(watch.known(rollout, step, now_ms))
@@ -59,7 +63,8 @@ pub(super) fn end_at_start(
         };
         let Some(service) = decision.state.plan.catalogue().service(name.as_str()) else { continue };
         let watch = Watch::resume(before, service, evidence.get(name).cloned(), 0, now_ms);
-        let known = step_of(before, service).map(|step| watch.known(before, &step, now_ms));
+        let step = step_of(before, service).filter(|_| !before.has_not_begun());
+        let known = step.map(|step| watch.known(before, &step, now_ms));
         let course = course_of(watch, before, &after, now_ms);
         note(decision, after, course, known);
     }

@@ -131,7 +131,7 @@ pub(crate) struct Shown {
 impl Shown {
     /// What is shown before anything is known: the splits of the file.
     pub(crate) fn of(catalogue: &Arc<serin_config::Catalogue>) -> Self {
-        let state = planner::present(&Stored::default(), catalogue);
+        let state = planner::present(&Stored::default(), Generation::NONE, catalogue);
         let sources = Sources {
             state: &state,
             stored: true,

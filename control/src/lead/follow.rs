@@ -183,8 +183,9 @@ impl Follower {
         }
         let stored = Stored { tokens: already.tokens.clone(), ..image.stored() };
         let terms = self.terms.borrow_and_update().clone();
-        let state =
-            State { terms, freezes: already.freezes.clone(), ..planner::present(&stored, &catalogue) };
+        let parent = image.generation_before(stored.generation);
+        let freezes = already.freezes.clone();
+        let state = State { terms, freezes, ..planner::present(&stored, parent, &catalogue) };
         let (mut verdicts, mut courses) = (BTreeMap::new(), BTreeMap::new());
         for (name, checkpoint) in image.evidence() {
             let (Some(rollout), Some(service)) =

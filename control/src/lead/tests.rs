@@ -122,10 +122,24 @@ fn one_leads_and_the_others_show_what_it_decides_and_pass_changes_on() {
         let b = start(&server, "b").await;
         b.follows("a").await;
         assert_eq!(a.pushed.lock().unwrap().len(), 1, "the first plan of a leader is pushed");
+        let same_plan = async || {
+            let of = async |one: &One| {
+                let answer = one.http("GET", "/v1/plan", "").await.1;
+                let body: serde_json::Value =
+                    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+                (body["generation"].as_u64().unwrap(), body["parent"].as_u64().unwrap())
+            };
+            let (leads, follows) = (of(&a).await, of(&b).await);
+            assert_eq!(leads, follows);
+            leads
+        };
+        b.shows("0%").await;
+        let first = same_plan().await;
 
         a.steer(Action::Start).await.unwrap();
         let generation = b.shows("10%").await;
         assert_eq!(generation, a.pushed.lock().unwrap().last().unwrap().generation());
+        assert_eq!(same_plan().await, (generation.0, first.0), "the parent is the plan before");
         let shown = b.handle.status().borrow().services["shop"].rollout.clone().unwrap();
         assert!(shown.live, "{}", shown.summary);
 

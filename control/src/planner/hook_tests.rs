@@ -108,8 +108,14 @@ fn a_start_waits_for_its_webhook_with_a_canary_that_has_nothing() {
 #[test]
 fn a_denied_start_ends_a_rollout_that_never_gave_its_canary_anything() {
     let state = request(&with(&[When::BeforeStep], vec![shop()]), By::Start).unwrap();
+    let never_began = |state: &State| state.services["shop"].rollout.as_ref().unwrap().never_began;
+    assert!(!never_began(&state), "it may begin yet");
+    assert!(never_began(&request(&state, By::Abort).unwrap()), "by hand, too");
+    let begun = request(&state, By::Promote { full: false }).unwrap();
+    assert!(!never_began(&begun) && !never_began(&request(&begun, By::Abort).unwrap()));
     let decision = next(&said(state, &deny()), "shop").unwrap();
     assert_eq!(shop_of(&decision.state), (S::Aborted { why: AbortedBy::Webhook }, Weight::ZERO));
+    assert!(never_began(&decision.state));
     let reason = &decision.entries[0].reason;
     assert_eq!(reason, "webhook smoke (before step 1) does not allow it: deny: the change is closed");
 }

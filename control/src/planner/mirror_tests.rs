@@ -162,7 +162,10 @@ fn copies_go_on_after_a_start_and_after_a_reload_that_changes_something_else() {
     };
     let again = start_up(&stored, &catalogue(vec![copying()]), NOW).unwrap().state;
     assert_eq!(shares(&again), are("0%", "10%"));
-    assert_eq!(present(&stored, &catalogue(vec![copying()])).plan.mirror("shop"), weight("10%"));
+    assert_eq!(
+        present(&stored, Generation::NONE, &catalogue(vec![copying()])).plan.mirror("shop"),
+        weight("10%")
+    );
     let other = Service { name: name("blog"), ..copying() };
     let changed = reload(&state, &catalogue(vec![copying(), other]), NOW).unwrap().unwrap().state;
     assert_eq!((shares(&changed), changed.plan.mirror("blog")), (are("0%", "10%"), Weight::ZERO));

@@ -338,6 +338,7 @@ fn begin(
         halvings: 0,
         with: None,
         called_off: None,
+        never_began: false,
         start_generation: generation,
         step_generation: generation,
         share_generation: generation,
@@ -421,6 +422,7 @@ fn moved(
     verdict: Option<&Verdict>,
     who: &Who<'_>,
 ) -> Result<Moved, Refusal> {
+    use rollout::State as S;
     let (service, record) = find(state, &before.service)?;
     let generation = state.plan.generation().next();
     let begins = |state: rollout::State| matches!(state, rollout::State::Held { why: HeldFor::Start, .. });
@@ -431,6 +433,7 @@ fn moved(
         step_generation: if moved { generation } else { before.step_generation },
         step_began_ms: if moved { who.now_ms } else { before.step_began_ms },
         ended_ms: (!after.is_live()).then_some(who.now_ms),
+        never_began: before.has_not_begun() && matches!(after, S::Aborted { .. } | S::RolledBack { .. }),
         verdict: match verdict.cloned() {
             Some(verdict) if after.is_live() => Some(verdict),
             Some(verdict) => Some(verdict.at_the_end()),

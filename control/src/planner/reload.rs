@@ -133,9 +133,9 @@ pub(super) fn first_after(stored: Generation) -> Generation {
 }
 
 /// What is decided, for one who only looks: the splits that are stored, on the services of his own file. A service whose
-/// stored split names a version that this file does not have is shown as the file has it.
-pub fn present(stored: &Stored, catalogue: &Arc<Catalogue>) -> State {
-    let mut plan = Plan::new(catalogue.clone(), stored.generation, stored.generation);
+/// stored split names a version that this file does not have is shown as the file has it. `parent`: the plan before.
+pub fn present(stored: &Stored, parent: Generation, catalogue: &Arc<Catalogue>) -> State {
+    let mut plan = Plan::new(catalogue.clone(), stored.generation, parent);
     let mut services = BTreeMap::new();
     for (name, record) in &stored.services {
         if plan.set_split(name.as_str(), record.split.clone()).is_ok() {
@@ -179,6 +179,7 @@ impl Merge<'_> {
             state: rollout::State::Aborted { why: AbortedBy::Superseded },
             step_generation: generation,
             ended_ms: Some(now_ms),
+            never_began: rollout.has_not_begun(),
             verdict: None,
             ..rollout.clone()
         };
@@ -244,6 +245,7 @@ impl Merge<'_> {
                     state: rollout::State::Aborted { why: AbortedBy::File },
                     step_generation: generation,
                     ended_ms: Some(now_ms),
+                    never_began: rollout.has_not_begun(),
                     verdict: None,
                     ..rollout.clone()
                 }

@@ -114,7 +114,10 @@ fn however_a_rollout_ends_the_plan_that_ends_it_says_that_nobody_stands_by() {
 fn it_is_so_after_a_restart_and_for_whoever_only_looks() {
     let state = baking();
     let restarted = start_up(&stored(&state), &catalogue(services()), NOW).unwrap().state;
-    assert!(stands_by(&restarted) && stands_by(&present(&stored(&state), &catalogue(services()))));
+    assert!(
+        stands_by(&restarted)
+            && stands_by(&present(&stored(&state), serin_config::Generation::NONE, &catalogue(services())))
+    );
     let mut other = services();
     other[1].rollout.soak = std::time::Duration::from_secs(9);
     let ended = start_up(&stored(&state), &catalogue(other), NOW).unwrap().state;

@@ -74,6 +74,9 @@ pub struct Rollout {
     /// The canary of the file that was to take its place by itself, and that somebody has called off while it waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called_off: Option<VersionName>,
+    /// Whether it ended before its first step: the canary had nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_began: bool,
     /// The plan that began it. Windows counted under an older one are not its evidence.
     pub start_generation: Generation,
     /// The plan that began its present step. Windows counted under an older one don't count for the step.
@@ -106,6 +109,11 @@ impl Rollout {
     /// How far it is in words, who of its group ended it, and which canary does not take its place after all.
     pub fn summary(&self) -> String {
         words::summary(self.state, self.with.as_ref(), self.called_off.as_ref())
+    }
+
+    /// Whether it would end before its first step, if it ended there: a webhook is asked whether it may begin.
+    pub(crate) fn has_not_begun(&self) -> bool {
+        self.never_began || matches!(self.state, State::Held { why: HeldFor::Start, .. })
     }
 
     /// The split from before it. An older release did not keep it; then, and nearly always, the stable version

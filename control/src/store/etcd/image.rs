@@ -188,6 +188,12 @@ impl Image {
         self.entries.range(sequence.saturating_add(1)..).map(|(_, entry)| entry)
     }
 
+    /// The plan that was in force before this one, by the decisions that are kept: each plan was made by one.
+    pub(crate) fn generation_before(&self, generation: Generation) -> Generation {
+        let mut older = self.entries.values().rev().map(|entry| entry.generation);
+        older.find(|older| *older < generation).unwrap_or(Generation::NONE)
+    }
+
     /// The newest decision.
     pub(crate) fn newest_entry(&self) -> Option<&Arc<Entry>> {
         self.entries.last_key_value().map(|(_, entry)| entry)
