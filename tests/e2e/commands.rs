@@ -385,6 +385,7 @@ fn a_control_plane_over_tls_is_checked_and_knows_who_asks_by_a_certificate() {
     assert!(code == 2 && said.contains("can't be trusted") && said.contains("--ca"), "{code}: {said}");
     let (said, code) = with_contexts(&format!("plan --api 127.0.0.1:{port}"), &file);
     assert!(code == 2 && said.lines().count() == 1, "in clear: {code}: {said}");
+    assert!(said.contains(&format!("its address is https://127.0.0.1:{port}")), "{said}");
 }
 
 #[test]

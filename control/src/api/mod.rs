@@ -9,6 +9,7 @@
 
 mod audit;
 mod change;
+mod clear;
 mod events;
 mod export;
 mod freezes;

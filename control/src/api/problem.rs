@@ -76,27 +76,35 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let told = Told {
-            kind: self.kind,
-            detail: self.detail.clone(),
-            in_audit_log: self.in_audit_log,
-            fate_unknown: self.fate_unknown,
-            group: self.group,
-        };
+impl Problem {
+    /// As JSON.
+    pub(super) fn text(self) -> String {
         let mut members = self.more;
         members.insert("type".into(), format!("urn:serin:problem:{}", self.kind).into());
         members.insert("title".into(), self.kind.replace('-', " ").into());
         members.insert("status".into(), self.status.as_u16().into());
         members.insert("detail".into(), self.detail.into());
-        let mut response = (self.status, Value::Object(members).to_string()).into_response();
+        Value::Object(members).to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(mut self) -> Response {
+        let told = Told {
+            kind: self.kind,
+            detail: self.detail.clone(),
+            in_audit_log: self.in_audit_log,
+            fate_unknown: self.fate_unknown,
+            group: self.group.take(),
+        };
+        let status = self.status;
+        let mut response = (status, self.text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response.extensions_mut().insert(told);

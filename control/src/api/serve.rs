@@ -19,7 +19,7 @@ use tokio::{
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::{Context, Listener, listener::Connection, peer::Peer, router};
+use super::{Context, Listener, clear, listener::Connection, peer::Peer, router};
 use crate::tls::Acceptor;
 
 /// How long to leave off accepting when the system has no more descriptors.
@@ -92,6 +92,14 @@ async fn secure(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let clear = tokio::select! {
+        clear = timeout(API_TIMEOUT, clear::speaks(&stream)) => clear.unwrap_or(false),
+        () = stopped(&mut stop) => return,
+    };
+    if clear {
+        debug!(from = peer.from, "a client of the control API speaks in clear, and is told so");
+        return clear::refuse(stream).await;
+    }
     let shaken = tokio::select! {
         shaken = timeout(API_TIMEOUT, tls.accept(stream)) => shaken,
         () = stopped(&mut stop) => return,

@@ -280,11 +280,9 @@ fn a_client_certificate_is_an_identity_with_the_role_that_the_file_gives() {
     assert_eq!(over_tls(&world, &authority, Some(&ci), &tokens).problem(403), "forbidden");
     let journal = over_tls(&world, &authority, Some(&ci), &request("GET", "/v1/journal?limit=1", "")).json();
     assert_eq!(journal["entries"][0]["who"]["name"], "ci.example");
-    // Who speaks in clear gets no answer.
-    let mut clear = TcpStream::connect(world.address()).unwrap();
-    clear.write_all(read.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let _ = clear.read_to_end(&mut answer);
-    assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
+    // Who speaks in clear is told to speak TLS, and nothing else.
+    let told = Reply::to(TcpStream::connect(world.address()).unwrap(), &read);
+    assert_eq!(told.problem(400), "not-tls");
+    assert!(told.body.contains("ask with https://") && !told.body.contains("shop"), "{told:?}");
     world.stop();
 }

@@ -90,7 +90,16 @@ pub(in crate::commands) enum CallError {
     Untrusted { place: Place, by: Source, why: String },
     #[error("the control plane at {place} ({by}) broke off: {why}")]
     Broken { place: Place, by: Source, why: String },
+    #[error(
+        "the control plane at {place} ({by}) speaks TLS, and was asked in clear: its address is https://{}; a token that was sent \
+         should be taken back",
+        place.authority()
+    )]
+    InClear { place: Place, by: Source },
 }
+
+/// The type of the problem that is told in clear where TLS is asked for.
+const IN_CLEAR: &str = "urn:serin:problem:not-tls";
 
 fn remedy(source: &Source) -> String {
     match source {
@@ -262,7 +271,11 @@ impl Api {
         let stale_seconds = stale.and_then(|value| value.parse().ok());
         let bytes = Limited::new(response.into_body(), API_ANSWER_BYTES_MAX).collect().await;
         let bytes = bytes.map_err(|error| self.broken(error))?.to_bytes();
-        Ok(Answer { status, body: String::from_utf8_lossy(&bytes).into_owned(), stale_seconds })
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        if status == StatusCode::BAD_REQUEST && body.contains(IN_CLEAR) {
+            return Err(CallError::InClear { place: self.place.clone(), by: self.source.clone() });
+        }
+        Ok(Answer { status, body, stale_seconds })
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, CallError> {
@@ -295,7 +308,16 @@ impl Api {
         let (mut sender, connection) = handshake.map_err(|error| self.broken(error))?;
         // It ends with the answer's body.
         tokio::spawn(connection);
-        sender.send_request(request).await.map_err(|error| self.broken(error))
+        sender.send_request(request).await.map_err(|error| match &self.place {
+            // One that speaks TLS says nothing that is HTTP, or nothing at all.
+            Place::Clear(_) | Place::Address(Address::Tcp(_))
+                if error.is_parse() || error.is_incomplete_message() || error.is_canceled() =>
+            {
+                let authority = self.place.authority();
+                self.broken(format_args!("{error}; if it speaks TLS, its address is https://{authority}"))
+            }
+            _ => self.broken(error),
+        })
     }
 
     fn request(
