@@ -136,7 +136,7 @@ fn summary(members: &[Member], live: usize, behind: &[&ServiceName]) -> String {
     if live == 0 {
         let last = members.iter().filter_map(|member| member.rollout.as_ref());
         return match last.max_by_key(|rollout| rollout.ended_ms) {
-            Some(last) => format!("no rollout in progress; the last one was {}", last.summary),
+            Some(last) => format!("no rollout in progress; the last one was {}", last.brief()),
             None => "no rollout yet".into(),
         };
     }

@@ -20,6 +20,7 @@ use super::{
     },
     print,
     rollout::{Patience, steps},
+    service::in_a_table,
     steer::{Change, Promote, Subject, Wait, not_stored},
 };
 
@@ -217,7 +218,7 @@ async fn steer(change: &Change<OfGroup>, action: &str, full: Option<bool>) -> Ou
 /// How far a service is, in a few words.
 fn state(member: &Member) -> String {
     match (&member.rollout, &member.canary) {
-        (Some(rollout), _) => plain(&rollout.summary),
+        (Some(rollout), _) => plain(&in_a_table(&rollout.summary, rollout.waiting.clone())),
         (None, Some(_)) => "no rollout yet".into(),
         (None, None) => "has no canary".into(),
     }
@@ -239,6 +240,9 @@ fn told(group: &GroupStatus) -> String {
     }
     text.push_str(&table.text());
     for member in &group.members {
+        if let Some(waiting) = member.rollout.as_ref().and_then(|rollout| rollout.waiting.as_ref()) {
+            let _ = writeln!(text, "{}: {}", member.service, plain(&waiting.to_string()));
+        }
         for asked in member.rollout.iter().flat_map(RolloutStatus::asked) {
             let _ = writeln!(text, "{}: {}", member.service, plain(&asked.summary));
         }
