@@ -10,8 +10,12 @@
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::json;
-use serin_config::policy::{Preset, RolloutPolicy};
+use serin_config::{
+    ServiceName,
+    policy::{Preset, RolloutPolicy},
+};
 use serin_judge::{
     Window,
     classic::{self, Decision, Outcome, Rule},
@@ -21,7 +25,7 @@ use serin_judge::{
 use super::{
     super::{
         NO, can_not,
-        client::{Access, Outcome as Ended},
+        client::{Access, Outcome as Ended, Stop},
         config_file::{ConfigFile, LoadError, read_at_most},
         judge::{Decision as Judged, Session},
         print,
@@ -48,7 +52,7 @@ pub(super) struct Replay {
     /// A configuration file whose policy is to be tried, beside the presets
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// The service of that file, where it has several
+    /// The service of that file; else that of the rollout, or of exported windows the only one with a canary
     #[arg(long, value_name = "SERVICE", requires = "policy")]
     service: Option<ServiceText>,
     /// The same as --output json
@@ -76,7 +80,12 @@ struct Row {
 
 /// Replays.
 pub(super) async fn replay(replay: &Replay) -> Ended {
-    let policies = match policies(replay) {
+    let service = match (&replay.service, replay.id) {
+        (Some(service), _) => Some(service.0.clone()),
+        (None, Some(id)) if replay.policy.is_some() => service_of(id, replay).await?,
+        (None, _) => None,
+    };
+    let policies = match policies(replay, service.as_ref()) {
         Ok(policies) => policies,
         Err(code) => return Ok(code),
     };
@@ -107,19 +116,38 @@ pub(super) async fn replay(replay: &Replay) -> Ended {
     })
 }
 
+/// Whose rollout it is; none where the control plane does not list it any more.
+async fn service_of(id: u64, replay: &Replay) -> Result<Option<ServiceName>, Stop> {
+    #[derive(Deserialize)]
+    struct Page {
+        rollouts: Vec<Row>,
+    }
+    #[derive(Deserialize)]
+    struct Row {
+        id: u64,
+        service: ServiceName,
+    }
+    let path = format!("/v1/rollouts?limit=1&before={}", id.saturating_add(1));
+    let page: Page = replay.access.api()?.get(&path).await?.read()?;
+    Ok(page.rollouts.into_iter().find(|row| row.id == id).map(|row| row.service))
+}
+
 fn no(why: &str) -> ExitCode {
     can_not(why);
     ExitCode::from(NO)
 }
 
 /// The policies to try: that of the file, and the presets.
-fn policies(replay: &Replay) -> Result<Vec<(String, RolloutPolicy)>, ExitCode> {
+fn policies(
+    replay: &Replay,
+    service: Option<&ServiceName>,
+) -> Result<Vec<(String, RolloutPolicy)>, ExitCode> {
     let mut all: Vec<(String, RolloutPolicy)> = Vec::new();
     if let Some(path) = &replay.policy {
         let file = ConfigFile { path: path.clone() };
-        let wanted = replay.service.as_ref().map(|service| &service.0);
-        let service = policy_file::service(&file, wanted).map_err(|why| match why {
-            NoPolicy::File(LoadError::Unreadable { .. }) => can_not(why),
+        let service = policy_file::service(&file, service).map_err(|why| match why {
+            // What is asked for is not enough, or can't be read; no answer of it is "no".
+            NoPolicy::Which { .. } | NoPolicy::File(LoadError::Unreadable { .. }) => can_not(why),
             why => no(&why.to_string()),
         })?;
         all.push((format!("serin, {}", service.name), service.rollout.clone()));

@@ -53,6 +53,19 @@ fn a_rollback_is_judged_again_from_its_windows_by_this_rule_and_by_those_of_othe
         binary().args(["rollout", "replay", "999", "--api", &rig.serin.api.to_string()]).output().unwrap();
     assert_eq!(missing.status.code(), Some(1), "{missing:?}");
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no windows are kept"), "{missing:?}");
+
+    // Of a file with several services the rollout's own is meant; windows alone do not name one.
+    let mut several: Value = serde_json::from_str(&fs::read_to_string(rig.serin.file()).unwrap()).unwrap();
+    several["services"]["blog"] = several["services"]["shop"].clone();
+    let policy = directory.path().join("several.json");
+    fs::write(&policy, several.to_string()).unwrap();
+    let replayed: Value =
+        serde_json::from_str(&said(binary().args(replay).arg("--policy").arg(&policy))).unwrap();
+    assert_eq!(replayed["rows"][0]["name"], "serin, shop", "{replayed}");
+    let which = ["rollout", "replay", "--windows"];
+    let which = binary().args(which).arg(&file).arg("--policy").arg(&policy).output().unwrap();
+    assert_eq!(which.status.code(), Some(2), "{which:?}");
+    assert!(String::from_utf8_lossy(&which.stderr).contains("Give --service"), "{which:?}");
 }
 
 fn said(command: &mut Command) -> String {
