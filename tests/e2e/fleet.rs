@@ -55,7 +55,7 @@ fn weights_go_to_all_proxies_and_a_bad_canary_is_rolled_back_by_what_all_of_them
     let own = stranger.client("edge-4", &[], &[]);
     let tls = json!({ "ca": authority.file(), "cert": own.cert, "key": own.key });
     let unknown = Edge::begin("edge-4", &json!({ "endpoints": [plane.fleet.to_string()], "tls": tls }));
-    unknown.member.says("received fatal alert");
+    unknown.member.says("it does not take this proxy's certificate");
     let mut third = Edge::start("edge-3", &connect);
     plane.followed_by(&["edge-1", "edge-2", "edge-3"]);
     assert!(third.member.stop().success());

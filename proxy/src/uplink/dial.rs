@@ -39,6 +39,7 @@ use serin_config::{
 use tokio::{net::lookup_host, task::AbortHandle, time::timeout};
 use tonic::{body::Body, client::GrpcService};
 
+use super::trouble;
 use crate::{serve::stream::Stream, tls::Connector};
 
 /// Why there is no stream.
@@ -134,7 +135,7 @@ impl Dialler {
         };
         match timeout(patience, open(&self.connect, &endpoint)).await {
             Ok(Ok(open)) => Ok(Open { patience, ..open }),
-            Ok(Err(error)) => Err(failed(error.to_string(), false)),
+            Ok(Err(error)) => Err(failed(trouble::words(&error), false)),
             Err(_) => Err(failed(format!("no connection within {} ms", patience.as_millis()), true)),
         }
     }

@@ -14,6 +14,7 @@ mod heir;
 mod metrics;
 mod said;
 mod session;
+mod trouble;
 mod unkept;
 
 use std::{io, sync::Arc, time::Duration};

@@ -27,7 +27,7 @@ use tonic_prost::ProstCodec;
 use super::{
     Has, LEAVE_WAIT, Link, Stance,
     dial::{Failure, Open, Requests},
-    interrupted, metrics,
+    interrupted, metrics, trouble,
     unkept::in_ms,
 };
 use crate::clock;
@@ -248,18 +248,18 @@ async fn begin(joining: &super::Joining, has: Has, open: Open) -> Result<(Stream
 /// What it says, and what caused it: where a connection breaks, the cause alone says why, such as a certificate that the
 /// other side does not know.
 fn words(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = if text.is_empty() { said } else { format!("{text}: {said}") };
-        }
-        cause = error.source();
+    if let Some(known) = status.source().and_then(trouble::known) {
+        return known;
     }
-    match status.code() {
-        Code::Unknown => text,
-        code => format!("{text} ({code})"),
+    match (status.message(), status.source()) {
+        ("", None) => status.code().description().to_owned(),
+        ("", Some(cause)) => trouble::words(cause),
+        (message, None) => trouble::plain(message.to_owned()),
+        (message, Some(cause)) => {
+            let cause = trouble::words(cause);
+            let known = message.contains(&cause);
+            trouble::plain(if known { message.to_owned() } else { format!("{message}: {cause}") })
+        }
     }
 }
 
