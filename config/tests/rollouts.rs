@@ -495,7 +495,7 @@ fn the_summary_tells_what_is_not_as_always() {
     for line in [
         "  events    order by x-serin-event",
         "  preset    cautious, no probe, soak 10m, warm-up 2m",
-        "  at most   9 failed requests",
+        "  at most   9 failed requests (blast_radius)",
         "  judged    by points: fails below 50, may pass from 75; http_4xx counts 0.1",
         "  actions   lower while evidence mounts, hold where both versions are worse",
     ] {

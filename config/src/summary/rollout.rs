@@ -55,7 +55,7 @@ pub(super) fn write(policy: &RolloutPolicy, to: &mut String) -> fmt::Result {
     let both = if both_worse == BothWorse::Rollback { "roll back" } else { "hold" };
     writeln!(to, "  actions   {mounting} while evidence mounts, {both} where both versions are worse")?;
     if let Some(bounds) = blast_radius(&policy.blast_radius) {
-        writeln!(to, "  at most   {bounds}")?;
+        writeln!(to, "  at most   {bounds} (blast_radius)")?;
     }
     let mode = mode(policy.mode);
     let weights = weights(&policy.error_weights);
