@@ -79,6 +79,7 @@ fn faults_that_users_notice_are_told_with_their_recovery_and_score() {
     let (output, said) = day.run(&json!({ "faults": [
         { "name": "gone", "service": "shop", "version": "v1", "down": true, "lasts": "2s" },
         { "name": "wait", "delay": "20ms", "lasts": "1s" },
+        { "name": "canary gone", "service": "shop", "version": "v2", "down": true, "lasts": "1s" },
     ] }));
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
@@ -88,7 +89,7 @@ fn faults_that_users_notice_are_told_with_their_recovery_and_score() {
     let outcome = day.outcome();
     let phases = outcome["phases"].as_array().unwrap();
     let names: Vec<&str> = phases.iter().map(|phase| phase["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["steady", "gone", "wait"]);
+    assert_eq!(names, ["steady", "gone", "wait", "canary gone"]);
     // Half of the requests go to the version that is gone, and no other one stands in for the stable one.
     let share = |phase: &Value| phase["failed"].as_f64().unwrap() / phase["requests"].as_f64().unwrap();
     assert!((0.3..0.7).contains(&share(&phases[1])), "{said}");
@@ -97,6 +98,8 @@ fn faults_that_users_notice_are_told_with_their_recovery_and_score() {
     let score = outcome["score"].as_f64().unwrap();
     assert!((0.4..1.0).contains(&score), "{said}");
     assert_eq!(day.faults(), 0);
+    // Users hardly notice the last one, and are told why.
+    assert!(said.contains("the trip-wire took v2 of shop ("), "{said}");
     let page = std::fs::read_to_string(day.files.path().join("day.html")).unwrap();
     assert!(page.contains("<figcaption>Score over time</figcaption>") && page.contains("under gone"));
 }

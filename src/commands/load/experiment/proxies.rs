@@ -1,6 +1,6 @@
 //! The proxies of an experiment: faults are injected in each of them over its admin listener, and undone there.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,6 +12,7 @@ use serin_loadtest::{bounds::ADMIN_ANSWER_BYTES_MAX, experiment::Fault};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -28,15 +29,18 @@ pub(super) struct Proxies {
     all: Vec<Address>,
     /// By proxy and number there; with the fault's name.
     injected: Vec<(Address, u64, String)>,
+    /// Versions that are out, as it was last told.
+    out: BTreeSet<(Address, String)>,
 }
 
 impl Proxies {
     pub(super) fn new(all: &[Address]) -> Self {
-        Self { all: all.to_vec(), injected: Vec::new() }
+        Self { all: all.to_vec(), injected: Vec::new(), out: BTreeSet::new() }
     }
 
     /// Makes sure that each takes each fault, and that nobody else's are in force, which would be measured too.
-    pub(super) async fn try_out(&self, faults: &[Fault]) -> Result<(), String> {
+    pub(super) async fn try_out(&mut self, faults: &[Fault]) -> Result<(), String> {
+        self.out = self.tripped().await;
         for proxy in &self.all {
             let listed = self.ask(proxy, "GET", "/faults", None).await?;
             if listed["faults"].as_array().is_some_and(|faults| !faults.is_empty()) {
@@ -48,7 +52,7 @@ impl Proxies {
             for fault in faults {
                 let tried = self.ask(proxy, "POST", "/faults", Some(&fault.tried())).await;
                 let tried = tried.map_err(|why| format!("\"{}\" can't be injected: {why}", fault.name))?;
-                self.remove(proxy, tried["id"].as_u64().unwrap_or(0)).await?;
+                remove(proxy, tried["id"].as_u64().unwrap_or(0)).await?;
             }
         }
         Ok(())
@@ -68,8 +72,20 @@ impl Proxies {
     /// Undoes all that was injected; what is to be known of it.
     pub(super) async fn undo(&mut self) -> Undone {
         let mut undone = Undone::default();
+        if self.injected.is_empty() {
+            return undone;
+        }
+        // In all of them at once: one that hangs must not keep the others waiting.
+        let mut all = JoinSet::new();
         for (proxy, number, name) in std::mem::take(&mut self.injected) {
-            match self.remove_surely(&proxy, number).await {
+            all.spawn(async move { (remove_surely(&proxy, number).await, proxy, name) });
+        }
+        while let Some(removed) = all.join_next().await {
+            let Ok((removed, proxy, name)) = removed else {
+                undone.left = true;
+                continue;
+            };
+            match removed {
                 Ok(true) => {}
                 Ok(false) => undone.notes.push(format!(
                     "\"{name}\" was no longer in force at {proxy} when it was to be undone: somebody removed it, or the \
@@ -84,30 +100,28 @@ impl Proxies {
                 }
             }
         }
+        // It stays out when the fault is over, and whatever is injected into it later hits nobody.
+        let out = self.tripped().await;
+        for (proxy, words) in out.difference(&self.out) {
+            undone.notes.push(format!("at {proxy} the trip-wire took {words} out under a fault"));
+        }
+        self.out = out;
         undone
     }
 
-    async fn remove_surely(&self, proxy: &Address, number: u64) -> Result<bool, String> {
-        let mut attempt = 1;
-        loop {
-            match self.remove(proxy, number).await {
-                Err(_) if attempt < UNDO_ATTEMPTS => sleep(UNDO_PAUSE).await,
-                removed => return removed,
+    /// Versions that the trip-wire has taken out, in words. A proxy that does not say is asked again later.
+    async fn tripped(&self) -> BTreeSet<(Address, String)> {
+        let mut out = BTreeSet::new();
+        for proxy in &self.all {
+            let Ok(told) = self.ask(proxy, "GET", "/trips", None).await else { continue };
+            for trip in told["trips"].as_array().into_iter().flatten() {
+                let text = |field: &str| trip[field].as_str().unwrap_or_default().to_owned();
+                let (service, version, why) = (text("service"), text("version"), text("reason"));
+                let words = format!("{version} of {service} ({why})");
+                out.insert((proxy.clone(), words.chars().filter(|c| !c.is_control()).collect()));
             }
-            attempt += 1;
         }
-    }
-
-    /// False where there is no such fault.
-    async fn remove(&self, proxy: &Address, number: u64) -> Result<bool, String> {
-        let (status, answer) = call(proxy, "DELETE", &format!("/faults/{number}"), Some(&json!({})))
-            .await
-            .map_err(|error| unreachable(proxy, &error))?;
-        match status {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refusal(proxy, status, &answer)),
-        }
+        out
     }
 
     async fn ask(
@@ -120,6 +134,29 @@ impl Proxies {
         let answered = call(proxy, method, path, body).await;
         let (status, answer) = answered.map_err(|error| unreachable(proxy, &error))?;
         if status.is_success() { Ok(answer) } else { Err(refusal(proxy, status, &answer)) }
+    }
+}
+
+async fn remove_surely(proxy: &Address, number: u64) -> Result<bool, String> {
+    let mut attempt = 1;
+    loop {
+        match remove(proxy, number).await {
+            Err(_) if attempt < UNDO_ATTEMPTS => sleep(UNDO_PAUSE).await,
+            removed => return removed,
+        }
+        attempt += 1;
+    }
+}
+
+/// False where there is no such fault.
+async fn remove(proxy: &Address, number: u64) -> Result<bool, String> {
+    let (status, answer) = call(proxy, "DELETE", &format!("/faults/{number}"), Some(&json!({})))
+        .await
+        .map_err(|error| unreachable(proxy, &error))?;
+    match status {
+        StatusCode::OK => Ok(true),
+        StatusCode::NOT_FOUND => Ok(false),
+        _ => Err(refusal(proxy, status, &answer)),
     }
 }
 
