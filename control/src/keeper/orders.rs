@@ -13,7 +13,7 @@ use crate::{
     audit::{Note, Refused},
     command::{Command, Request},
     planner,
-    store::Commit,
+    store::{Commit, StoreError},
 };
 
 impl Keeper {
@@ -44,6 +44,8 @@ impl Keeper {
                 self.audit.done(entry);
                 Ok(answer)
             }
+            // Whoever gives this answer tells the audit log of whoever leads now; this one's own is no more than a copy.
+            Err(StoreError::Deposed) => Err(StoreError::Deposed.into()),
             Err(error) => self.refuse(request, error.into(), now_ms),
         }
     }

@@ -143,6 +143,8 @@ fn what_is_taken_out_by_one_who_leads_no_more_is_not_called_in_force() {
     server.elect(&prefix);
     let refused = steer(Action::Abort).unwrap_err();
     assert!(matches!(refused, CommandError::Store(StoreError::Deposed)), "{refused}");
+    let told = keeper.shown().audit.newest(|entry| entry.fate == crate::audit::Fate::Refused, 9);
+    assert!(told.is_empty(), "the API tells of it, and once is enough: {told:?}");
     let last = pushed.lock().unwrap().last().unwrap().clone();
     assert_eq!(canary_share(&last), Weight::ZERO, "nothing of it waits for the one who leads");
 }
