@@ -36,6 +36,7 @@ use crate::{
         accept,
         arrive::Terms,
         listen::{Bound, bind},
+        spread::{Door, Spread},
         worker::{Parts, Worker},
     },
     shared::{Shared, patrol},
@@ -190,12 +191,14 @@ impl Proxy {
 
         let counters = Arc::new(Counters::register());
         let connections = Arc::new(AtomicUsize::new(0));
+        let (spread, doors) = Spread::over(workers);
         let totals = Arc::default();
         let view = Arc::new(View {
             plans: plans.clone(),
             totals: Arc::clone(&totals),
             reload: Mutex::default(),
             connections: connections.clone(),
+            spread: spread.clone(),
             ready: AtomicBool::new(true),
             rare,
             tls: secured.clone(),
@@ -237,7 +240,7 @@ impl Proxy {
         // The windows of a whole fleet end together then, and its control plane waits for nobody.
         let start = clock::half_past();
         let mut threads = Vec::with_capacity(workers);
-        for (number, sockets) in sockets.into_iter().enumerate() {
+        for ((number, sockets), door) in sockets.into_iter().enumerate().zip(doors) {
             let parts = Parts {
                 number,
                 workers,
@@ -248,11 +251,12 @@ impl Proxy {
                 shared: shared.clone(),
                 handover: handover.clone(),
                 connections: connections.clone(),
+                spread: spread.clone(),
                 counters: counters.clone(),
             };
             let phases = phases.clone();
             let thread = std::thread::Builder::new().name(format!("serin-worker-{number}"));
-            threads.push(thread.spawn(move || on_its_runtime(parts, sockets, start, phases))?);
+            threads.push(thread.spawn(move || on_its_runtime(parts, sockets, door, start, phases))?);
         }
         let drain_deadline = config.limits.drain_deadline;
         Ok(Self {
@@ -348,11 +352,12 @@ fn cannot_listen(what: &dyn Fn() -> String, address: &Address) -> impl FnOnce(io
 fn on_its_runtime(
     parts: Parts,
     sockets: Vec<(Bound, Terms)>,
+    door: Door,
     start: Instant,
     phases: watch::Receiver<Phase>,
 ) -> usize {
     match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-        Ok(runtime) => runtime.block_on(work(parts, sockets, start, phases)),
+        Ok(runtime) => runtime.block_on(work(parts, sockets, door, start, phases)),
         Err(error) => {
             tracing::error!(%error, "a worker's runtime can't be made");
             0
@@ -364,14 +369,17 @@ fn on_its_runtime(
 async fn work(
     parts: Parts,
     sockets: Vec<(Bound, Terms)>,
+    door: Door,
     start: Instant,
     mut phases: watch::Receiver<Phase>,
 ) -> usize {
     let worker = Worker::new(parts);
+    let mut taking = vec![tokio::task::spawn_local(accept::passed(worker.clone(), door))];
     for (socket, terms) in sockets {
         match socket.listen() {
             Ok(listening) => {
-                tokio::task::spawn_local(accept::run(worker.clone(), listening, Rc::new(terms)));
+                let accepting = accept::run(worker.clone(), listening, Rc::new(terms));
+                taking.push(tokio::task::spawn_local(accepting));
             }
             Err(error) => tracing::error!(%error, "a listener can't be served"),
         }
@@ -383,8 +391,10 @@ async fn work(
         Ok(Phase::Serve) | Err(_) => (clock::now(), Ending::Stop),
     };
     worker.drain(ending);
-    // Let the accept loops take in what the kernel still holds before counting what is open.
-    tokio::task::yield_now().await;
+    // What the kernel and other workers still hold is taken in before what is open is counted.
+    for taking in taking {
+        let _ = tokio::time::timeout_at(deadline.into(), taking).await;
+    }
     let _ = tokio::time::timeout_at(deadline.into(), all_closed(&worker)).await;
     housekeeping.abort();
     worker.hand_over(tick_at(start));

@@ -65,6 +65,7 @@ mod shield;
 mod smuggling;
 mod socket_activation;
 mod spans;
+mod spread;
 mod sticky;
 mod store_full;
 mod streaming;

@@ -66,6 +66,8 @@ pub const H2_PENDING_RESETS_MAX: usize = 20;
 pub const H2_LOCAL_RESETS_MAX: usize = 128;
 /// Pending connections in the kernel for each listener.
 pub const LISTEN_BACKLOG: i32 = 4096;
+/// Accepted connections on their way to another worker, for each that they are passed to.
+pub const PASSED_CONNECTIONS_MAX: usize = 256;
 /// The most workers.
 pub const WORKERS_MAX: usize = 256;
 /// How much longer than the deadline of a gRPC caller its call may take here, so that the caller's own clock goes first.

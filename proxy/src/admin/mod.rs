@@ -34,7 +34,13 @@ use tokio::{
     sync::Semaphore,
 };
 
-use crate::{observe::Totals, plan::PlanCell, serve::listen::Listening, shared::Shared, tls};
+use crate::{
+    observe::Totals,
+    plan::PlanCell,
+    serve::{listen::Listening, spread::Spread},
+    shared::Shared,
+    tls,
+};
 
 /// What the admin listener shows.
 #[derive(Debug)]
@@ -43,6 +49,7 @@ pub(crate) struct View {
     pub(crate) totals: Arc<Mutex<Totals>>,
     pub(crate) reload: Mutex<ReloadStatus>,
     pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) spread: Spread,
     pub(crate) ready: AtomicBool,
     pub(crate) rare: PrometheusHandle,
     pub(crate) tls: Arc<tls::Store>,

@@ -106,9 +106,16 @@ fn page(view: &View, exemplars: bool) -> Result<String, io::Error> {
     let totals = view.totals.lock().unwrap_or_else(PoisonError::into_inner);
     let reload = view.reload.lock().unwrap_or_else(PoisonError::into_inner);
     let connections = view.connections.load(Ordering::Relaxed);
-    let (shared, version) = (&view.shared, view.version);
-    let page =
-        Page { totals: &totals, plan: &plan, reload: &reload, connections, shared, version, exemplars };
+    let page = Page {
+        totals: &totals,
+        plan: &plan,
+        reload: &reload,
+        connections,
+        by_worker: view.spread.open().collect(),
+        shared: &view.shared,
+        version: view.version,
+        exemplars,
+    };
     page.write(&mut text).map_err(io::Error::other)?;
     view.tls.write_metrics(&mut text, clock::unix_seconds()).map_err(io::Error::other)?;
     report::write_metrics(&view.shared, &plan, &mut text).map_err(io::Error::other)?;

@@ -20,6 +20,8 @@ pub(crate) struct Page<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) reload: &'a ReloadStatus,
     pub(crate) connections: usize,
+    /// The same, by worker.
+    pub(crate) by_worker: Vec<usize>,
     pub(crate) shared: &'a Shared,
     pub(crate) version: &'a str,
     /// Whether buckets carry exemplars, which Prometheus' text format does not have.
@@ -60,6 +62,10 @@ impl Page<'_> {
             for (why, count) in Aside::ALL.iter().zip(total.aside) {
                 writeln!(out, "{}{{{},reason=\"{}\"}} {count}", names::UNJUDGED, Labels(key), why.label())?;
             }
+        }
+        head(out, names::WORKER_REQUESTS, "counter", "Attempts by the worker that made them.")?;
+        for (worker, attempts) in self.totals.by_worker() {
+            writeln!(out, "{}{{worker=\"{worker}\"}} {attempts}", names::WORKER_REQUESTS)?;
         }
         Ok(())
     }
@@ -145,6 +151,15 @@ impl Page<'_> {
             }
         }
         single(out, names::CLIENT_CONNECTIONS, "gauge", "Open client connections.", self.connections)?;
+        head(
+            out,
+            names::WORKER_CONNECTIONS,
+            "gauge",
+            "Open client connections by the worker that serves them.",
+        )?;
+        for (worker, open) in self.by_worker.iter().enumerate() {
+            writeln!(out, "{}{{worker=\"{worker}\"}} {open}", names::WORKER_CONNECTIONS)?;
+        }
         let idle = self.totals.upstream_idle();
         single(out, names::IDLE_CONNECTIONS, "gauge", "Unused connections to endpoints.", idle)
     }

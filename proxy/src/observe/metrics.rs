@@ -27,6 +27,10 @@ pub(crate) const OWN_DURATION: &str = "serin_proxy_duration_seconds";
 pub(crate) const IN_FLIGHT: &str = "serin_requests_in_flight";
 /// Open client connections.
 pub(crate) const CLIENT_CONNECTIONS: &str = "serin_client_connections";
+/// The same, by the worker that serves them.
+pub(crate) const WORKER_CONNECTIONS: &str = "serin_worker_client_connections";
+/// Attempts, by the worker that made them.
+pub(crate) const WORKER_REQUESTS: &str = "serin_worker_requests_total";
 /// Unused connections to endpoints.
 pub(crate) const IDLE_CONNECTIONS: &str = "serin_endpoint_idle_connections";
 /// The plan in force.

@@ -81,21 +81,26 @@ pub(crate) struct Totals {
     /// By worker, so that a worker's new reading replaces its last.
     in_flight: HashMap<usize, Vec<(ServiceName, VersionName, u64)>>,
     upstream_idle: HashMap<usize, u64>,
+    /// Attempts by the worker that made them.
+    by_worker: BTreeMap<usize, u64>,
 }
 
 impl Totals {
     /// Adds what a worker handed over; `now_ms` is since 1970.
     pub(crate) fn add(&mut self, handover: &Handover, now_ms: u64) {
+        let attempts = self.by_worker.entry(handover.worker).or_default();
         for cell in &handover.cells {
             let key = (cell.service.clone(), cell.version.clone(), cell.route.clone());
             let total = self.series.entry(key).or_default();
             total.add(&cell.drained.judged);
+            *attempts += cell.drained.judged.outcomes.total();
             if let Some(aside) = &cell.drained.aside {
                 let (reasons, counted) = &**aside;
                 for (sum, count) in total.aside.iter_mut().zip(reasons) {
                     *sum += count;
                 }
                 total.add(counted);
+                *attempts += counted.outcomes.total();
             }
             for exemplar in &cell.drained.exemplars {
                 total.note(exemplar, now_ms);
@@ -115,6 +120,11 @@ impl Totals {
             *sums.entry((service.clone(), version.clone())).or_default() += count;
         }
         sums
+    }
+
+    /// Attempts by the worker that made them, in the order of workers.
+    pub(crate) fn by_worker(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.by_worker.iter().map(|(worker, attempts)| (*worker, *attempts))
     }
 
     /// Unused connections to endpoints, all workers together.

@@ -17,6 +17,7 @@ use super::{
     arrive::{self, Terms},
     connection,
     listen::Listening,
+    spread::{Door, Held, Passed},
     stream::Stream,
     worker::Worker,
 };
@@ -33,7 +34,7 @@ pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, terms: Rc<Term
             () = worker.drain_begun.notified() => break,
         };
         match accepted {
-            Ok((stream, address)) => admit(&worker, &terms, stream, address),
+            Ok((stream, address)) => take(&worker, &terms, stream, address),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
@@ -45,7 +46,38 @@ pub(crate) async fn run(worker: Rc<Worker>, listening: Listening, terms: Rc<Term
     }
     // Who was already queued in the kernel would be reset by closing the socket.
     while let Ok(Ok((stream, address))) = tokio::time::timeout(Duration::ZERO, accept(&listening)).await {
-        admit(&worker, &terms, stream, address);
+        admit(&worker, &terms, stream, address, worker.spread.keep(worker.number));
+    }
+}
+
+/// Serves what other workers pass to this one, until it drains; what is on its way then is served too.
+pub(crate) async fn passed(worker: Rc<Worker>, mut door: Door) {
+    while !worker.draining.get() {
+        tokio::select! {
+            passed = door.recv() => match passed {
+                Some(passed) => receive(&worker, passed),
+                None => return,
+            },
+            () = worker.drain_begun.notified() => break,
+        }
+    }
+    door.close();
+    while let Some(passed) = door.recv().await {
+        receive(&worker, passed);
+    }
+}
+
+fn receive(worker: &Rc<Worker>, passed: Passed) {
+    match passed.arrive() {
+        Ok((stream, address, terms, held)) => admit(worker, &Rc::new(terms), stream, address, held),
+        Err(error) => tracing::warn!(%error, "a connection that was accepted can't be served"),
+    }
+}
+
+/// Serves a connection that was accepted here, or passes it on.
+fn take(worker: &Rc<Worker>, terms: &Rc<Terms>, stream: Stream, address: Option<IpAddr>) {
+    if let Some(stream) = worker.spread.pass(worker.number, stream, address, terms) {
+        admit(worker, terms, stream, address, worker.spread.keep(worker.number));
     }
 }
 
@@ -62,7 +94,7 @@ async fn accept(listening: &Listening) -> io::Result<(Stream, Option<IpAddr>)> {
 
 /// Serves the connection in a task of its own; beyond the limit it is closed at once, which tells a load
 /// balancer in front more than a connection that hangs.
-fn admit(worker: &Rc<Worker>, terms: &Rc<Terms>, stream: Stream, address: Option<IpAddr>) {
+fn admit(worker: &Rc<Worker>, terms: &Rc<Terms>, stream: Stream, address: Option<IpAddr>, held: Held) {
     let Some(place) = Place::take(worker) else {
         worker.counters.connections_refused.increment(1);
         return;
@@ -75,7 +107,7 @@ fn admit(worker: &Rc<Worker>, terms: &Rc<Terms>, stream: Stream, address: Option
         if let Some(arrived) = arriving.await {
             connection::serve(worker, arrived, accepted).await;
         }
-        drop(place);
+        drop((place, held));
     });
 }
 

@@ -1,6 +1,6 @@
 //! The hot path, and nothing else.
 //!
-//! [`accept`] takes a socket, [`arrive`] finds whose it is and secures it, [`connection`] holds it and [`session`]
+//! [`accept`] takes a socket, which [`spread`] may pass to another worker, [`arrive`] finds whose it is and secures it, [`connection`] holds it and [`session`]
 //! speaks HTTP on it. [`request`] is the straight line that every request walks: [`routing`] finds its route and
 //! [`destination`] its version, [`forward`] makes [`attempt`]s at an endpoint of the version's [`backend`] over
 //! connections from [`upstream`]'s pools, [`body`] streams the answer, and [`record`] counts each attempt,
@@ -31,6 +31,7 @@ pub(crate) mod routing;
 pub(crate) mod rules;
 pub(crate) mod session;
 pub(crate) mod spill;
+pub(crate) mod spread;
 pub(crate) mod story;
 pub(crate) mod stream;
 pub(crate) mod streams;

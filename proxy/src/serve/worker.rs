@@ -25,6 +25,7 @@ use super::{
     lane::Compiled,
     mirror::{Copies, Paired, PairedKey},
     rules::Rules,
+    spread::Spread,
     upstream::{Bounds, Pools},
 };
 use crate::{
@@ -151,6 +152,7 @@ pub(crate) struct Parts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) handover: mpsc::Sender<Handover>,
     pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) spread: Spread,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -166,6 +168,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     /// Client connections of all workers.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// How they are spread over the workers.
+    pub(crate) spread: Spread,
     pub(crate) counters: Arc<Counters>,
     /// Set once; `drain_begun` wakes the connections that wait.
     pub(crate) draining: Cell<bool>,
@@ -215,6 +219,7 @@ impl Worker {
             tellers: Tellers::new(parts.outlets, &parts.telemetry, parts.workers),
             telemetry: parts.telemetry,
             connections: parts.connections,
+            spread: parts.spread,
             counters: parts.counters,
             draining: Cell::new(false),
             handed_over: Cell::new(false),
