@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use serin_config::{Plan, ServiceName, Split, Weight, terms::Terms};
+use serin_config::{Generation, Plan, ServiceName, Split, VersionName, Weight, terms::Terms};
 
 use crate::{
     freeze::Freezes, hook::Hooks, journal::Entry, notify::Told, repeat::Repeats, rollout::Rollout,
@@ -21,6 +21,19 @@ pub struct Record {
     pub split: Split,
     /// The rollout in progress, or the last one.
     pub rollout: Option<Rollout>,
+    /// Since when the canary has had weight, or copies, without a break. None: it has none, or an older release wrote this.
+    #[serde(default)]
+    pub since: Option<Since>,
+}
+
+/// A canary, and the plan that gave it weight or copies. What proxies held against it before that is forgiven, and by
+/// nothing else: not by a control plane that starts anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The canary.
+    pub canary: VersionName,
+    /// The number of the plan.
+    pub generation: Generation,
 }
 
 impl Record {
@@ -81,6 +94,23 @@ impl State {
 pub(crate) fn complete(plan: &mut Plan, service: &str, record: &Record) {
     plan.set_mirror(service, record.mirror());
     plan.set_standby(service, record.stands_by());
+}
+
+/// Says in a plan since when a canary has had its weight, if that is known of the one that the plan's file names.
+pub(crate) fn go_on_since(plan: &mut Plan, service: &str, since: Option<&Since>) {
+    let canary = plan.catalogue().service(service).and_then(|service| service.canary.clone());
+    if let Some(since) = since.filter(|since| canary.as_ref() == Some(&since.canary)) {
+        plan.set_canary_since(service, since.generation);
+    }
+}
+
+/// Keeps in a record what the plan says of its canary.
+pub(crate) fn remember(plan: &Plan, service: &str, record: &mut Record) {
+    let canary = plan.catalogue().service(service).and_then(|service| service.canary.clone());
+    let has_any =
+        |canary: &VersionName| record.split.of(canary) > Weight::ZERO || record.mirror() > Weight::ZERO;
+    let generation = plan.canary_since(service);
+    record.since = canary.filter(has_any).map(|canary| Since { canary, generation });
 }
 
 /// What the planner decided: a new state, and what must be written with it.

@@ -542,7 +542,8 @@ impl State {
         state.plan = Arc::new(plan);
         let protects = !raises && all.first().is_some_and(|step| step.protects(self));
         let (mut touched, mut entries) = (Vec::new(), Vec::new());
-        for step in all {
+        for mut step in all {
+            state::remember(&state.plan, step.service.as_str(), &mut step.record);
             let rollout = step.record.rollout.as_ref().filter(|_| step.of_rollout);
             let (reason, with) = match step.because {
                 Some(Because { with, reason }) => (reason, Some(with)),
@@ -599,6 +600,9 @@ fn same_weights(a: &Split, b: &Split) -> bool {
 #[cfg(test)]
 #[path = "mirror_tests.rs"]
 mod mirror_tests;
+#[cfg(test)]
+#[path = "since_tests.rs"]
+mod since_tests;
 #[cfg(test)]
 #[path = "standby_tests.rs"]
 mod standby_tests;

@@ -94,6 +94,7 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
     let next = stored.generation.next();
     let mut decision = load(&stored, next, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);
+    remember(&mut decision.state);
     (decision.state.terms, decision.state.freezes) = (state.terms.clone(), state.freezes.clone());
     (decision.state.told, decision.state.hooks) = (state.told.clone(), state.hooks.clone());
     Ok(Some(decision))
@@ -113,12 +114,23 @@ pub fn start_up(stored: &Stored, catalogue: &Arc<Catalogue>, now_ms: u64) -> Res
     let plan = Arc::make_mut(&mut decision.state.plan);
     for (name, record) in &decision.state.services {
         // What proxies elsewhere hold against a canary is forgiven by who gives it weight, not by who starts.
-        let before = stored.services.get(name).and_then(|before| before.live());
-        if let Some(rollout) = record.live().filter(|now| before.is_some_and(|before| before.id == now.id)) {
-            plan.set_canary_since(name.as_str(), rollout.start_generation);
+        let Some(before) = stored.services.get(name) else { continue };
+        let goes_on = |now: &&Rollout| before.live().is_some_and(|before| before.id == now.id);
+        match (&before.since, record.live().filter(goes_on)) {
+            (Some(since), _) => state::go_on_since(plan, name.as_str(), Some(since)),
+            (None, Some(rollout)) => plan.set_canary_since(name.as_str(), rollout.start_generation),
+            (None, None) => {}
         }
     }
+    remember(&mut decision.state);
     Ok(decision)
+}
+
+/// Keeps in every record what the plan says of its canary.
+fn remember(state: &mut State) {
+    for (name, record) in &mut state.services {
+        state::remember(&state.plan, name.as_str(), Arc::make_mut(record));
+    }
 }
 
 /// The first plan of a control plane's life: the first of the next thousand. A life that ended in a crash may have taken
@@ -140,6 +152,7 @@ pub fn present(stored: &Stored, parent: Generation, catalogue: &Arc<Catalogue>) 
     for (name, record) in &stored.services {
         if plan.set_split(name.as_str(), record.split.clone()).is_ok() {
             state::complete(&mut plan, name.as_str(), record);
+            state::go_on_since(&mut plan, name.as_str(), record.since.as_ref());
             services.insert(name.clone(), record.clone());
         }
     }
@@ -284,19 +297,21 @@ impl Merge<'_> {
 
     fn new_service(&self) -> Merged {
         let split = in_order(self.service, &self.service.split);
-        let record = Record { file_split: self.service.split.clone(), split, rollout: None };
+        let record = Record { file_split: self.service.split.clone(), split, rollout: None, since: None };
         Merged { record, change: Some((Action::SetWeights, "the service is new in the file".into())) }
     }
 
     fn split_of_file(&self, old: &Record, why: &str) -> Merged {
         let split = in_order(self.service, &self.service.split);
-        let record = Record { file_split: self.service.split.clone(), split, rollout: old.rollout.clone() };
+        let (file_split, rollout) = (self.service.split.clone(), old.rollout.clone());
+        let record = Record { file_split, split, rollout, since: None };
         Merged { record, change: Some((Action::SetWeights, why.into())) }
     }
 
     fn decided_split(&self, old: &Record) -> Merged {
         let split = in_order(self.service, &old.split);
-        let record = Record { file_split: self.service.split.clone(), split, rollout: old.rollout.clone() };
+        let (file_split, rollout) = (self.service.split.clone(), old.rollout.clone());
+        let record = Record { file_split, split, rollout, since: None };
         Merged { record, change: None }
     }
 }
