@@ -70,9 +70,16 @@ impl Splitter {
         let wire = service.canary.as_ref().filter(|_| rules::wire(service).is_some()).map(|canary| {
             let shared = state.shared(&service.name, canary);
             let copied = plan.mirror(service.name.as_str()) > Weight::ZERO;
-            shared.trip.arm(plan.generation(), since, has_users(canary) && (beside || stands_by) || copied);
+            if has_users(canary) && !beside && !stands_by {
+                shared.trip.overrule(plan.generation());
+            } else {
+                shared.trip.arm(plan.generation(), since, has_users(canary) || copied);
+            }
             (shared, since)
         });
+        let others = service.versions.iter().filter(|version| service.canary.as_ref() != Some(&version.name));
+        others
+            .for_each(|version| state.shared(&service.name, &version.name).trip.overrule(plan.generation()));
         let paired = service.canary.as_ref().filter(|canary| has_users(canary) && (beside || stands_by));
         let pair = paired.and_then(|name| {
             let (canary, stable) = (at(name)?, at(&service.stable)?);

@@ -60,6 +60,20 @@ impl Trip {
         }
     }
 
+    /// The plan `generation` has no use for a wire at this version: it is no canary, or it is given everything with nobody who
+    /// stands by, which whoever decided that knew. Nothing is held against it any more, or it would be taken out much later,
+    /// by a plan that makes it a canary beside others again.
+    pub(crate) fn overrule(&self, generation: Generation) {
+        if self.generation.fetch_max(generation.0, Ordering::Relaxed) > generation.0 {
+            return;
+        }
+        self.armed.store(false, Ordering::Relaxed);
+        let was_out = self.tripped.swap(0, Ordering::Relaxed) > 0;
+        if was_out || self.failed.load(Ordering::Relaxed) > 0 {
+            self.forget();
+        }
+    }
+
     /// Whether the version is out for a plan whose canary has had its weight since `since`.
     pub(crate) fn is_out(&self, since: Generation) -> bool {
         let tripped = self.tripped.load(Ordering::Relaxed);
@@ -197,6 +211,20 @@ mod tests {
         let trip = armed(3, 3);
         assert!(!times(&trip, 4, Outcome::HeaderTimeout) && !times(&trip, 9, Outcome::ClientCancel));
         assert!(times(&trip, 1, Outcome::TotalTimeout));
+    }
+
+    #[test]
+    fn a_version_that_is_given_everything_for_good_has_nothing_held_against_it_any_more() {
+        let trip = armed(3, 3);
+        assert!(times(&trip, 5, Outcome::ConnectFail));
+        trip.overrule(Generation(2));
+        assert!(trip.is_out(Generation(3)), "by an older plan nothing is forgiven");
+        trip.overrule(Generation(4));
+        assert_eq!((trip.tripped(), trip.held()), (None, None));
+        assert!(!times(&trip, 9, Outcome::ConnectFail), "nobody could take over");
+        trip.arm(Generation(5), Generation(3), true);
+        assert!(!trip.is_out(Generation(3)), "beside others again it begins anew");
+        assert!(times(&trip, 5, Outcome::ConnectFail));
     }
 
     #[test]
