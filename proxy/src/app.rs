@@ -14,7 +14,7 @@ use std::{
 
 use serin_config::{
     Address, Config, ListenerName,
-    limits::WORKERS_MAX,
+    limits::{TAKEOVER_SETTLE_WAIT, WORKERS_MAX},
     wire::{ReloadStatus, Report},
 };
 use tokio::{
@@ -135,6 +135,10 @@ pub struct Proxy {
     admin: Address,
     view: Arc<View>,
     phase: watch::Sender<Phase>,
+    /// Asks workers to hand over what they have counted.
+    settle: watch::Sender<()>,
+    /// The last window that was told.
+    told: watch::Receiver<u64>,
     workers: Vec<JoinHandle<usize>>,
     telling: Telling,
     drain_deadline: Duration,
@@ -217,7 +221,9 @@ impl Proxy {
             up: reports,
             beats: Beats::default(),
             compared: Compared::default(),
+            told: watch::Sender::new(0),
         };
+        let told = collector.told.subscribe();
         tokio::spawn(collector.run(handovers));
         tokio::spawn(patrol::run(shared.clone(), plans.clone(), config.limits.clone()));
         tokio::spawn(tls::watch(secured));
@@ -237,6 +243,7 @@ impl Proxy {
 
         let (telling, outlets) = Telling::start(&config.telemetry, version)?;
         let (phase, phases) = watch::channel(Phase::Serve);
+        let settle = watch::Sender::new(());
         // The windows of a whole fleet end together then, and its control plane waits for nobody.
         let start = clock::half_past();
         let mut threads = Vec::with_capacity(workers);
@@ -254,9 +261,10 @@ impl Proxy {
                 spread: spread.clone(),
                 counters: counters.clone(),
             };
-            let phases = phases.clone();
+            let (phases, settle) = (phases.clone(), settle.subscribe());
             let thread = std::thread::Builder::new().name(format!("serin-worker-{number}"));
-            threads.push(thread.spawn(move || on_its_runtime(parts, sockets, door, start, phases))?);
+            threads
+                .push(thread.spawn(move || on_its_runtime(parts, (sockets, door), start, phases, settle))?);
         }
         let drain_deadline = config.limits.drain_deadline;
         Ok(Self {
@@ -264,6 +272,8 @@ impl Proxy {
             admin: admin_address,
             view,
             phase,
+            settle,
+            told,
             workers: threads,
             telling,
             drain_deadline,
@@ -300,6 +310,16 @@ impl Proxy {
     /// Holds the same here as the process before, at its end.
     pub fn take_up(&self, wires: &[LeftWire]) {
         legacy::take_up(&self.view.shared, wires);
+    }
+
+    /// Ends the window that is open, and has it told: what was counted until now is in it, or in one before. For who leaves
+    /// its windows to another process.
+    pub async fn settle(&self) {
+        let mut told = self.told.clone();
+        let before = *told.borrow_and_update();
+        self.settle.send_replace(());
+        // A worker that does not answer must not hold up the process that takes over.
+        let _ = tokio::time::timeout(TAKEOVER_SETTLE_WAIT, told.wait_for(|now| *now > before)).await;
     }
 
     /// Has the access log's file opened again under its name, for those who rotate it by renaming.
@@ -351,13 +371,13 @@ fn cannot_listen(what: &dyn Fn() -> String, address: &Address) -> impl FnOnce(io
 /// A worker's thread. Its runtime can't leave the thread that it was made on.
 fn on_its_runtime(
     parts: Parts,
-    sockets: Vec<(Bound, Terms)>,
-    door: Door,
+    ways_in: (Vec<(Bound, Terms)>, Door),
     start: Instant,
     phases: watch::Receiver<Phase>,
+    settle: watch::Receiver<()>,
 ) -> usize {
     match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-        Ok(runtime) => runtime.block_on(work(parts, sockets, door, start, phases)),
+        Ok(runtime) => runtime.block_on(work(parts, ways_in, start, phases, settle)),
         Err(error) => {
             tracing::error!(%error, "a worker's runtime can't be made");
             0
@@ -368,10 +388,10 @@ fn on_its_runtime(
 /// A worker's life. Returns how many connections were still open at its end.
 async fn work(
     parts: Parts,
-    sockets: Vec<(Bound, Terms)>,
-    door: Door,
+    (sockets, door): (Vec<(Bound, Terms)>, Door),
     start: Instant,
     mut phases: watch::Receiver<Phase>,
+    settle: watch::Receiver<()>,
 ) -> usize {
     let worker = Worker::new(parts);
     let mut taking = vec![tokio::task::spawn_local(accept::passed(worker.clone(), door))];
@@ -384,7 +404,7 @@ async fn work(
             Err(error) => tracing::error!(%error, "a listener can't be served"),
         }
     }
-    let housekeeping = tokio::task::spawn_local(keep_house(worker.clone(), start));
+    let housekeeping = tokio::task::spawn_local(keep_house(worker.clone(), start, settle));
     let (deadline, ending) = match phases.wait_for(|phase| *phase != Phase::Serve).await.map(|phase| *phase) {
         Ok(Phase::DrainUntil(deadline, ending)) => (deadline, ending),
         // The proxy was dropped without a drain.
@@ -407,15 +427,18 @@ async fn all_closed(worker: &Worker) {
     }
 }
 
-/// Once a second: hand over counts, and now and then close what nobody uses.
-async fn keep_house(worker: Rc<Worker>, start: Instant) {
+/// Once a second, and when it is asked to: hand over counts; and now and then close what nobody uses.
+async fn keep_house(worker: Rc<Worker>, start: Instant, mut settle: watch::Receiver<()>) {
     let mut ticks = tokio::time::interval_at((start + Worker::PERIOD).into(), Worker::PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        ticks.tick().await;
+        let asked = tokio::select! {
+            _ = ticks.tick() => false,
+            Ok(()) = settle.changed() => true,
+        };
         let tick = tick_at(start);
         worker.hand_over(tick);
-        if tick.is_multiple_of(SWEEP_EVERY) {
+        if !asked && tick.is_multiple_of(SWEEP_EVERY) {
             worker.sweep();
         }
     }

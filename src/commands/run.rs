@@ -155,6 +155,7 @@ impl Life {
         let given = async {
             let proxy = &self.serving.proxy;
             successor.offer(proxy.sockets(), || proxy.wires()).await?;
+            proxy.settle().await;
             self.serving.stop_deciding().await;
             let heir = successor.give().await? == Heir::Yes;
             let wires = self.serving.proxy.wires();

@@ -78,6 +78,8 @@ pub const TAKEOVER_SOCKETS_MAX: usize = LISTENERS_MAX * WORKERS_MAX + 1;
 /// How long one side of a hand-over waits for what the other does next, which may include stopping a control plane or
 /// opening its store.
 pub const TAKEOVER_WAIT: Duration = Duration::from_secs(30);
+/// How long a process that is taken over from waits for its workers' last counts before it leaves its windows.
+pub const TAKEOVER_SETTLE_WAIT: Duration = Duration::from_millis(500);
 /// What one process tells another of what it leaves, as text: windows that no control plane has kept, and trips. The oldest
 /// windows go first, and are counted as lost.
 pub const TAKEOVER_LEGACY_BYTES_MAX: usize = 64 * 1024 * 1024;

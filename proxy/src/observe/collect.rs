@@ -18,7 +18,7 @@ use serin_config::{
     wire::{Beat, LatencyCounts, Report, Trip, Unready, WindowCell, WindowReport},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -65,6 +65,8 @@ pub(crate) struct Collector {
     pub(crate) up: mpsc::Sender<Report>,
     pub(crate) beats: Beats,
     pub(crate) compared: Compared,
+    /// The last window that was told.
+    pub(crate) told: watch::Sender<u64>,
 }
 
 /// The window that is being gathered.
@@ -219,6 +221,7 @@ impl Collector {
         if self.up.try_send(Report::Window(report)).is_err() {
             self.counters.windows_dropped.increment(1);
         }
+        self.told.send_replace(self.windows.sequence);
     }
 }
 
@@ -288,6 +291,7 @@ mod tests {
             up,
             beats: Beats::default(),
             compared: Compared::default(),
+            told: watch::Sender::new(0),
         };
         (collector, windows)
     }

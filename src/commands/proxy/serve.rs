@@ -216,6 +216,7 @@ async fn give(proxy: &Proxy, uplink: &Uplink, successor: &mut Successor) -> Resu
     uplink.save().await?;
     let heir = successor.give().await?;
     // The name is the successor's from now on: nothing is told under it here.
+    proxy.settle().await;
     let life = uplink.leave_to_another().await;
     if heir == Heir::Yes {
         return successor.bye(Some(Legacy { wires: proxy.wires(), life })).await;
