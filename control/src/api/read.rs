@@ -219,10 +219,12 @@ pub(super) async fn journal(
     let Query(page) = page.map_err(malformed)?;
     let status = context.access.status();
     let sight = Sight::new(&grant, &status.terms);
+    // By another's name nothing is found, or the answer would tell that there is something.
+    let hidden = page.service.as_deref().is_some_and(|service| !grant.covers(service));
     if super::accepts(&headers, "application/x-ndjson") {
         let bounded = page.limit.map(|given| limit(Some(given), API_ENTRIES_MAX)).transpose()?;
         let mut entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
-        entries.retain(|entry| sight.entry(entry).is_some());
+        entries.retain(|entry| !hidden && sight.entry(entry).is_some());
         entries.truncate(bounded.unwrap_or(usize::MAX));
         if bounded.is_none() && page.before.is_none() {
             entries.reverse();
@@ -235,7 +237,7 @@ pub(super) async fn journal(
     }
     let limit = limit(page.limit, API_ENTRIES_MAX)?;
     let entries = context.access.journal.newest(page.service.as_deref(), page.before, usize::MAX);
-    let mut seen = entries.iter().filter_map(|entry| sight.entry(entry));
+    let mut seen = entries.iter().filter(|_| !hidden).filter_map(|entry| sight.entry(entry));
     let shown: Vec<_> = seen.by_ref().take(limit).collect();
     let next = seen.next().and(shown.last()).map(|entry| entry.sequence);
     let views: Vec<EntryView<'_>> = shown.iter().map(|entry| EntryView::from(entry.as_ref())).collect();

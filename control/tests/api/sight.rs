@@ -161,6 +161,10 @@ fn whoever_is_limited_to_services_reads_no_name_of_another_one_nor_of_their_grou
 
     // What is told is that it was another one, and the rest as ever.
     let of = |token: &str, path: &str| world.ask(Some(token), "GET", path, None);
+    for name in ["okapi", "nobody"] {
+        let found = of(&some, &format!("/v1/journal?service={name}")).json()["entries"].clone();
+        assert_eq!(found, json!([]), "who guesses {name} learns nothing");
+    }
     let seen = of(&some, "/v1/services/shop/verdict").json();
     assert_eq!(seen["rollout"]["summary"], "rolled back with its group");
     let explained = of(&some, "/v1/services/shop/rollout/explain").body;

@@ -80,11 +80,11 @@ struct Row {
 
 /// Replays.
 pub(super) async fn replay(replay: &Replay) -> Ended {
-    let service = match (&replay.service, replay.id) {
-        (Some(service), _) => Some(service.0.clone()),
-        (None, Some(id)) if replay.policy.is_some() => service_of(id, replay).await?,
-        (None, _) => None,
+    let of_rollout = match replay.id {
+        Some(id) => service_of(id, replay).await?,
+        None => None,
     };
+    let service = replay.service.as_ref().map(|service| service.0.clone()).or_else(|| of_rollout.clone());
     let policies = match policies(replay, service.as_ref()) {
         Ok(policies) => policies,
         Err(code) => return Ok(code),
@@ -98,7 +98,12 @@ pub(super) async fn replay(replay: &Replay) -> Ended {
             Err(error) => return Ok(can_not(format_args!("{}: {error}", path.display()))),
         },
         (None, id) => {
-            let path = format!("/v1/rollouts/{}/windows", id.unwrap_or_default());
+            let below = format!("rollouts/{}/windows", id.unwrap_or_default());
+            // Who may see some services only may ask by the service.
+            let path = match &of_rollout {
+                Some(service) => format!("/v1/services/{service}/{below}"),
+                None => format!("/v1/{below}"),
+            };
             replay.access.api()?.get(&path).await?.body
         }
     };
