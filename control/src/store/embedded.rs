@@ -5,7 +5,9 @@
 //! is what makes a full disk a passing trouble.
 
 use std::{
+    fs::OpenOptions,
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -65,7 +67,11 @@ impl Store {
             return Err(OpenError::Missing { file: path.into(), directory: directory.into() });
         }
         let file = path.to_path_buf();
-        let opener = Box::new(move || Database::builder().set_cache_size(CACHE_BYTES).create(&file));
+        let opener = Box::new(move || {
+            // The audit log is in it, which is for those who may administrate.
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&file)?;
+            Database::builder().set_cache_size(CACHE_BYTES).create(&file)
+        });
         Self::with_opener(path.into(), opener)
     }
 

@@ -80,6 +80,15 @@ fn a_full_disk_writes_nothing_and_is_a_passing_trouble() {
 }
 
 #[test]
+fn what_is_stored_is_for_its_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.redb");
+    drop(Store::open(&path).unwrap());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn a_store_of_a_newer_program_is_not_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");

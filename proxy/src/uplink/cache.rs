@@ -5,8 +5,9 @@
 //! the log says so; one that can't be written costs a later start its plan, never a request.
 
 use std::{
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -114,7 +115,7 @@ fn save(path: &Path, plan: &Plan) -> io::Result<()> {
     let bytes = serde_json::to_vec(&cached).map_err(io::Error::other)?;
     // Whole or not at all: it takes the place of the last one in one step.
     let beside = beside(path);
-    let mut file = File::create(&beside)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)
