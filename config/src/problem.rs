@@ -181,9 +181,15 @@ pub(crate) fn shown_up_to(most: usize, text: &str) -> String {
     short
 }
 
+/// Whether a character has no shape of its own, but steers a terminal, or what is read where: control characters, marks of
+/// direction, separators of lines, spaces without width. No text of other people may have one in a log or on a terminal.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 fn printable(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let escaped = steers(c);
     let (plain, escape) = if escaped { (None, Some(c.escape_default())) } else { (Some(c), None) };
     plain.into_iter().chain(escape.into_iter().flatten())
 }

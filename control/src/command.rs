@@ -10,6 +10,7 @@ use serin_config::{
     Catalogue, Generation, Grant, GroupName, ServiceName, Split, VersionName,
     limits::{CALLER_CHARS_MAX, REASON_CHARS_MAX},
     moment,
+    problem::steers,
     terms::Terms,
 };
 
@@ -138,7 +139,7 @@ impl Request {
 
 /// At most so many characters of a text, with spaces for what steers terminals.
 pub(crate) fn plain(text: &str, chars_max: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(chars_max).collect()
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).take(chars_max).collect()
 }
 
 /// What can be asked for.
@@ -390,6 +391,11 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_reason_can_rewrite_its_line() {
+        assert_eq!(plain("good\u{1b}[2K\u{202e}dab", 40), "good [2K dab");
+    }
 
     #[test]
     fn a_freeze_says_until_when_in_a_form_that_people_read() {

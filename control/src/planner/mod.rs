@@ -22,8 +22,8 @@ mod whole_group;
 use std::sync::Arc;
 
 use serin_config::{
-    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, terms::Terms,
-    wire::Trip,
+    Generation, Service, ServiceName, Split, VersionName, Weight, limits::REASON_CHARS_MAX, problem::steers,
+    terms::Terms, wire::Trip,
 };
 use serin_judge::Verdict;
 
@@ -156,7 +156,7 @@ pub fn trip(state: &State, trip: &Trip, verdict: Option<&Verdict>, now_ms: u64) 
         return None;
     }
     let reason = format!("the proxy took {} out by itself: {}", trip.version, trip.reason);
-    let reason: String = reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+    let reason: String = reason.chars().filter(|c| !steers(*c)).take(REASON_CHARS_MAX).collect();
     let who = Who { actor: Actor::Proxy, caller: None, reason: &reason, now_ms, urgent: false };
     if record.live().is_some() {
         return steer(state, &trip.service, Event::Trip(trip.cause), verdict, &who).ok();

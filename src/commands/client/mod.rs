@@ -107,7 +107,7 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(told: serde_json::Value) -> R
 
 /// A text from elsewhere on a terminal: what steers it becomes a space.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if serin_config::problem::steers(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
