@@ -146,8 +146,9 @@ impl Words<'_> {
             ),
             _ => (format!("{canary} failed {} requests", grouped(spent.spent)), grouped(spent.bound)),
         };
+        let counted = if spent.at_one_proxy { " at one proxy, which took it out" } else { "" };
         vec![
-            format!("{}: {cost}; this rollout may cost at most {bound}.", self.what_failed()),
+            format!("{}: {cost}{}; this rollout may cost at most {bound}.", self.what_failed(), counted),
             "That bound holds whatever the evidence says.".into(),
         ]
     }

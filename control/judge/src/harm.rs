@@ -20,6 +20,9 @@ pub struct Spent {
     pub spent: u64,
     /// So much there is.
     pub bound: u64,
+    /// One proxy counted it, before all that others have counted was heard of.
+    #[serde(default)]
+    pub at_one_proxy: bool,
 }
 
 impl Spent {
@@ -86,10 +89,19 @@ impl Harm {
         reason = "`as` saturates, and what is below zero is nothing spent"
     )]
     pub(crate) fn spent(&self) -> impl Iterator<Item = Spent> {
-        let failed =
-            self.max_failed.map(|bound| Spent { guard: Guard::FailedRequests, spent: self.failed, bound });
+        let failed = self.max_failed.map(|bound| Spent {
+            guard: Guard::FailedRequests,
+            spent: self.failed,
+            bound,
+            at_one_proxy: false,
+        });
         let added = (self.added_us / 1e3).max(0.0) as u64;
-        let added = self.max_added_ms.map(|bound| Spent { guard: Guard::AddedLatency, spent: added, bound });
+        let added = self.max_added_ms.map(|bound| Spent {
+            guard: Guard::AddedLatency,
+            spent: added,
+            bound,
+            at_one_proxy: false,
+        });
         failed.into_iter().chain(added)
     }
 }

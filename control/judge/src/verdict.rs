@@ -141,11 +141,12 @@ impl Verdict {
         self
     }
 
-    /// The same moment, with the bound of `guard` on what the canary may cost spent: that is a failure whatever the
+    /// The same moment, with the bound of `guard` on what the canary may cost spent, as a proxy says: that is a failure whatever the
     /// evidence says. Unchanged if the policy has no such bound.
     #[must_use]
     pub fn spent_on(mut self, guard: Guard) -> Self {
         if let Some(spent) = self.spent.iter_mut().find(|spent| spent.guard == guard) {
+            spent.at_one_proxy = !spent.is_all();
             spent.spent = spent.spent.max(spent.bound);
             (self.state, self.advice, self.culprit) = (State::Fail, Advice::Rollback, Some(guard));
             self.lacking.clear();
