@@ -36,17 +36,6 @@ fn superseded_by(service: Service) -> State {
     reload(&rolling(), &catalogue(vec![service]), NOW).unwrap().unwrap().state
 }
 
-fn stored(state: &State) -> Stored {
-    Stored {
-        generation: state.plan.generation(),
-        services: state.services.clone(),
-        next_entry: state.next_entry,
-        next_rollout: state.next_rollout,
-        tokens: state.tokens.clone(),
-        repeats: state.repeats.clone(),
-    }
-}
-
 #[test]
 fn it_begins_at_its_first_step_and_the_journal_says_in_whose_place() {
     let state = superseded_by(newer());
@@ -63,12 +52,13 @@ fn it_begins_at_its_first_step_and_the_journal_says_in_whose_place() {
 
 #[test]
 fn it_begins_also_where_the_file_was_changed_while_nobody_decided() {
-    let state = start_up(&stored(&rolling()), &catalogue(vec![newer()]), NOW).unwrap().state;
+    let state = start_up(&Stored::from(&rolling()), &catalogue(vec![newer()]), NOW).unwrap().state;
     assert_eq!(due(&state), [name("shop")]);
     let started = begin(&state, &name("shop"), NOW).unwrap().state;
     assert_eq!(started.live("shop").unwrap().canary, version("v0"));
     // And where it was told to begin and the process ended before it did.
-    let again = start_up(&stored(&superseded_by(newer())), &catalogue(vec![newer()]), NOW).unwrap().state;
+    let again =
+        start_up(&Stored::from(&superseded_by(newer())), &catalogue(vec![newer()]), NOW).unwrap().state;
     assert_eq!(due(&again), [name("shop")]);
 }
 
@@ -117,7 +107,7 @@ fn nothing_begins_by_itself_where_the_rules_of_the_rollout_do_not_say_so() {
         ask(&state, Command::Rollout { service: name("shop"), action: By::Start, if_generation: None });
     let other = Service { canary: Some(version("v0")), ..shop() };
     assert!(reload(&state, &catalogue(vec![other.clone()]), NOW).is_err());
-    let yielded = start_up(&stored(&state), &catalogue(vec![other]), NOW).unwrap().state;
+    let yielded = start_up(&Stored::from(&state), &catalogue(vec![other]), NOW).unwrap().state;
     assert_eq!(yielded.services["shop"].rollout.as_ref().unwrap().state, S::Aborted { why: AbortedBy::File });
     assert_eq!(due(&yielded), [] as [ServiceName; 0]);
 }
@@ -140,7 +130,7 @@ fn whoever_aborts_while_it_only_waits_calls_it_off_and_nothing_that_is_frozen_mo
 
     // Nothing waits any more, so there is nothing to abort; and it stays called off, also after a start.
     assert!(matches!(decide(&off, &request, NOW), Err(Refusal::Rollout { .. })));
-    let again = start_up(&stored(&off), &catalogue(vec![newer()]), NOW).unwrap().state;
+    let again = start_up(&Stored::from(&off), &catalogue(vec![newer()]), NOW).unwrap().state;
     assert!(due(&again).is_empty());
     // By hand it begins, and the next one that the file names begins by itself.
     let begun = ask(&again, steer(By::Start));

@@ -42,6 +42,19 @@ pub struct Stored {
     pub repeats: Arc<Repeats>,
 }
 
+impl From<&State> for Stored {
+    fn from(state: &State) -> Self {
+        Self {
+            generation: state.plan.generation(),
+            services: state.services.clone(),
+            next_entry: state.next_entry,
+            next_rollout: state.next_rollout,
+            tokens: state.tokens.clone(),
+            repeats: state.repeats.clone(),
+        }
+    }
+}
+
 impl Default for Stored {
     fn default() -> Self {
         Self {
@@ -83,14 +96,7 @@ pub fn reload(state: &State, catalogue: &Arc<Catalogue>, now_ms: u64) -> Result<
         }
         merged.push((service.name.clone(), part));
     }
-    let stored = Stored {
-        generation: state.plan.generation(),
-        services: state.services.clone(),
-        next_entry: state.next_entry,
-        next_rollout: state.next_rollout,
-        tokens: state.tokens.clone(),
-        repeats: state.repeats.clone(),
-    };
+    let stored = Stored::from(state);
     let next = stored.generation.next();
     let mut decision = load(&stored, next, catalogue, merged, "the file was reloaded", now_ms)?;
     Arc::make_mut(&mut decision.state.plan).go_on_from(&state.plan);

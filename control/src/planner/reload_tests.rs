@@ -35,17 +35,6 @@ fn rolling() -> State {
     after(&first(), Command::Rollout { service: name("shop"), action: By::Start, if_generation: None })
 }
 
-fn stored(state: &State) -> Stored {
-    Stored {
-        generation: state.plan.generation(),
-        services: state.services.clone(),
-        next_entry: state.next_entry,
-        next_rollout: state.next_rollout,
-        tokens: state.tokens.clone(),
-        repeats: state.repeats.clone(),
-    }
-}
-
 fn other_endpoints(mut service: Service) -> Service {
     for version in &mut service.versions {
         version.endpoints = vec!["127.0.0.1:7".parse().unwrap()];
@@ -133,7 +122,7 @@ fn a_service_that_is_new_or_gone_is_taken_and_dropped() {
 #[test]
 fn a_restart_goes_on_with_the_rollout() {
     let state = rolling();
-    let again = start_up(&stored(&state), &of_file(shop()), NOW).unwrap();
+    let again = start_up(&Stored::from(&state), &of_file(shop()), NOW).unwrap();
     assert_eq!(again.state.live("shop"), state.live("shop"));
     assert_eq!(canary_share(&again.state.plan), weight("10%"));
     assert_eq!(again.state.plan.parent(), state.plan.generation());
@@ -142,7 +131,7 @@ fn a_restart_goes_on_with_the_rollout() {
         Generation(1_001),
         "no number that a crash may have left in use"
     );
-    let third = start_up(&stored(&again.state), &of_file(shop()), NOW).unwrap();
+    let third = start_up(&Stored::from(&again.state), &of_file(shop()), NOW).unwrap();
     assert_eq!(third.state.plan.generation(), Generation(2_001));
 }
 
@@ -158,7 +147,7 @@ fn the_numbers_that_a_crash_may_have_left_in_use_are_never_used_again() {
 fn a_restart_forgives_no_canary_what_a_proxy_holds_against_it() {
     let before = rolling();
     let since = before.plan.canary_since("shop");
-    let again = start_up(&stored(&before), &of_file(shop()), NOW).unwrap().state;
+    let again = start_up(&Stored::from(&before), &of_file(shop()), NOW).unwrap().state;
     assert!(again.plan.generation() > before.plan.generation());
     assert_eq!(
         again.plan.canary_since("shop"),
@@ -170,7 +159,7 @@ fn a_restart_forgives_no_canary_what_a_proxy_holds_against_it() {
 #[test]
 fn a_restart_with_a_new_split_ends_the_rollout() {
     let file = of_file(with_split("v2 2% v1 98%"));
-    let decision = start_up(&stored(&rolling()), &file, NOW).unwrap();
+    let decision = start_up(&Stored::from(&rolling()), &file, NOW).unwrap();
     assert_eq!(canary_share(&decision.state.plan), weight("2%"));
     let rollout = decision.state.services["shop"].rollout.clone().unwrap();
     assert_eq!(rollout.state, S::Aborted { why: AbortedBy::File });
@@ -182,7 +171,7 @@ fn a_restart_with_a_new_split_ends_the_rollout() {
 fn a_restart_with_new_rules_ends_the_rollout_without_the_canary() {
     let mut stricter = shop();
     stricter.rollout.false_alarm = 1e-3;
-    let decision = start_up(&stored(&rolling()), &of_file(stricter), NOW).unwrap();
+    let decision = start_up(&Stored::from(&rolling()), &of_file(stricter), NOW).unwrap();
     assert_eq!(decision.state.plan.split("shop").unwrap().to_string(), "v2 0% · v1 100%");
     assert!(decision.state.live("shop").is_none());
 }
@@ -192,7 +181,7 @@ fn a_restart_without_a_version_that_had_traffic_takes_the_files_split() {
     let state = set(&first(), "v0 30% v1 70%");
     let mut without = shop();
     without.versions.remove(0);
-    let decision = start_up(&stored(&state), &of_file(without), NOW).unwrap();
+    let decision = start_up(&Stored::from(&state), &of_file(without), NOW).unwrap();
     assert_eq!(decision.state.plan.split("shop").unwrap().to_string(), "v2 0% · v1 100%");
     assert!(decision.entries[1].reason.contains("leaves out"), "{:?}", decision.entries);
 }

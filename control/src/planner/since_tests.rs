@@ -20,25 +20,17 @@ fn set(state: &State, share: &str) -> State {
     decide(state, &Request::new(command, Actor::Api, ""), NOW).unwrap().unwrap().state
 }
 
-fn stored(state: &State) -> Stored {
-    Stored {
-        generation: state.plan.generation(),
-        services: state.services.clone(),
-        next_entry: state.next_entry,
-        next_rollout: state.next_rollout,
-        ..Stored::default()
-    }
-}
-
 #[test]
 fn what_a_proxy_took_out_while_no_control_plane_was_there_stays_out() {
     let by_hand = set(&set(&start(&Stored::default()), "0%"), "10%");
     let (given, changed) = (by_hand.plan.generation(), set(&by_hand, "20%"));
-    let again = start(&stored(&start(&stored(&changed))));
+    let again = start(&Stored::from(&start(&Stored::from(&changed))));
     assert!(again.plan.generation() > changed.plan.generation());
     assert_eq!((canary_share(&again.plan), again.plan.canary_since("shop")), (weight("20%"), given));
     assert_eq!(
-        present(&stored(&changed), Generation::NONE, &catalogue(vec![shop()])).plan.canary_since("shop"),
+        present(&Stored::from(&changed), Generation::NONE, &catalogue(vec![shop()]))
+            .plan
+            .canary_since("shop"),
         given
     );
     let trip = Trip {
@@ -52,7 +44,7 @@ fn what_a_proxy_took_out_while_no_control_plane_was_there_stays_out() {
     let out = super::trip(&again, &trip, None, NOW).expect("it is out everywhere").state;
     assert_eq!(canary_share(&out.plan), Weight::ZERO);
     assert_eq!(
-        set(&start(&stored(&out)), "10%").services["shop"]
+        set(&start(&Stored::from(&out)), "10%").services["shop"]
             .since
             .as_ref()
             .map(|since| since.generation > given),
@@ -67,6 +59,6 @@ fn another_canary_in_the_file_begins_anew() {
     other.canary = Some(version("v0"));
     other.split =
         Split::try_new(vec![(version("v1"), weight("90%")), (version("v0"), weight("10%"))]).unwrap();
-    let now = start_up(&stored(&by_hand), &catalogue(vec![other]), NOW).unwrap().state;
+    let now = start_up(&Stored::from(&by_hand), &catalogue(vec![other]), NOW).unwrap().state;
     assert_eq!(now.plan.canary_since("shop"), now.plan.generation());
 }

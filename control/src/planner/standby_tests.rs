@@ -47,16 +47,6 @@ fn baking() -> State {
     judged(&half(), Event::Pass)
 }
 
-fn stored(state: &State) -> Stored {
-    Stored {
-        generation: state.plan.generation(),
-        services: state.services.clone(),
-        next_entry: state.next_entry,
-        next_rollout: state.next_rollout,
-        ..Stored::default()
-    }
-}
-
 fn stands_by(state: &State) -> bool {
     assert!(!state.plan.stands_by("blog"));
     state.plan.stands_by("shop")
@@ -113,14 +103,18 @@ fn however_a_rollout_ends_the_plan_that_ends_it_says_that_nobody_stands_by() {
 #[test]
 fn it_is_so_after_a_restart_and_for_whoever_only_looks() {
     let state = baking();
-    let restarted = start_up(&stored(&state), &catalogue(services()), NOW).unwrap().state;
+    let restarted = start_up(&Stored::from(&state), &catalogue(services()), NOW).unwrap().state;
     assert!(
         stands_by(&restarted)
-            && stands_by(&present(&stored(&state), serin_config::Generation::NONE, &catalogue(services())))
+            && stands_by(&present(
+                &Stored::from(&state),
+                serin_config::Generation::NONE,
+                &catalogue(services())
+            ))
     );
     let mut other = services();
     other[1].rollout.soak = std::time::Duration::from_secs(9);
-    let ended = start_up(&stored(&state), &catalogue(other), NOW).unwrap().state;
+    let ended = start_up(&Stored::from(&state), &catalogue(other), NOW).unwrap().state;
     assert!(!stands_by(&ended) && canary_share(&ended.plan) == Weight::ZERO, "the file has ended it");
     let elsewhere = go_beyond(&state, Generation(90_000), "edge-1", NOW).unwrap().state;
     assert!(stands_by(&elsewhere));
