@@ -12,7 +12,7 @@ use serin_config::{
     policy::{ErrorComparison, Guards, OnTimeout, RolloutPolicy, Step},
     route::Route,
     settings::{Admin, Control, Telemetry},
-    wire::{LatencyCounts, WindowCell, WindowReport, bucket_of},
+    wire::{LatencyCounts, Trip, TripCause, WindowCell, WindowReport, bucket_of},
 };
 
 pub(crate) fn name(text: &str) -> ServiceName {
@@ -25,6 +25,18 @@ pub(crate) fn version(text: &str) -> VersionName {
 
 pub(crate) fn weight(text: &str) -> Weight {
     text.parse().unwrap()
+}
+
+/// What a proxy tells whose wire tripped under that plan.
+pub(crate) fn no_connection(generation: Generation) -> Trip {
+    Trip {
+        service: name("shop"),
+        version: version("v2"),
+        cause: TripCause::Fault,
+        reason: "5 attempts in a row found no connection".into(),
+        generation,
+        at_ms: 1_000_000,
+    }
 }
 
 /// `"v2 10% v1 90%"`.

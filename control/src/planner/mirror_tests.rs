@@ -9,7 +9,7 @@ use serin_judge::Evidence;
 use super::*;
 use crate::{
     command::Action as By,
-    fixtures::{canary_share, catalogue, name, shop, version, weight},
+    fixtures::{canary_share, catalogue, name, no_connection, shop, weight},
     rollout::{PromotedBy, RolledBackFor, State as S},
 };
 
@@ -101,20 +101,12 @@ fn whoever_ends_it_by_hand_ends_the_copies() {
 #[test]
 fn a_proxys_wire_that_copies_have_tripped_ends_the_rollout() {
     let state = started();
-    let told = |generation| Trip {
-        service: name("shop"),
-        version: version("v2"),
-        cause: TripCause::Fault,
-        reason: "5 attempts in a row found no connection".into(),
-        generation,
-        at_ms: NOW,
-    };
-    let decision = trip(&state, &told(state.plan.generation()), None, NOW).unwrap();
+    let decision = trip(&state, &no_connection(state.plan.generation()), None, NOW).unwrap();
     assert_eq!((decision.entries[0].actor, decision.entries[0].action), (Actor::Proxy, Action::RollBack));
     assert_eq!(shares(&decision.state), are("0%", "0%"));
-    assert!(trip(&decision.state, &told(state.plan.generation()), None, NOW).is_none(), "once");
+    assert!(trip(&decision.state, &no_connection(state.plan.generation()), None, NOW).is_none(), "once");
     assert!(
-        trip(&fresh(), &told(Generation(9)), None, NOW).is_none(),
+        trip(&fresh(), &no_connection(Generation(9)), None, NOW).is_none(),
         "without copies there is nothing to end"
     );
 }
@@ -122,14 +114,7 @@ fn a_proxys_wire_that_copies_have_tripped_ends_the_rollout() {
 #[test]
 fn a_trip_on_copies_counts_until_the_step_ends_whoever_pauses_and_resumes_meanwhile() {
     let state = started();
-    let told = Trip {
-        service: name("shop"),
-        version: version("v2"),
-        cause: TripCause::Fault,
-        reason: "5 attempts in a row found no connection".into(),
-        generation: state.plan.generation(),
-        at_ms: NOW,
-    };
+    let told = no_connection(state.plan.generation());
     let since = |state: &State| state.plan.canary_since("shop");
     let paused = asked(&state, By::Pause).unwrap();
     let resumed = asked(&paused, By::Resume).unwrap();

@@ -1,9 +1,7 @@
 //! Since when a canary has had its weight: a control plane that starts anew forgives nothing that proxies hold against it.
 
-use serin_config::wire::TripCause;
-
 use super::*;
-use crate::fixtures::{canary_share, catalogue, name, shop, version, weight};
+use crate::fixtures::{canary_share, catalogue, name, no_connection, shop, version, weight};
 
 const NOW: u64 = 1_000_000;
 
@@ -33,14 +31,7 @@ fn what_a_proxy_took_out_while_no_control_plane_was_there_stays_out() {
             .canary_since("shop"),
         given
     );
-    let trip = Trip {
-        service: name("shop"),
-        version: version("v2"),
-        cause: TripCause::Fault,
-        reason: "5 attempts in a row found no connection".into(),
-        generation: changed.plan.generation(),
-        at_ms: NOW,
-    };
+    let trip = no_connection(changed.plan.generation());
     let out = super::trip(&again, &trip, None, NOW).expect("it is out everywhere").state;
     assert_eq!(canary_share(&out.plan), Weight::ZERO);
     assert_eq!(

@@ -1,16 +1,13 @@
 //! A canary that has everything though its rollout is not over: the plan says that the stable version stands by, so that a
 //! proxy may go back by itself; and no plan says so any longer than that.
 
-use serin_config::{
-    policy::{OnNewCanary, OnTimeout, Step},
-    wire::TripCause,
-};
+use serin_config::policy::{OnNewCanary, OnTimeout, Step};
 use serin_judge::Evidence;
 
 use super::*;
 use crate::{
     command::Action as By,
-    fixtures::{canary_share, catalogue, name, shop, version, weight},
+    fixtures::{canary_share, catalogue, name, no_connection, shop, version, weight},
     rollout::{PromotedBy, State as S},
 };
 
@@ -67,14 +64,7 @@ fn the_stable_version_stands_by_while_the_canary_has_everything_and_at_no_other_
 #[test]
 fn however_a_rollout_ends_the_plan_that_ends_it_says_that_nobody_stands_by() {
     let state = baking();
-    let trip = Trip {
-        service: name("shop"),
-        version: version("v2"),
-        cause: TripCause::Fault,
-        reason: "5 attempts in a row found no connection".into(),
-        generation: state.plan.generation(),
-        at_ms: NOW,
-    };
+    let trip = no_connection(state.plan.generation());
     let mut newer = services();
     newer[1].canary = Some(version("v0"));
     let promoted = steered(&state, By::Promote { full: true });

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    fixtures::{canary_share, catalogue, name, shop, split, version},
+    fixtures::{canary_share, catalogue, name, no_connection, shop, split, version},
     rollout::{RolledBackFor, State as S},
 };
 
@@ -28,14 +28,7 @@ fn begun() -> State {
 }
 
 fn tripped_under(state: &State) -> Trip {
-    Trip {
-        service: name("shop"),
-        version: version("v2"),
-        cause: Default::default(),
-        reason: "5 attempts in a row found no connection".into(),
-        generation: state.plan.generation(),
-        at_ms: NOW,
-    }
+    no_connection(state.plan.generation())
 }
 
 #[test]

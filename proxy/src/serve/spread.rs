@@ -92,8 +92,8 @@ impl Spread {
         Held { spread: self.clone(), worker }
     }
 
-    /// Passes a connection that `worker` has accepted to another, or gives it back to be kept. None if it was lost on the
-    /// way, which takes a system that is out of memory.
+    /// Passes a connection that `worker` has accepted to another, or gives it back to be kept. None: it has gone, to the
+    /// other or, where the system refused to take it off this runtime, nowhere.
     pub(crate) fn pass(
         &self,
         worker: usize,
